@@ -1,0 +1,1 @@
+"""What updates. One readable file an algorithm; the registry loads nothing heavy."""

@@ -1,0 +1,1 @@
+"""Series to marks: pure functions from numbers to text."""

@@ -1,0 +1,1 @@
+"""The command line: the composition root; imports what a command needs, lazily."""

@@ -1,0 +1,1 @@
+"""A live engine or a replay, behind one interface: `RunSource`."""

@@ -1,0 +1,345 @@
+"""Every setting, its default, its bounds and its sentence. Import-light, so that help and forms load nothing heavy.
+
+Layers, later wins: built-in defaults, a preset or file, the environment (`TUI_TRAINER_A__B` is a.b), `--set` and flags.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tui_trainer.core.conditions import parse_condition
+from tui_trainer.errors import ConfigError
+
+Scalar = bool | int | float | str
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the settings tables."""
+
+
+class RunSettings(Settings, frozen=True):
+    """[run]: what is trained, where, and under which name."""
+
+    task: Annotated[str, Meta(min_length=1, description="Task id; `tasks list` shows them.")] = "connect_four"
+    algorithm: Annotated[Literal["ppo", "dqn"], Meta(description="Algorithm that updates.")] = "ppo"
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of everything random.")] = 1
+    device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda:N.")] = "auto"
+    threads: Annotated[int, Meta(ge=1, le=256, description="torch threads; bits depend on it, so it is recorded.")] = 1
+    name: Annotated[str, Meta(max_length=64, description="Session name; default <task>-<algorithm>-<n>.")] = ""
+    note: Annotated[str, Meta(max_length=400, description="A line for people.")] = ""
+    tags: Annotated[tuple[str, ...], Meta(description="Words to filter sessions by.")] = ()
+    log_every_updates: Annotated[
+        int, Meta(ge=0, description="Journal every n-th update; 0 = about five a second, chosen at the start.")
+    ] = 0
+    step_delay_s: Annotated[float, Meta(ge=0, le=60, description="Wait after each update, for demonstrations.")] = 0.0
+    on_term: Annotated[
+        Literal["stop", "requeue"], Meta(description="After SIGTERM exit 143, or 75 so that a scheduler requeues.")
+    ] = "stop"
+
+
+class TerminationSettings(Settings, frozen=True):
+    """[manager.termination]: hard limits (0 = none), the target and intelligent termination."""
+
+    max_updates: Annotated[int, Meta(ge=0, description="End after this many updates.")] = 0
+    max_episodes: Annotated[int, Meta(ge=0, description="End after this many finished episodes.")] = 0
+    max_steps: Annotated[int, Meta(ge=0, description="End after this many environment steps.")] = 0
+    max_hours: Annotated[float, Meta(ge=0, description="End after this many hours of running, pauses left out.")] = 0.0
+    target: Annotated[str, Meta(description='End when a condition holds, such as "eval/win_rate >= 0.95".')] = ""
+    intelligent: Annotated[bool, Meta(description="End on plateau or degradation (production mode only).")] = True
+    patience: Annotated[int, Meta(ge=2, description="Evaluations without progress before a plateau ends the run.")] = 20
+    min_updates: Annotated[int, Meta(ge=0, description="No intelligent end before this update.")] = 100
+
+
+class EpisodeSettings(Settings, frozen=True):
+    """[manager.episodes]"""
+
+    max_steps: Annotated[int, Meta(ge=0, description="Truncate longer episodes; 0 = the task's own limit.")] = 0
+
+
+class EvaluationSettings(Settings, frozen=True):
+    """[manager.evaluation]"""
+
+    every_updates: Annotated[int, Meta(ge=1, description="Evaluate after every n-th update.")] = 50
+    episodes: Annotated[int, Meta(ge=2, description="Greedy episodes for each part (opponent, category).")] = 100
+    final_episodes: Annotated[int, Meta(ge=0, description="Episodes a part at a normal end; 0 = none.")] = 200
+
+
+class CheckpointSettings(Settings, frozen=True):
+    """[manager.checkpoints]: best, latest and manual ones are never pruned by count."""
+
+    every_updates: Annotated[int, Meta(ge=0, description="Regular checkpoint every n updates; 0 = off.")] = 200
+    every_minutes: Annotated[float, Meta(ge=0, description="Regular checkpoint every n minutes; 0 = off.")] = 10.0
+    keep_last: Annotated[int, Meta(ge=1, description="Regular checkpoints kept.")] = 5
+    keep_best: Annotated[int, Meta(ge=1, description="Best checkpoints kept.")] = 2
+    max_gib: Annotated[float, Meta(ge=0, description="Prune regular ones past this size; 0 = no bound.")] = 0.0
+
+
+class ManagerSettings(Settings, frozen=True):
+    """[manager]: the one authority over ends, pauses, evaluations, checkpoints and difficulty."""
+
+    mode: Annotated[Literal["production", "optuna"], Meta(description="optuna: deterministic, fixed limits.")] = (
+        "production"
+    )
+    termination: TerminationSettings = TerminationSettings()
+    episodes: EpisodeSettings = EpisodeSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
+
+
+class ContinuousSettings(Settings, frozen=True):
+    """[continuous]: the adviser that watches evaluations and recommends."""
+
+    enabled: Annotated[bool, Meta(description="Raise recommendations.")] = True
+    auto_accept: Annotated[bool, Meta(description="Accept confident recommendations without a person.")] = False
+    min_confidence: Annotated[float, Meta(ge=0, le=1, description="No recommendation below this confidence.")] = 0.6
+    level: Annotated[int, Meta(ge=0, description="Difficulty level at the start.")] = 0
+    initial_quality_range: Annotated[tuple[float, float], Meta(description="Quality range at the start.")] = (0.7, 1.0)
+    floor: Annotated[float, Meta(ge=0, le=1, description="The range's lower bound never falls below this.")] = 0.3
+    step: Annotated[float, Meta(gt=0, le=1, description="One recommendation moves the lower bound by this.")] = 0.05
+    expires_updates: Annotated[int, Meta(ge=1, description="A recommendation expires after n updates.")] = 500
+    quiet_evaluations: Annotated[int, Meta(ge=0, description="Evaluations of silence after a rejection.")] = 10
+
+
+class PPOSettings(Settings, frozen=True):
+    """[ppo]: Schulman et al. 2017; names as in Stable-Baselines3."""
+
+    num_envs: Annotated[int, Meta(ge=1, le=2**20, description="Parallel environments.")] = 64
+    n_steps: Annotated[int, Meta(ge=1, description="Steps of each environment in a rollout.")] = 128
+    batch_size: Annotated[int, Meta(ge=1, description="Minibatch size.")] = 2048
+    n_epochs: Annotated[int, Meta(ge=1, description="Passes over each rollout.")] = 4
+    learning_rate: Annotated[float, Meta(gt=0, le=1, description="Adam's step size.")] = 3e-4
+    learning_rate_final: Annotated[
+        float, Meta(ge=0, le=1, description="Anneal to this share of learning_rate at the limit; 1 = constant.")
+    ] = 1.0
+    gamma: Annotated[float, Meta(ge=0, le=1, description="Discount.")] = 0.99
+    gae_lambda: Annotated[float, Meta(ge=0, le=1, description="GAE's lambda.")] = 0.95
+    clip_range: Annotated[float, Meta(gt=0, description="Clip of the probability ratio.")] = 0.2
+    clip_range_vf: Annotated[float, Meta(ge=0, description="Clip of the value change; 0 = off.")] = 0.0
+    normalize_advantage: Annotated[bool, Meta(description="Normalise advantages in each minibatch.")] = True
+    ent_coef: Annotated[float, Meta(ge=0, description="Weight of the entropy bonus.")] = 0.01
+    vf_coef: Annotated[float, Meta(ge=0, description="Weight of the value loss.")] = 0.5
+    max_grad_norm: Annotated[float, Meta(gt=0, description="Gradient norm is clipped to this.")] = 0.5
+    target_kl: Annotated[float, Meta(ge=0, description="Stop the epochs past 1.5 times this KL; 0 = off.")] = 0.0
+    network: Annotated[str, Meta(description="mlp, or conv where the observation is an image or board.")] = "mlp"
+    hidden: Annotated[tuple[int, ...], Meta(min_length=1, description="Hidden layers' sizes.")] = (64, 64)
+    activation: Annotated[Literal["tanh", "relu"], Meta(description="Hidden activation.")] = "tanh"
+    shared: Annotated[bool, Meta(description="Policy and value share the hidden layers.")] = False
+    gradients: Annotated[
+        Literal["auto", "autograd", "derived"],
+        Meta(description="auto: hand-derived for small discrete MLPs on the CPU, autograd elsewhere."),
+    ] = "auto"
+    normalize_observations: Annotated[bool, Meta(description="Running mean and variance of observations.")] = False
+    normalize_rewards: Annotated[bool, Meta(description="Running variance of returns.")] = False
+    pool_size: Annotated[int, Meta(ge=0, description="Self-play: snapshots kept as opponents; 0 = none.")] = 8
+    pool_share: Annotated[float, Meta(ge=0, le=1, description="Self-play: share of environments against them.")] = 0.2
+    pool_every: Annotated[int, Meta(ge=1, description="Self-play: updates between snapshots.")] = 50
+
+
+class DQNSettings(Settings, frozen=True):
+    """[dqn]: Mnih et al. 2015 and van Hasselt et al. 2016; names as in Stable-Baselines3."""
+
+    num_envs: Annotated[int, Meta(ge=1, description="Parallel environments.")] = 8
+    buffer_size: Annotated[int, Meta(ge=1, description="Transitions kept.")] = 100_000
+    learning_starts: Annotated[int, Meta(ge=0, description="Environment steps before the first update.")] = 1_000
+    batch_size: Annotated[int, Meta(ge=1, description="Transitions a gradient step.")] = 128
+    train_freq: Annotated[int, Meta(ge=1, description="Environment steps (all together) between updates.")] = 80
+    gradient_steps: Annotated[int, Meta(ge=1, description="Gradient steps an update.")] = 8
+    learning_rate: Annotated[float, Meta(gt=0, le=1, description="Adam's step size.")] = 2.3e-3
+    gamma: Annotated[float, Meta(ge=0, le=1, description="Discount.")] = 0.99
+    tau: Annotated[float, Meta(gt=0, le=1, description="Share of the online net copied to the target net.")] = 1.0
+    target_update_interval: Annotated[int, Meta(ge=1, description="Environment steps between target updates.")] = 500
+    exploration_fraction: Annotated[float, Meta(ge=0, le=1, description="Share of max_steps spent annealing.")] = 0.16
+    exploration_steps: Annotated[int, Meta(ge=0, description="Annealing steps; 0 = by exploration_fraction.")] = 0
+    exploration_initial_eps: Annotated[float, Meta(ge=0, le=1, description="Epsilon at the start.")] = 1.0
+    exploration_final_eps: Annotated[float, Meta(ge=0, le=1, description="Epsilon after annealing.")] = 0.04
+    double: Annotated[bool, Meta(description="Double DQN.")] = True
+    max_grad_norm: Annotated[float, Meta(gt=0, description="Gradient norm is clipped to this.")] = 10.0
+    hidden: Annotated[tuple[int, ...], Meta(min_length=1, description="Hidden layers' sizes.")] = (256, 256)
+
+
+class TelemetrySettings(Settings, frozen=True):
+    """[telemetry]"""
+
+    interval_s: Annotated[float, Meta(ge=0.2, description="Seconds between samples of the machine.")] = 2.0
+    alerts: Annotated[bool, Meta(description="Raise alerts for memory, disk and unhealthy training.")] = True
+
+
+class UiSettings(Settings, frozen=True):
+    """[ui]"""
+
+    fps: Annotated[float, Meta(gt=0, le=10, description="Repaints a second.")] = 2.0
+    ascii: Annotated[bool, Meta(description="Draw with ASCII only.")] = False
+
+
+class Config(Settings, frozen=True):
+    """All settings of a run."""
+
+    run: RunSettings = RunSettings()
+    manager: ManagerSettings = ManagerSettings()
+    continuous: ContinuousSettings = ContinuousSettings()
+    ppo: PPOSettings = PPOSettings()
+    dqn: DQNSettings = DQNSettings()
+    task: dict[str, Any] = {}
+    """The task's own options; `tasks show ID` lists them."""
+    telemetry: TelemetrySettings = TelemetrySettings()
+    ui: UiSettings = UiSettings()
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """One source of settings: a nested table and where it came from."""
+
+    origin: str
+    table: dict[str, Any]
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """The settings of a run and, by dotted key, where each came from."""
+
+    config: Config
+    origins: dict[str, str]
+
+
+def resolve(layers: list[Layer]) -> Resolved:
+    """Merge `layers` over the defaults, later ones win. Raises ConfigError naming origin, key and nearest right key."""
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for key, value in flatten(layer.table):
+            _require_known(layer.origin, key)
+            _put(merged, key, value)
+            origins[key] = layer.origin
+    config = _convert(merged, origins)
+    _require_sense(config, origins)
+    return Resolved(config, origins)
+
+
+def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """A nested table as dotted keys and values."""
+    for name, value in table.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{key}.")
+        else:
+            yield key, value
+
+
+def known_keys() -> dict[str, msgspec.structs.FieldInfo]:
+    """Every setting by dotted key."""
+    return dict(_walk(Config, ""))
+
+
+def setting_doc(key: str) -> str:
+    """The setting's sentence."""
+    return _meta(known_keys()[key].type)
+
+
+def get(config: Config, key: str) -> Any:
+    """The value at a dotted key."""
+    value: Any = config
+    for name in key.split("."):
+        value = value[name] if isinstance(value, dict) else getattr(value, name)
+    return value
+
+
+def to_table(config: Config) -> dict[str, Any]:
+    """The settings as a nested table of plain values."""
+    table: dict[str, Any] = msgspec.to_builtins(config)
+    return table
+
+
+def nearest(word: str, known: list[str]) -> str | None:
+    """The closest known word: by its whole, or by its last part when a table was forgotten."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return close[0]
+    tails = {key.rsplit(".", 1)[-1]: key for key in known}
+    tail = difflib.get_close_matches(word.rsplit(".", 1)[-1], list(tails), n=1, cutoff=0.7)
+    return tails[tail[0]] if tail else None
+
+
+def _walk(kind: type, prefix: str) -> Iterator[tuple[str, msgspec.structs.FieldInfo]]:
+    for field in msgspec.structs.fields(kind):
+        inner = _plain(field.type)
+        if isinstance(inner, type) and issubclass(inner, Settings):
+            yield from _walk(inner, f"{prefix}{field.name}.")
+        elif f"{prefix}{field.name}" != "task":
+            yield f"{prefix}{field.name}", field
+
+
+def _plain(annotation: Any) -> Any:
+    return typing.get_args(annotation)[0] if typing.get_origin(annotation) is Annotated else annotation
+
+
+def _meta(annotation: Any) -> str:
+    if typing.get_origin(annotation) is not Annotated:
+        return ""
+    found = [m.description for m in typing.get_args(annotation)[1:] if isinstance(m, Meta) and m.description]
+    return found[0] if found else ""
+
+
+def _require_known(origin: str, key: str) -> None:
+    known = list(known_keys())
+    if key in known or key.startswith("task."):
+        return
+    close = nearest(key, known)
+    hint = f"did you mean {close}?" if close else "`tui-trainer config show` lists every setting"
+    raise ConfigError(f"{origin}: {key} is not a setting", hint)
+
+
+def _put(table: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for name in parents:
+        inner = table.setdefault(name, {})
+        table = inner
+    table[last] = value
+
+
+def _convert(merged: dict[str, Any], origins: Mapping[str, str]) -> Config:
+    try:
+        return msgspec.convert(merged, Config, strict=False)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        key = path.rstrip("`").split("[")[0]
+        where = f"{origins.get(key, 'settings')}: {key}" if key else "settings"
+        raise ConfigError(f"{where}: {message[:1].lower()}{message[1:]}", setting_help(key)) from None
+
+
+def setting_help(key: str) -> str:
+    """A setting's sentence for an error's hint, or nothing for a key that is none."""
+    return setting_doc(key) if key in known_keys() else ""
+
+
+def _require_sense(config: Config, origins: Mapping[str, str]) -> None:
+    """What no single bound can say."""
+
+    def fail(key: str, text: str, hint: str) -> None:
+        raise ConfigError(f"{origins.get(key, 'defaults')}: {key}: {text}", hint)
+
+    low, high = config.continuous.initial_quality_range
+    if not 0 <= low < high <= 1:
+        fail(
+            "continuous.initial_quality_range",
+            f"[{low}, {high}] is no range",
+            "write two numbers, 0 <= low < high <= 1",
+        )
+    rollout = config.ppo.num_envs * config.ppo.n_steps
+    if config.ppo.batch_size > rollout:
+        fail("ppo.batch_size", f"{config.ppo.batch_size} is larger than a rollout", f"num_envs x n_steps is {rollout}")
+    if config.dqn.batch_size > config.dqn.buffer_size:
+        fail("dqn.batch_size", "is larger than dqn.buffer_size", "lower it")
+    if config.manager.termination.target:
+        parse_condition(config.manager.termination.target)
+
+
+def parse_assignment(text: str) -> tuple[str, str]:
+    """Split `KEY=VALUE`. Raises ConfigError when there is no `=`."""
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise ConfigError(f"--set {text!r}: not KEY=VALUE", "such as --set ppo.learning_rate=1e-4")
+    return key.strip(), value.strip()

@@ -1,0 +1,185 @@
+"""What a task, a policy and a learner promise. Array types are named for the reader; nothing here imports numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from tui_trainer.core.reports import CollectReport, UpdateReport
+from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Float = NDArray[np.float32]
+    Int = NDArray[np.int64]
+    Bool = NDArray[np.bool_]
+    Small = NDArray[np.int8]
+    Any = NDArray[np.generic]
+
+
+class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What is fixed about a task; import-light, so that lists load no task."""
+
+    id: str
+    obs_shape: tuple[int, ...]
+    obs_dtype: str
+    """numpy name; `uint8` observations are fed to networks as 0.0 and 1.0 where `obs_binary`."""
+    action: Literal["discrete", "box"]
+    n: int
+    """Number of discrete actions, or the length of a box action."""
+    num_envs: int
+    masked: bool = False
+    players: int = 1
+    """2: rewards and values are from the side to move; advantages flip sign where `to_move` changes."""
+    metric: str = "mean_reward"
+    """The evaluation's score: `win_rate` or `mean_reward`."""
+    higher_is_better: bool = True
+    outcomes: tuple[str, ...] = ()
+    """Names of `Step.outcome` 1, 2, 3 ..., such as ('black', 'white', 'draw')."""
+    parts: tuple[str, ...] = ("all",)
+    """Opponents or categories of the reference evaluation, in order."""
+    resume: Literal["exact", "episode"] = "exact"
+    backend: Literal["numpy", "torch"] = "numpy"
+    action_low: float = -1.0
+    action_high: float = 1.0
+
+
+class Reset(NamedTuple):
+    """First observations. obs (N, *obs_shape); mask (N, n) of legal actions or None; to_move (N,) int8."""
+
+    obs: Any
+    mask: Bool | None
+    to_move: Small
+
+
+class Step(NamedTuple):
+    """A batched transition; every field has leading dimension num_envs (N).
+
+    `reward` (N,) float32 is for the side that moved. `obs`, `mask`, `to_move` belong to the next decision, after a
+    same-step autoreset where `terminated | truncated`; `final_obs` holds the true last observation there (elsewhere
+    it equals `obs`). A row with `valid` False is no transition and reaches no advantage, buffer, SPS or count.
+    `outcome` (N,) int8: 0 where no episode ended, otherwise an index into `TaskSpec.outcomes`, counted from 1.
+    """
+
+    obs: Any
+    reward: Float
+    terminated: Bool
+    truncated: Bool
+    final_obs: Any
+    mask: Bool | None
+    to_move: Small
+    valid: Bool
+    outcome: Small
+
+
+class Policy(Protocol):
+    """A frozen policy for evaluation, watching and playing. Never touches training's random state."""
+
+    def act(self, obs: Any, mask: Bool | None) -> Any:
+        """Greedy actions: (N, *obs_shape), (N, n) -> (N,) int64 or (N, n) float32."""
+        ...
+
+    def probabilities(self, obs: Any, mask: Bool | None) -> Float:
+        """Action probabilities (N, n); a box policy returns its mean action."""
+        ...
+
+    def value(self, obs: Any) -> Float:
+        """State values (N,), for the side to move."""
+        ...
+
+
+class Task(Protocol):
+    """A batch of environments of one family. Randomness comes from its own generator, seeded by `reset`."""
+
+    @property
+    def spec(self) -> TaskSpec: ...
+
+    def reset(self, seed: int) -> Reset:
+        """Start every environment afresh; the same seed gives the same transitions for the same actions."""
+        ...
+
+    def step(self, action: Any) -> Step:
+        """Advance every environment by one action: (N,) int64, or (N, n) float32 for a box."""
+        ...
+
+    def difficulty_space(self) -> DifficultySpace | None:
+        """What can be made harder, or None where nothing can."""
+        ...
+
+    def set_difficulty(self, difficulty: Difficulty) -> None:
+        """Take effect at each next episode start. Raises UsageError where the task has no such difficulty."""
+        ...
+
+    def evaluate(self, policy: Policy, *, part: str, episodes: int, seed: int) -> PartResult:
+        """Play greedy episodes against one part, in own environments; training's next bit is unchanged."""
+        ...
+
+    def baselines(self) -> dict[str, float]:
+        """Known scores by name, drawn as lines in the chart."""
+        ...
+
+    def state_dict(self) -> dict[str, object]:
+        """Plain values and numpy arrays: everything that decides the next transition."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Continue exactly where `state_dict` was taken."""
+        ...
+
+    def render_text(self, env: int) -> str:
+        """Environment `env` as a few lines of text."""
+        ...
+
+    def close(self) -> None:
+        """Free processes and files."""
+        ...
+
+
+class Learner(Protocol):
+    """What updates. Built by a registered factory `build(task, settings, seed, device)`."""
+
+    @property
+    def parameters_count(self) -> int: ...
+
+    @property
+    def steps_per_update(self) -> int: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the path taken, such as 'hand-derived gradients'."""
+        ...
+
+    def collect(self, budget_s: float) -> CollectReport:
+        """Fill the rollout for at most about `budget_s` seconds; call again until the report is complete."""
+        ...
+
+    def learn(self) -> UpdateReport:
+        """Update from the full rollout. Raises Diverged before a non-finite step, OutOfMemory as torch does."""
+        ...
+
+    def policy(self) -> Policy:
+        """A frozen copy of the present policy."""
+        ...
+
+    def policy_from(self, state: Mapping[str, object]) -> Policy:
+        """The policy held in a `state_dict`, for evaluating a checkpoint; this learner is unchanged."""
+        ...
+
+    def set(self, key: str, value: float) -> float:
+        """Change a live setting (`learning_rate` ...); returns the old value. Raises UsageError for any other key."""
+        ...
+
+    def state_dict(self) -> dict[str, object]:
+        """Tensors and plain values: parameters, optimizer, generators, partial rollout, windows, pool.
+
+        Tensors may be shared with the learner: whoever saves in the background copies first.
+        """
+        ...
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Continue exactly where `state_dict` was taken."""
+        ...

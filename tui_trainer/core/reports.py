@@ -1,0 +1,92 @@
+"""What the loop tells the TrainingManager after each action, and what befalls the run from outside."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from tui_trainer.core.values import CheckpointKind, Difficulty, Metrics, PartResult, Suite
+
+
+class Report(msgspec.Struct, frozen=True, tag_field="type", tag=True, kw_only=True):
+    """Base of the reports."""
+
+
+class CollectReport(Report, frozen=True):
+    """A slice of a rollout: environment steps taken, episodes finished, seconds by phase (`env`, `forward`)."""
+
+    steps: int
+    episodes: int
+    complete: bool
+    """True when the rollout is full and Learn is due."""
+    metrics: Metrics = {}
+    seconds: dict[str, float] = {}
+    failed_episodes: int = 0
+
+
+class UpdateReport(Report, frozen=True):
+    """A finished update with the algorithm's metrics (`train/*`) and seconds by phase (`learn`)."""
+
+    metrics: Metrics = {}
+    seconds: dict[str, float] = {}
+
+
+class EvaluationReport(Report, frozen=True):
+    """One part of an evaluation."""
+
+    suite: Suite
+    part: str
+    result: PartResult
+    seconds: float = 0.0
+
+
+class CheckpointReport(Report, frozen=True):
+    """A snapshot was taken and handed to the disk. Says nothing of when the save completes."""
+
+    kind: CheckpointKind
+    number: int
+
+
+class DifficultyReport(Report, frozen=True):
+    """The task took a new difficulty."""
+
+    difficulty: Difficulty
+
+
+class SettingReport(Report, frozen=True):
+    """The learner took a new setting; `old` is what it was."""
+
+    key: str
+    old: float
+    new: float
+
+
+class TickReport(Report, frozen=True):
+    """Nothing but time has passed."""
+
+
+class SignalReport(Report, frozen=True):
+    """A signal that asks for an end (`term`, `int`), a checkpoint (`usr1`) or pause/resume (`usr2`)."""
+
+    name: Literal["term", "int", "usr1", "usr2"]
+
+
+class FaultReport(Report, frozen=True):
+    """Something broke in a phase; `detail` is one clean sentence."""
+
+    kind: Literal["nonfinite", "out_of_memory", "storage", "exception", "memory_limit"]
+    detail: str
+
+
+class StorageReport(Report, frozen=True):
+    """The disk's state changed: a save failed (`ok` False, with the reason) or works again."""
+
+    ok: bool
+    detail: str = ""
+
+
+AnyReport: TypeAlias = (
+    CollectReport | UpdateReport | EvaluationReport | CheckpointReport | DifficultyReport
+    | SettingReport | TickReport | SignalReport | FaultReport | StorageReport
+)  # fmt: skip

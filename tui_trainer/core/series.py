@@ -1,0 +1,88 @@
+"""Bounded, downsampled history of one metric: it never grows past its capacity and never loses its ends.
+
+Points are buckets. Fresh points are exact; when a series is full, neighbouring buckets are merged, keeping the
+lowest and highest value of each, so that a spike stays visible. Appending is O(tail), not O(history), which keeps
+a replay of a million events affordable.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+CAPACITY = 512
+_TAIL = 32
+
+
+class Bucket(msgspec.Struct, frozen=True, array_like=True):
+    """`count` neighbouring points: x of the last one (step, Unix time, update), mean, low, high of the finite values.
+
+    `first_update` is the update of the first point; mean, low and high are None where no value was finite.
+    """
+
+    step: int
+    time: float
+    update: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    count: int = 1
+    first_update: int = 0
+
+
+class Series(msgspec.Struct, frozen=True):
+    """A metric's history: `head` is merged, `tail` is exact and short."""
+
+    head: tuple[Bucket, ...] = ()
+    tail: tuple[Bucket, ...] = ()
+
+    @property
+    def buckets(self) -> tuple[Bucket, ...]:
+        """All buckets, oldest first."""
+        return self.head + self.tail
+
+    @property
+    def last(self) -> Bucket | None:
+        """The newest bucket, or None."""
+        if self.tail:
+            return self.tail[-1]
+        return self.head[-1] if self.head else None
+
+    def append(self, step: int, time: float, update: int, value: float | None) -> Series:
+        """The series with one more point."""
+        tail = (*self.tail, Bucket(step, time, update, value, value, value, 1, update))
+        if len(tail) <= _TAIL:
+            return Series(self.head, tail)
+        head = self.head + tail[:-1]
+        return Series(_halved(head) if len(head) > CAPACITY else head, tail[-1:])
+
+    def until(self, update: int) -> Series:
+        """The series as it was after `update`; a merged bucket that began later is dropped."""
+        return Series(
+            tuple(b for b in self.head if b.first_update <= update),
+            tuple(b for b in self.tail if b.first_update <= update),
+        )
+
+
+def _lower(a: float | None, b: float | None) -> float | None:
+    return min((v for v in (a, b) if v is not None), default=None)
+
+
+def _higher(a: float | None, b: float | None) -> float | None:
+    return max((v for v in (a, b) if v is not None), default=None)
+
+
+def _halved(buckets: tuple[Bucket, ...]) -> tuple[Bucket, ...]:
+    """Merge pairs, leaving the first bucket alone so that the beginning stays exact."""
+    first, rest = buckets[0], buckets[1:]
+    pairs = tuple(_merged(a, b) for a, b in zip(rest[::2], rest[1::2], strict=False))
+    odd = rest[-1:] if len(rest) % 2 else ()
+    return (first, *pairs, *odd)
+
+
+def _merged(a: Bucket, b: Bucket) -> Bucket:
+    count = a.count + b.count
+    if a.mean is None or b.mean is None:
+        known = b if a.mean is None else a
+        return Bucket(b.step, b.time, b.update, known.mean, known.low, known.high, count, a.first_update)
+    mean = (a.mean * a.count + b.mean * b.count) / count
+    return Bucket(b.step, b.time, b.update, mean, _lower(a.low, b.low), _higher(a.high, b.high), count, a.first_update)

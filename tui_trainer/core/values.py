@@ -1,0 +1,129 @@
+"""Small frozen values that events, commands and settings share."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Metrics: TypeAlias = dict[str, float | None]
+"""Name → value; None stands for a value that was not finite."""
+
+CheckpointKind: TypeAlias = Literal["regular", "best", "manual", "final", "emergency", "stage"]
+Suite: TypeAlias = Literal["reference", "present", "final"]
+Verdict: TypeAlias = Literal["accepted", "rejected", "expired", "undone", "withdrawn"]
+Author: TypeAlias = Literal["user", "manager", "adviser", "signal", "engine", "curriculum"]
+TrendName: TypeAlias = Literal["unknown", "excelling", "improving", "stable", "plateau", "struggling", "degrading"]
+ReasonName: TypeAlias = Literal[
+    "max_updates", "max_episodes", "max_steps", "max_hours", "target", "plateau", "degradation",
+    "user", "signal", "scheduler", "diverged", "out_of_memory", "storage", "failed",
+]  # fmt: skip
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of the frozen values."""
+
+
+class Difficulty(Value, frozen=True):
+    """Where training stands: a level (index into the task's ladder) and a quality range within [0, 1]."""
+
+    level: int = 0
+    low: float = 0.7
+    high: float = 1.0
+
+
+class DifficultySpace(Value, frozen=True):
+    """What a task can vary. `levels` names the ladder, easiest first; `ranged` tells whether [low, high] acts."""
+
+    levels: tuple[str, ...] = ()
+    ranged: bool = False
+    floor: float = 0.3
+    step: float = 0.05
+    unit: str = ""
+    """What the range means in this task, such as 'efficiency percentile'."""
+
+
+class Change(Value, frozen=True):
+    """One thing that a recommendation or an order would change."""
+
+    key: str
+    """`difficulty.level`, `difficulty.low`, `stop`, `rollback`, or a setting such as `ppo.learning_rate`."""
+    old: float
+    new: float
+    label: str = ""
+    """The change in the task's own words, such as '1-ply → minimax 2'."""
+
+
+class Reason(Value, frozen=True):
+    """Why a run ended: one name, one sentence of evidence, the process's exit code."""
+
+    name: ReasonName
+    evidence: str = ""
+    exit_code: int = 0
+
+
+class PartResult(Value, frozen=True):
+    """One opponent's or category's share of an evaluation. Rates lie in [0, 1]; `ci` is a 95 % interval."""
+
+    episodes: int
+    win_rate: float | None = None
+    ci: tuple[float, float] | None = None
+    draw_rate: float | None = None
+    loss_rate: float | None = None
+    mean: float = 0.0
+    """Mean episodic return."""
+    std: float = 0.0
+    min: float = 0.0
+    max: float = 0.0
+    distinct: int | None = None
+    """Number of distinct games, where the opponents are deterministic."""
+    extra: Metrics = {}
+    frame: str = ""
+    """A sample's last position as text."""
+
+
+class EvalResult(Value, frozen=True):
+    """An evaluation over all its parts; `metric` names the score, `value` is it."""
+
+    metric: str
+    value: float
+    ci: tuple[float, float]
+    mean: float
+    std: float
+    min: float
+    max: float
+    episodes: int
+    by: dict[str, PartResult]
+    baselines: dict[str, float] = {}
+    bound: float | None = None
+
+
+class Gpu(Value, frozen=True):
+    """One GPU's load. Memory in GiB, power in W, temperature in °C, utilisation in percent."""
+
+    index: int
+    name: str
+    utilisation: float
+    memory_used_gib: float
+    memory_total_gib: float
+    power_w: float | None = None
+    temperature_c: float | None = None
+
+
+class Resources(Value, frozen=True):
+    """The machine and this process at one moment."""
+
+    cpu_percent: float
+    """All cores together, 0..100."""
+    process_cpu_percent: float
+    """This process, 100 for each busy core."""
+    memory_used_gib: float
+    memory_total_gib: float
+    process_rss_gib: float
+    disk_free_gib: float
+    cores: int
+    disk_write_mib_s: float = 0.0
+    network_mib_s: float = 0.0
+    gpus: tuple[Gpu, ...] = ()
+    gpu_note: str = ""
+    """Why there is no GPU column, such as 'no NVML'."""

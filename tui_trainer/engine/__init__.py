@@ -1,0 +1,1 @@
+"""The engine process: the loop, the hub, the signals."""

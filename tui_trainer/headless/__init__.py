@@ -1,0 +1,1 @@
+"""A run without a screen: lines, JSON lines, a progress bar."""

@@ -1,0 +1,1 @@
+"""Spawn and detach an engine; find live runs."""

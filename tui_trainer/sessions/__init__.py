@@ -1,0 +1,1 @@
+"""What is on disk: sessions, journal, checkpoints, locks."""

@@ -1,0 +1,1 @@
+"""What can be trained. One file a task; the registry loads nothing heavy."""

@@ -1,0 +1,1 @@
+"""The machine: CPU, memory, disk, network, GPUs."""

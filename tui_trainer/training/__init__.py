@@ -1,0 +1,1 @@
+"""Decisions, pure: no torch, no clock, no disk."""

@@ -1,0 +1,1 @@
+"""One recommendation rule a file: History -> Proposal or None."""
