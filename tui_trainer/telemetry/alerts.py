@@ -1,0 +1,85 @@
+"""Alerts about the machine, with hysteresis: raised past one bound, cleared only past a kinder one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from tui_trainer.core.events import AlertCleared, AlertRaised
+from tui_trainer.core.values import Gpu, Resources
+
+MEMORY_HIGH, MEMORY_OK = 0.90, 0.85
+MEMORY_CRITICAL = 0.97
+DISK_LOW_GIB, DISK_OK_GIB = 2.0, 3.0
+DISK_CRITICAL_GIB = 0.5
+GPU_HOT_C, GPU_OK_C = 87.0, 82.0
+GPU_CRITICAL_C = 93.0
+
+Severity = Literal["warning", "critical"]
+
+
+class _Gauge(NamedTuple):
+    """A reading that is worse the larger it is: alerts from `high` (`critical`) on, is over below `ok`."""
+
+    key: str
+    value: float
+    high: float
+    critical: float
+    ok: float
+    text: str
+
+    @property
+    def severity(self) -> Severity | None:
+        if self.value > self.critical:
+            return "critical"
+        return "warning" if self.value > self.high else None
+
+
+class AlertWatch:
+    """Watches samples; each alert is raised once, again when it turns critical, and cleared once."""
+
+    def __init__(self) -> None:
+        self._raised: dict[str, Severity] = {}
+
+    def observe(self, resources: Resources) -> list[AlertRaised | AlertCleared]:
+        """What changed with this sample."""
+        gauges = list(_gauges(resources))
+        changes = [change for gauge in gauges if (change := self._change(gauge))]
+        gone = [AlertCleared(key=key) for key in self._raised if key not in {g.key for g in gauges}]
+        for event in gone:
+            del self._raised[event.key]
+        return [*changes, *gone]
+
+    def _change(self, gauge: _Gauge) -> AlertRaised | AlertCleared | None:
+        before, now = self._raised.get(gauge.key), gauge.severity
+        if now and before != now and before != "critical":
+            self._raised[gauge.key] = now
+            return AlertRaised(key=gauge.key, severity=now, text=gauge.text)
+        if before and gauge.value < gauge.ok:
+            del self._raised[gauge.key]
+            return AlertCleared(key=gauge.key)
+        return None
+
+
+def _gauges(r: Resources) -> Iterator[_Gauge]:
+    yield _memory(r)
+    yield _disk(r)
+    for gpu in r.gpus:
+        if gpu.temperature_c is not None:
+            yield _heat(gpu, gpu.temperature_c)
+
+
+def _memory(r: Resources) -> _Gauge:
+    share = r.memory_used_gib / r.memory_total_gib if r.memory_total_gib > 0 else 0.0
+    text = f"memory {share:.0%} full: {r.memory_used_gib:.1f} of {r.memory_total_gib:.1f} GiB"
+    return _Gauge("memory", share, MEMORY_HIGH, MEMORY_CRITICAL, MEMORY_OK, text)
+
+
+def _disk(r: Resources) -> _Gauge:
+    text = f"disk almost full: {r.disk_free_gib:.1f} GiB free"
+    return _Gauge("disk", -r.disk_free_gib, -DISK_LOW_GIB, -DISK_CRITICAL_GIB, -DISK_OK_GIB, text)
+
+
+def _heat(gpu: Gpu, celsius: float) -> _Gauge:
+    text = f"GPU {gpu.index} is hot: {celsius:.0f} °C"
+    return _Gauge(f"gpu{gpu.index}_hot", celsius, GPU_HOT_C, GPU_CRITICAL_C, GPU_OK_C, text)
