@@ -6,6 +6,7 @@ In the journal an event is one JSON object a line: `type`, `seq` (1, 2, 3 ... wi
 
 from __future__ import annotations
 
+import re
 from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -339,6 +340,8 @@ E = TypeVar("E", bound=Event)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_SUSPECT = re.compile(rb"[^ -~]|\\[ubfr]")
+"""Bytes that may stand for an unsafe character: not printable ASCII, or an escape that yields a control."""
 
 
 def stamp(event: E, *, seq: int, time: float, update: int, global_step: int) -> E:
@@ -347,15 +350,21 @@ def stamp(event: E, *, seq: int, time: float, update: int, global_step: int) -> 
 
 
 def encode(event: Event) -> bytes:
-    """One JSON object, no newline."""
-    return _encoder.encode(event)
+    """One JSON object, no newline. Text that is no Unicode (lone surrogates of a file name) is cleaned."""
+    try:
+        return _encoder.encode(event)
+    except UnicodeEncodeError:
+        return _encoder.encode(_cleaned(msgspec.to_builtins(event)))
 
 
 def decode(line: bytes) -> AnyEvent:
     """Read one event; every text in it comes out clean. Raises msgspec.MsgspecError on anything else."""
-    if line.isascii() and b"\\u" not in line:
-        return _decoder.decode(line)
-    event: AnyEvent = msgspec.convert(_cleaned(msgspec.json.decode(line)), AnyEvent)
+    try:
+        if _SUSPECT.search(line) is None:
+            return _decoder.decode(line)
+        event: AnyEvent = msgspec.convert(_cleaned(msgspec.json.decode(line)), AnyEvent)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(f"no event: {error}") from None
     return event
 
 

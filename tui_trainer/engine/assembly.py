@@ -1,0 +1,273 @@
+"""Builds a Run: the only place where learner, task, manager, saver and sampler meet. Imports torch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from tui_trainer import algorithms, tasks
+from tui_trainer.core import events
+from tui_trainer.core.config import Config
+from tui_trainer.core.events import Event
+from tui_trainer.core.protocols import Learner, Task
+from tui_trainer.core.state import RunState
+from tui_trainer.core.values import Resources
+from tui_trainer.engine.callbacks import Callbacks
+from tui_trainer.engine.clock import SteadyClock
+from tui_trainer.engine.hub import Hub
+from tui_trainer.engine.inbox import Inbox
+from tui_trainer.engine.loop import Run, StateParts
+from tui_trainer.engine.meter import Meter
+from tui_trainer.engine.publisher import Publisher
+from tui_trainer.engine.saver import SaveJob, Saver, Written
+from tui_trainer.errors import UsageError
+from tui_trainer.sessions.checkpoints import CheckpointStore
+from tui_trainer.sessions.store import Session
+from tui_trainer.telemetry.alerts import AlertWatch
+from tui_trainer.telemetry.sampler import Sampler
+from tui_trainer.training.manager import TrainingManager
+
+
+@contextlib.contextmanager
+def assemble(
+    session: Session,
+    config: Config,
+    history: RunState,
+    publisher: Publisher,
+    inbox: Inbox,
+    clock: SteadyClock,
+    hub: Hub,
+    callbacks: Sequence[str],
+) -> Iterator[Run]:
+    """A Run that stands where the session's newest good checkpoint left it, or at its start."""
+    torch.set_num_threads(config.run.threads)
+    device = choose_device(config.run.device)
+    seed_everything(config.run.seed)
+    task = make_task(config)
+    learner = algorithms.build(config.run.algorithm, task, config, device)
+    manager = TrainingManager(config, task.spec, task.difficulty_space())
+    store = CheckpointStore(session.path)
+    archive = SessionArchive(store, config)
+    meter = Meter(config.run.log_every_updates, clock)
+    if history.started is None:
+        first: Event = started(session, config, task, learner, manager, device)
+    else:
+        first = restore(archive, config, task, learner, manager, meter, device)
+    publisher.publish(first, update=manager.update, global_step=manager.global_step)
+    hooks = Callbacks.load(callbacks, inbox)
+    publisher.add_listener(hooks.hear)
+    watch = AlertWatch()
+    saver = Saver(archive.write, inbox)
+    sampler = Sampler(config.telemetry.interval_s, session.path, inbox.put)
+    sampler.start()
+    try:
+        yield Run(
+            config=config,
+            task=task,
+            learner=learner,
+            manager=manager,
+            publisher=publisher,
+            saver=saver,
+            archive=archive,
+            inbox=inbox,
+            state_parts=StateParts(read=global_state),
+            crash_dir=session.crash_dir,
+            is_watched=lambda: hub.is_watched,
+            on_resources=alerting(watch, config),
+            meter=meter,
+            clock=clock,
+        )
+    finally:
+        sampler.stop()
+        saver.stop()
+        task.close()
+
+
+def make_task(config: Config) -> Task:
+    """The task with the algorithm's number of environments."""
+    num_envs = config.ppo.num_envs if config.run.algorithm == "ppo" else config.dqn.num_envs
+    return tasks.make(config.run.task, config.task, num_envs, config.manager.episodes.max_steps)
+
+
+def choose_device(wish: str) -> str:
+    """`auto` takes a GPU that torch can use. Raises UsageError for a GPU that is not there."""
+    if wish == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if wish.startswith("cuda"):
+        index = int(wish.partition(":")[2] or 0)
+        if not torch.cuda.is_available() or index >= torch.cuda.device_count():
+            raise UsageError(f"run.device: {wish} cannot be used by this torch", "`tui-trainer doctor` says why")
+        return f"cuda:{index}"
+    return wish
+
+
+def seed_everything(seed: int) -> None:
+    """Global generators are seeded, too, for tasks and libraries that use them."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def global_state() -> dict[str, object]:
+    """Global generators, and what bits depend on beside them."""
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    version, internal, gauss = random.getstate()
+    return {
+        "rng": {
+            "python": [version, list(internal), gauss],
+            "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), cached],
+            "torch": torch.get_rng_state(),
+        },
+        "environment": {"threads": torch.get_num_threads(), "torch": torch.__version__},
+    }
+
+
+def restore_global_state(state: Mapping[str, Any]) -> None:
+    """Undo of `global_state`."""
+    version, internal, gauss = state["rng"]["python"]
+    random.setstate((version, tuple(internal), gauss))
+    name, keys, position, has_gauss, cached = state["rng"]["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["rng"]["torch"])
+
+
+def started(
+    session: Session, config: Config, task: Task, learner: Learner, manager: TrainingManager, device: str
+) -> events.RunStarted:
+    """The first event of a session."""
+    return events.RunStarted(
+        session=session.name,
+        task=config.run.task,
+        algorithm=config.run.algorithm,
+        seed=config.run.seed,
+        device=device,
+        mode=config.manager.mode,
+        threads=config.run.threads,
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        metric=task.spec.metric,
+        higher_is_better=task.spec.higher_is_better,
+        players=task.spec.players,
+        parts=task.spec.parts,
+        space=task.difficulty_space(),
+        difficulty=manager.difficulty,
+        limits=limits(config),
+        target=config.manager.termination.target,
+        evaluate_every=config.manager.evaluation.every_updates,
+        steps_per_update=learner.steps_per_update,
+        parameters=learner.parameters_count,
+        exact=task.spec.resume == "exact",
+        notes=notes(task, learner, device),
+    )
+
+
+def notes(task: Task, learner: Learner, device: str) -> tuple[str, ...]:
+    """What a person should know from the start."""
+    said = list(learner.notes)
+    if task.spec.resume != "exact":
+        said.append("this task cannot be resumed bit-exactly: open episodes start afresh")
+    if device.startswith("cuda"):
+        said.append("on a GPU a resume is not promised to be bit-exact")
+    return tuple(said)
+
+
+def limits(config: Config) -> dict[str, float]:
+    """The hard limits that are set."""
+    termination = config.manager.termination
+    named = {name: float(getattr(termination, name)) for name in LIMITS}
+    return {name: value for name, value in named.items() if value > 0}
+
+
+LIMITS = ("max_updates", "max_episodes", "max_steps", "max_hours")
+
+
+def restore(
+    archive: SessionArchive,
+    config: Config,
+    task: Task,
+    learner: Learner,
+    manager: TrainingManager,
+    meter: Meter,
+    device: str,
+) -> events.RunResumed:
+    """Load the newest good checkpoint into everything; says what was passed over and whether bits are kept."""
+    loaded = archive.store.newest_good()
+    state: Mapping[str, Any] = loaded.state
+    learner.load_state_dict(state["learner"])
+    task.load_state_dict(state["task"])
+    manager.load_state_dict(state["manager"])
+    restore_global_state(state)
+    meter.every = meter.every or int(state["wall"]["log_every"])
+    changed = differences(state["environment"])
+    exact = not changed and task.spec.resume == "exact" and device == "cpu"
+    said = [*loaded.problems, *([f"not bit-exact: {', '.join(changed)}"] if changed else [])]
+    return events.RunResumed(
+        from_update=manager.update,
+        from_step=manager.global_step,
+        checkpoint=loaded.manifest.path,
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        exact=exact,
+        limits=limits(config),
+        note="; ".join(said),
+    )
+
+
+def differences(environment: Mapping[str, Any]) -> list[str]:
+    """What is not as it was when the checkpoint was saved."""
+    now = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    return [f"{name} was {environment[name]}, is {now[name]}" for name in now if environment[name] != now[name]]
+
+
+class SessionArchive:
+    """The loop's view of the session's checkpoints."""
+
+    def __init__(self, store: CheckpointStore, config: Config) -> None:
+        self.store = store
+        self._keep = config.manager.checkpoints
+
+    def snapshot(self, state: Mapping[str, object]) -> object:
+        """A host copy."""
+        return self.store.snapshot(state)
+
+    def write(self, job: SaveJob) -> Written:
+        """Save and prune; runs on the saver's thread."""
+        began = time.monotonic()
+        manifest = self.store.save(
+            job.frozen,
+            kind=job.kind,
+            update=job.update,
+            global_step=job.global_step,
+            metrics=job.metrics,
+            score=job.score,
+            exact=job.exact,
+        )
+        pruned = self.store.prune(self._keep.keep_last, self._keep.keep_best, self._keep.max_gib)
+        return Written(
+            manifest.number, manifest.path, manifest.size, manifest.state_sha256, time.monotonic() - began, pruned
+        )
+
+    def best_state(self) -> tuple[str, Mapping[str, object]] | None:
+        """The newest loadable best checkpoint's path and state."""
+        for manifest in self.store.manifests():
+            if manifest.kind == "best":
+                state, _ = self.store.load(manifest)
+                return manifest.path, state
+        return None
+
+
+def alerting(watch: AlertWatch, config: Config) -> Any:
+    """Resources to alerts, or to nothing where alerts are off."""
+
+    def alerts(resources: Resources) -> list[Event]:
+        return list(watch.observe(resources)) if config.telemetry.alerts else []
+
+    return alerts

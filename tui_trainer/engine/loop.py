@@ -1,0 +1,387 @@
+"""The Run: does what the TrainingManager decides, tells it what happened, publishes what follows.
+
+One turn: drain the inbox, ask `next_action()`, perform it, `observe` its report. Everything that decides the next
+bit lies in learner, task and manager; everything here that depends on time only slices, measures or waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar, assert_never
+
+import msgspec
+
+from tui_trainer.core import actions, events, reports
+from tui_trainer.core.config import Config
+from tui_trainer.core.events import Event
+from tui_trainer.core.protocols import Learner, Policy, Task
+from tui_trainer.core.text import clean_line
+from tui_trainer.core.values import CheckpointKind, Reason, Resources
+from tui_trainer.engine import inbox as mail
+from tui_trainer.engine.crash import write_crash_report
+from tui_trainer.engine.meter import Meter
+from tui_trainer.engine.publisher import Publisher
+from tui_trainer.engine.saver import SaveJob, Saver
+from tui_trainer.errors import Diverged
+from tui_trainer.training.evaluation import merge
+from tui_trainer.training.manager import TrainingManager
+
+SLICE_S = 0.25
+"""Longest collect before orders are looked at."""
+FRAME_S = 0.5
+COPY_SHARE = 0.01
+"""Share of time that keeping a copy of the last consistent state may cost."""
+COPY_MIN_S = 5.0
+FINAL_SEED = 2_000_000_011
+"""Seed of the final evaluation: never used while training or selecting."""
+
+FAULTS = ("diverged", "out_of_memory", "failed", "storage")
+
+
+FaultKind = Literal["nonfinite", "out_of_memory", "exception"]
+Result = TypeVar("Result")
+
+
+class Archive(Protocol):
+    """What the loop needs of a checkpoint store."""
+
+    def snapshot(self, state: Mapping[str, object]) -> object: ...
+    def best_state(self) -> tuple[str, Mapping[str, object]] | None: ...
+
+
+class StateParts(msgspec.Struct):
+    """Reads and writes the pieces of a run that no learner, task or manager owns (global generators, versions)."""
+
+    read: Callable[[], dict[str, object]]
+
+
+class Run:
+    """A session being executed."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        task: Task,
+        learner: Learner,
+        manager: TrainingManager,
+        publisher: Publisher,
+        saver: Saver,
+        archive: Archive,
+        inbox: mail.Inbox,
+        state_parts: StateParts,
+        crash_dir: Path,
+        is_watched: Callable[[], bool],
+        on_resources: Callable[[Resources], list[Event]],
+        meter: Meter,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._task = task
+        self._learner = learner
+        self._manager = manager
+        self._publisher = publisher
+        self._saver = saver
+        self._archive = archive
+        self._inbox = inbox
+        self._state_parts = state_parts
+        self._crash_dir = crash_dir
+        self._is_watched = is_watched
+        self._on_resources = on_resources
+        self._clock = clock
+        self._meter = meter
+        self._latest_checkpoint = ""
+        self._score: float | None = None
+        self._copy: SaveJob | None = None
+        self._copy_due = 0.0
+        self._frame_due = 0.0
+        self._saves = 0
+        self._journal_refused = False
+        self._save_failed = ""
+
+    # --- the turn --------------------------------------------------------------------------------------------
+
+    def execute(self) -> Reason:
+        """Run until the manager ends it; returns the recorded reason."""
+        self._tell(self._manager.start(self._clock()))
+        while True:
+            self._read_mail()
+            action = self._manager.next_action()
+            if isinstance(action, actions.End):
+                return self._end(action)
+            report = self._attempt(action)
+            self._tell(self._manager.observe(report, self._clock()))
+            if isinstance(action, actions.Learn):
+                self._after_update()
+
+    def _attempt(self, action: actions.AnyAction) -> reports.AnyReport:
+        """Perform an action; what breaks in it becomes a report. This is the boundary of the learner and the task."""
+        return self._guarded(type(action).__name__, lambda: self._perform(action))
+
+    def _guarded(self, phase: str, work: Callable[[], Result]) -> Result | reports.FaultReport:
+        began = self._clock()
+        try:
+            return work()
+        except Diverged as error:
+            return self._fault("nonfinite", phase, error)
+        except MemoryError as error:
+            return self._fault("out_of_memory", phase, error)
+        except Exception as error:
+            return self._fault(_fault_kind(error), phase, error)
+        finally:
+            self._meter.add(_PHASES.get(phase, ""), self._clock() - began)
+
+    def _perform(self, action: actions.AnyAction) -> reports.AnyReport:
+        match action:
+            case actions.Collect():
+                return self._collect()
+            case actions.Learn():
+                return self._learn()
+            case actions.Evaluate():
+                return self._evaluate(action)
+            case actions.SaveCheckpoint(kind=kind):
+                return self._save(kind)
+            case actions.ApplyDifficulty(difficulty=difficulty):
+                if self._task.difficulty_space() is not None:
+                    self._task.set_difficulty(difficulty)
+                return reports.DifficultyReport(difficulty=difficulty)
+            case actions.ApplySetting(key=key, value=value):
+                return reports.SettingReport(key=key, old=self._learner.set(key.split(".")[-1], value), new=value)
+            case actions.Wait(seconds=seconds):
+                self._flush_meter()
+                self._retry_journal()
+                self._inbox.wait(seconds)
+                return reports.TickReport()
+            case actions.End():
+                raise AssertionError("End is not performed here")
+            case _:
+                assert_never(action)
+
+    # --- actions ---------------------------------------------------------------------------------------------
+
+    def _collect(self) -> reports.CollectReport:
+        report = self._learner.collect(SLICE_S)
+        self._meter.collected(report)
+        return report
+
+    def _learn(self) -> reports.UpdateReport:
+        report = self._learner.learn()
+        self._meter.learned(report)
+        return report
+
+    def _evaluate(self, action: actions.Evaluate) -> reports.EvaluationReport:
+        parts = self._task.spec.parts
+        done = parts.index(action.part) if action.part in parts else 0
+        self._publish(events.PhaseStarted(phase="evaluate", part=action.part, done=done, of=len(parts)))
+        began = self._clock()
+        result = self._task.evaluate(
+            self._learner.policy(), part=action.part, episodes=action.episodes, seed=action.seed
+        )
+        seconds = self._clock() - began
+        return reports.EvaluationReport(suite=action.suite, part=action.part, result=result, seconds=seconds)
+
+    def _save(self, kind: CheckpointKind) -> reports.CheckpointReport:
+        self._saves += 1
+        number = self._saves
+        self._saver.submit(self._job(kind))
+        return reports.CheckpointReport(kind=kind, number=number)
+
+    def _job(self, kind: CheckpointKind) -> SaveJob:
+        return SaveJob(
+            frozen=self._archive.snapshot(self.state()),
+            kind=kind,
+            update=self._manager.update,
+            global_step=self._manager.global_step,
+            metrics=dict(self._manager.metrics),
+            score=self._score,
+            exact=self._task.spec.resume == "exact",
+        )
+
+    def state(self) -> dict[str, object]:
+        """Everything that decides the next bit; what depends on wall time lies under `wall`."""
+        manager = self._manager.state_dict()
+        return {
+            "learner": self._learner.state_dict(),
+            "task": self._task.state_dict(),
+            "manager": manager,
+            **self._state_parts.read(),
+            "wall": {"elapsed_s": self._manager.elapsed_s, "log_every": self._meter.every},
+        }
+
+    # --- after an update -------------------------------------------------------------------------------------
+
+    def _after_update(self) -> None:
+        summary = self._meter.summary(self._manager.episodes, self._manager.elapsed_s)
+        if summary is not None:
+            self._publish(summary)
+        now = self._clock()
+        if now >= self._frame_due and self._is_watched():
+            self._frame_due = now + FRAME_S
+            self._publish(events.FrameDrawn(text=self._task.render_text(0)))
+        if now >= self._copy_due:
+            self._keep_copy(now)
+        if self._config.run.step_delay_s:
+            self._inbox.wait(self._config.run.step_delay_s)
+
+    def _flush_meter(self) -> None:
+        summary = self._meter.flush(self._manager.episodes, self._manager.elapsed_s)
+        if summary is not None:
+            self._publish(summary)
+
+    def _keep_copy(self, now: float) -> None:
+        """Remember a consistent state for an emergency, as seldom as its cost demands."""
+        self._copy = self._job("emergency")
+        spent = self._clock() - now
+        self._copy_due = now + max(COPY_MIN_S, spent / COPY_SHARE)
+
+    # --- mail ------------------------------------------------------------------------------------------------
+
+    def _read_mail(self) -> None:
+        for item in self._inbox.drain():
+            self._tell(self._opened(item))
+
+    def _opened(self, item: mail.Item) -> list[Event]:
+        now = self._clock()
+        match item:
+            case mail.Order(command=command, by=by):
+                return self._manager.handle(command, by=by, now=now)
+            case reports.SignalReport():
+                return self._manager.observe(item, now)
+            case Resources():
+                return [events.ResourcesSampled(resources=item), *self._on_resources(item)]
+            case mail.SaveDone():
+                return self._saved(item)
+            case mail.SaveFailed(kind=kind, why=why):
+                self._save_failed = why
+                failed = events.CheckpointFailed(kind=kind, why=clean_line(why))
+                return [failed, *self._manager.observe(reports.StorageReport(ok=False, detail=clean_line(why)), now)]
+            case mail.StorageBack():
+                self._save_failed = ""
+                return self._manager.observe(reports.StorageReport(ok=True), now)
+            case mail.JournalRefused(why=why):
+                self._journal_refused = True
+                return self._manager.observe(reports.StorageReport(ok=False, detail=clean_line(why)), now)
+            case mail.Note(level=level, text=text):
+                return [events.LogWritten(level=level, text=clean_line(text))]
+            case _:
+                assert_never(item)
+
+    def _retry_journal(self) -> None:
+        """While paused by a full disk, try the journal again; the pause ends when both it and the saver are well."""
+        if self._journal_refused and self._publisher.flush(sync=True):
+            self._journal_refused = False
+            if not self._saver.is_refused:
+                self._inbox.put(mail.StorageBack())
+
+    def _saved(self, done: mail.SaveDone) -> list[Event]:
+        """The journal reaches the disk before the save is acknowledged."""
+        self._publisher.flush(sync=True)
+        self._latest_checkpoint = done.path
+        saved = events.CheckpointSaved(
+            number=done.number,
+            kind=done.kind,
+            path=done.path,
+            at_update=done.update,
+            at_step=done.global_step,
+            size=done.size,
+            state_sha256=done.state_sha256,
+            score=done.score,
+            seconds=done.seconds,
+            exact=done.exact,
+        )
+        return [saved, events.CheckpointsPruned(paths=done.pruned)] if done.pruned else [saved]
+
+    def _tell(self, outcomes: list[Event]) -> None:
+        for event in outcomes:
+            if isinstance(event, events.EvaluationFinished) and event.suite == "reference":
+                self._score = event.result.ci[0]
+            self._publish(event)
+
+    def _publish(self, event: Event) -> None:
+        self._publisher.publish(event, update=self._manager.update, global_step=self._manager.global_step)
+
+    # --- faults and the end ----------------------------------------------------------------------------------
+
+    def _fault(self, kind: FaultKind, phase: str, error: BaseException) -> reports.FaultReport:
+        detail = clean_line(f"{phase}: {type(error).__name__}: {error}")
+        with contextlib.suppress(OSError):
+            write_crash_report(self._crash_dir, error, self._publisher.recent, dict(self._manager.metrics))
+        self._publish(events.LogWritten(level="error", text=detail))
+        return reports.FaultReport(kind=kind, detail=detail)
+
+    def _end(self, end: actions.End) -> Reason:
+        """Save, evaluate on unseen seeds, tell; a second signal leaves before the next of these steps."""
+        self._flush_meter()
+        reason = end.reason
+        if end.save and not self._save_last(reason):
+            reason = self._lost(reason)
+        elif end.evaluate and self._config.manager.evaluation.final_episodes:
+            self._evaluate_finally()
+        self._publish(
+            events.RunEnded(reason=reason, checkpoint=self._latest_checkpoint, elapsed_s=self._manager.elapsed_s)
+        )
+        self._publisher.flush(sync=True)
+        return reason
+
+    def _save_last(self, reason: Reason) -> bool:
+        """The final or emergency checkpoint; True when it is on the disk."""
+        job = self._copy if reason.name in FAULTS else self._job("final")
+        if job is not None:
+            self._saver.submit(job)
+        done = self._saver.finish()
+        self._saver.stop()
+        self._read_mail_at_end()
+        return done
+
+    def _read_mail_at_end(self) -> None:
+        """Only what the saver and the sampler said still counts."""
+        for item in self._inbox.drain():
+            if isinstance(item, mail.SaveDone):
+                self._tell(self._saved(item))
+            elif isinstance(item, mail.SaveFailed):
+                self._save_failed = item.why
+                self._publish(events.CheckpointFailed(kind=item.kind, why=clean_line(item.why)))
+
+    def _lost(self, reason: Reason) -> Reason:
+        """Work could not be saved: the exit code must say so."""
+        code = reason.exit_code or 4
+        return msgspec.structs.replace(
+            reason, evidence=f"{reason.evidence}; the last save failed: {self._save_failed}", exit_code=code
+        )
+
+    def _evaluate_finally(self) -> None:
+        self._guarded("final evaluation", self._evaluate_last_and_best)
+
+    def _evaluate_last_and_best(self) -> None:
+        self._evaluate_policy(self._learner.policy(), self._latest_checkpoint)
+        best = self._archive.best_state()
+        if best is not None and best[0] != self._latest_checkpoint:
+            path, state = best
+            learner_state = state["learner"]
+            assert isinstance(learner_state, Mapping)
+            self._evaluate_policy(self._learner.policy_from(learner_state), path)
+
+    def _evaluate_policy(self, policy: Policy, checkpoint: str) -> None:
+        spec, episodes = self._task.spec, self._config.manager.evaluation.final_episodes
+        results, began = {}, self._clock()
+        for index, part in enumerate(spec.parts):
+            self._publish(events.PhaseStarted(phase="final evaluation", part=part, done=index, of=len(spec.parts)))
+            seed = FINAL_SEED + self._config.run.seed
+            results[part] = self._task.evaluate(policy, part=part, episodes=episodes, seed=seed)
+        result = merge(spec, results)
+        self._publish(
+            events.EvaluationFinished(
+                suite="final", result=result, seconds=self._clock() - began, checkpoint=checkpoint
+            )
+        )
+
+
+def _fault_kind(error: Exception) -> FaultKind:
+    """torch raises OutOfMemoryError; named here so that the loop needs no torch."""
+    return "out_of_memory" if type(error).__name__ == "OutOfMemoryError" else "exception"
+
+
+_PHASES = {"Evaluate": "evaluate", "SaveCheckpoint": "save", "Wait": "wait"}

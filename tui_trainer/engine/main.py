@@ -1,0 +1,199 @@
+"""The engine process: opens the session, brings up hub, torch, task, learner and manager, runs, and tidies up.
+
+Detached, this is `python -m tui_trainer.engine.main SESSION`; with `run --no-ui` the same `run_engine` is called in
+the foreground process, so that a scheduler's signals reach it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from tui_trainer.core import events
+from tui_trainer.core.config import Config, Layer, resolve
+from tui_trainer.core.state import RunState
+from tui_trainer.core.text import clean_line
+from tui_trainer.core.values import Reason
+from tui_trainer.engine.clock import SteadyClock
+from tui_trainer.engine.crash import write_crash_report
+from tui_trainer.engine.hub import Hub
+from tui_trainer.engine.inbox import Inbox, JournalRefused
+from tui_trainer.engine.publisher import Listener, Publisher
+from tui_trainer.engine.signals import Signals
+from tui_trainer.engine.status import StatusKeeper
+from tui_trainer.errors import TuiTrainerError
+from tui_trainer.sessions.journal import Journal, iter_journal
+from tui_trainer.sessions.names import socket_path
+from tui_trainer.sessions.store import Session
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry of the detached process."""
+    parser = argparse.ArgumentParser(prog="tui_trainer.engine")
+    parser.add_argument("session", type=Path)
+    parser.add_argument("--set", action="append", default=[], dest="assignments")
+    parser.add_argument("--callback", action="append", default=[], dest="callbacks")
+    args = parser.parse_args(argv)
+    try:
+        return run_engine(
+            Session.open(args.session), overrides=assignments_layer(args.assignments), callbacks=args.callbacks
+        )
+    except TuiTrainerError as error:
+        print(f"tui-trainer: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def assignments_layer(assignments: Sequence[str]) -> Layer:
+    """`KEY=VALUE` words as a layer of settings."""
+    from tui_trainer.sessions.configs import assignments_table
+
+    return Layer("--set", assignments_table(assignments))
+
+
+def run_engine(
+    session: Session,
+    *,
+    overrides: Layer,
+    callbacks: Sequence[str] = (),
+    listeners: Sequence[Listener] = (),
+    on_stop: TextHook | None = None,
+) -> int:
+    """Execute the session from its newest good checkpoint, or from the start; returns the exit code."""
+    with session.lock():
+        config = resolve([Layer("session.toml", session.read().config), overrides]).config
+        engine = Engine(session, config, callbacks, list(listeners))
+        return engine.run(on_stop or TextHook())
+
+
+class TextHook:
+    """What the foreground view wants to do before the process stops or leaves at once; nothing by default."""
+
+    def before_stop(self) -> None:
+        """Put the terminal in order."""
+
+
+class Engine:
+    """One process's worth of a session: what is brought up here is taken down here."""
+
+    def __init__(self, session: Session, config: Config, callbacks: Sequence[str], listeners: list[Listener]) -> None:
+        self._session = session
+        self._config = config
+        self._callbacks = callbacks
+        self._clock = SteadyClock()
+        self._inbox = Inbox()
+        self._state = _history(session)
+        self._journal = Journal(session.journal_path)
+        self._status = StatusKeeper(session, self._state.update, self._state.global_step)
+        self._hub = Hub(socket_path(session.path), self._inbox, self._state)
+        self._publisher = Publisher(
+            self._journal,
+            [self._hub.publish, self._status.note, *listeners],
+            time.time,
+            max(self._journal.last_seq, self._state.seq),
+            self._inbox_refusal,
+        )
+
+    def run(self, hook: TextHook) -> int:
+        """Bring up, execute, take down. The one place where whatever is left over becomes an exit code."""
+        Signals(self._inbox, self._clock, self._leave_at_once(hook), hook.before_stop).install()
+        self._start_hub()
+        try:
+            reason = self._execute()
+        except TuiTrainerError as error:
+            reason = self._failed(error, error.exit_code)
+        except Exception as error:
+            reason = self._failed(error, 1)
+        finally:
+            self._hub.stop()
+            self._journal.close()
+        self._status.ended(reason)
+        return reason.exit_code
+
+    def _execute(self) -> Reason:
+        self._publisher.publish(
+            events.PhaseStarted(phase="loading torch"), update=self._state.update, global_step=self._state.global_step
+        )
+        from tui_trainer.engine.assembly import assemble
+
+        with assemble(
+            self._session,
+            self._config,
+            self._state,
+            self._publisher,
+            self._inbox,
+            self._clock,
+            self._hub,
+            self._callbacks,
+        ) as run:
+            return run.execute()
+
+    def _inbox_refusal(self, why: str) -> None:
+        """The journal could not be written: the loop pauses; the events wait in memory."""
+        self._inbox.put(JournalRefused(why))
+
+    def _start_hub(self) -> None:
+        try:
+            self._hub.start()
+        except OSError as error:
+            text = f"no view can attach: the socket {socket_path(self._session.path)} cannot be made ({error.strerror})"
+            self._publisher.publish(events.LogWritten(level="warning", text=text), update=0, global_step=0)
+
+    def _failed(self, error: Exception, code: int) -> Reason:
+        """What broke outside the loop's own boundary is told, written down and turned into the end."""
+        with contextlib.suppress(OSError):
+            write_crash_report(self._session.crash_dir, error, self._publisher.recent, {})
+        where = "" if isinstance(error, TuiTrainerError) else f"{type(error).__name__}: "
+        reason = Reason(name="failed", evidence=clean_line(f"{where}{error}"), exit_code=code)
+        self._publisher.publish(
+            events.RunEnded(reason=reason, elapsed_s=self._state.elapsed_s),
+            update=self._state.update,
+            global_step=self._state.global_step,
+        )
+        self._publisher.flush(sync=True)
+        print(f"tui-trainer: {reason.evidence}", file=sys.stderr)
+        return reason
+
+    def _leave_at_once(self, hook: TextHook) -> LeaveAtOnce:
+        return LeaveAtOnce(self._status, hook)
+
+
+class LeaveAtOnce:
+    """The second signal: no new save; one under way is discarded whole, because it was never renamed into place."""
+
+    def __init__(self, status: StatusKeeper, hook: TextHook) -> None:
+        self._status = status
+        self._hook = hook
+
+    def __call__(self, code: int) -> None:
+        self._hook.before_stop()
+        self._status.interrupted(code)
+        os._exit(code)
+
+
+def _history(session: Session) -> RunState:
+    """The fold of what the session's journal holds."""
+    state = RunState()
+    for event in iter_journal(session.journal_path):
+        state = state.apply(event)
+    return state
+
+
+def redirect_output(log: Path) -> TextIO:
+    """Send file descriptors 1 and 2 (C libraries print there) to the session's log; returns the old stdout."""
+    sys.stdout.flush()
+    kept = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace", buffering=1)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    os.close(target)
+    return kept
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,93 @@
+"""Stamps events, journals them and hands them to every listener: hub, headless view, callbacks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from tui_trainer.core import events
+from tui_trainer.core.events import TRANSIENT, AnyEvent, Event
+
+Listener = Callable[[AnyEvent, bytes], None]
+"""Takes a stamped event and its line. Called on the loop's thread; must return at once and never raise."""
+
+SYNCED: tuple[type[Event], ...] = (
+    events.RunStarted,
+    events.RunResumed,
+    events.RunEnded,
+    events.RunPaused,
+    events.CommandApplied,
+    events.RecommendationAnswered,
+    events.DifficultyChanged,
+    events.SettingChanged,
+)
+"""Decisions: on the disk before anything else happens."""
+
+
+class EventLog(Protocol):
+    """What the publisher needs of a journal."""
+
+    def append(self, events: list[AnyEvent]) -> None: ...
+    def sync(self) -> None: ...
+
+
+class Publisher:
+    """The only writer of history. While the disk refuses, events wait in memory, in order."""
+
+    def __init__(
+        self,
+        journal: EventLog,
+        listeners: list[Listener],
+        wall_clock: Callable[[], float],
+        last_seq: int,
+        on_storage_error: Callable[[str], None],
+    ) -> None:
+        self._journal = journal
+        self._listeners = listeners
+        self._wall_clock = wall_clock
+        self._seq = last_seq
+        self._on_storage_error = on_storage_error
+        self._refused = False
+        self._waiting: deque[AnyEvent] = deque()
+        self._recent: deque[AnyEvent] = deque(maxlen=200)
+
+    @property
+    def recent(self) -> list[AnyEvent]:
+        """The last 200 events, for a crash report."""
+        return list(self._recent)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Tell one more from now on."""
+        self._listeners.append(listener)
+
+    def publish(self, event: Event, *, update: int, global_step: int) -> None:
+        """Stamp, journal and tell."""
+        transient = isinstance(event, TRANSIENT)
+        seq = 0 if transient else self._seq + 1
+        stamped = events.stamp(event, seq=seq, time=self._wall_clock(), update=update, global_step=global_step)
+        clean = events.decode(events.encode(stamped))
+        line = events.encode(clean)
+        if not transient:
+            self._seq = seq
+            self._recent.append(clean)
+            self._waiting.append(clean)
+            self.flush(sync=isinstance(event, SYNCED))
+        for listener in self._listeners:
+            listener(clean, line)
+
+    def flush(self, *, sync: bool) -> bool:
+        """Write what waits; False while the disk refuses."""
+        try:
+            if self._waiting:
+                self._journal.append(list(self._waiting))
+                self._waiting.clear()
+            if sync:
+                self._journal.sync()
+        except OSError as error:
+            if not self._refused:
+                self._on_storage_error(f"{error.strerror or error} ({error.filename or 'events.jsonl'})")
+            self._refused = True
+            return False
+        self._refused = False
+        return True

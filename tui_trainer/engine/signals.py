@@ -1,0 +1,56 @@
+"""Signals to an engine: once asks, twice stops at once; a stopped process does not count the time it was stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Literal
+
+from tui_trainer.core.reports import SignalReport
+from tui_trainer.engine.clock import SteadyClock
+from tui_trainer.engine.inbox import Inbox
+
+Name = Literal["term", "int", "usr1", "usr2"]
+_NAMES: dict[signal.Signals, Name] = {
+    signal.SIGTERM: "term",
+    signal.SIGINT: "int",
+    signal.SIGUSR1: "usr1",
+    signal.SIGUSR2: "usr2",
+}
+
+
+class Signals:
+    """Installed handlers. `at_once` runs on the second SIGINT or SIGTERM and must not return."""
+
+    def __init__(
+        self, inbox: Inbox, clock: SteadyClock, at_once: Callable[[int], None], on_stop: Callable[[], None]
+    ) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._at_once = at_once
+        self._on_stop = on_stop
+        self._asked = False
+
+    def install(self) -> None:
+        """Take over the process's handlers; SIGHUP means only that a view is gone."""
+        for number in _NAMES:
+            signal.signal(number, self._handle)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTSTP, self._suspend)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        name = _NAMES[signal.Signals(number)]
+        if name in ("term", "int"):
+            if self._asked:
+                self._at_once(128 + number)
+            self._asked = True
+        self._inbox.put(SignalReport(name=name))
+
+    def _suspend(self, number: int, frame: FrameType | None) -> None:
+        self._on_stop()
+        began = time.monotonic()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._clock.skip(time.monotonic() - began)

@@ -1,0 +1,72 @@
+"""Keeps session.toml's [status] near the truth: for scripts and lists that read it without a socket."""
+
+from __future__ import annotations
+
+import socket
+
+from tui_trainer.core import events
+from tui_trainer.core.events import AnyEvent
+from tui_trainer.core.values import Reason
+from tui_trainer.errors import TuiTrainerError
+from tui_trainer.sessions.store import Session, State, Status
+
+_NOTED = (
+    events.RunStarted,
+    events.RunResumed,
+    events.RunPaused,
+    events.RunContinued,
+    events.CheckpointSaved,
+    events.EvaluationFinished,
+    events.RunEnded,
+)
+
+
+class StatusKeeper:
+    """A listener that rewrites the status on the events that change it. A disk that refuses is the saver's business."""
+
+    def __init__(self, session: Session, update: int, global_step: int) -> None:
+        self._session = session
+        self._update = update
+        self._global_step = global_step
+        self._state: State = "starting"
+
+    def note(self, event: AnyEvent, line: bytes) -> None:
+        """Listener."""
+        if not isinstance(event, _NOTED):
+            return
+        self._update, self._global_step = event.update, event.global_step
+        match event:
+            case events.RunPaused():
+                self._state = "paused"
+            case events.RunStarted() | events.RunResumed() | events.RunContinued():
+                self._state = "running"
+            case _:
+                pass
+        self._write(None, "")
+
+    def ended(self, reason: Reason) -> None:
+        """The last word."""
+        if reason.name in ("signal", "scheduler"):
+            self._state = "interrupted"
+        else:
+            self._state = "crashed" if reason.name == "failed" else "ended"
+        self._write(reason.exit_code, reason.name)
+
+    def interrupted(self, code: int) -> None:
+        """The second signal came."""
+        self._state = "interrupted"
+        self._write(code, "signal")
+
+    def _write(self, exit_code: int | None, reason: str) -> None:
+        status = Status(
+            state=self._state,
+            update=self._update,
+            global_step=self._global_step,
+            termination_reason=reason,
+            exit_code=exit_code,
+            host=socket.gethostname(),
+        )
+        try:
+            self._session.write_status(status)
+        except (OSError, TuiTrainerError):
+            return
