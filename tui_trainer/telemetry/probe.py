@@ -63,7 +63,7 @@ def probe(sessions: Path = Path("sessions"), environment: Environment | None = N
     return [check() for check in checks]
 
 
-# --- the machine -----------------------------------------------------------------------------------------------------
+# --- the machine ---
 
 
 def python_version() -> Finding:
@@ -91,7 +91,7 @@ def memory() -> Finding:
     return Finding("memory", ok, f"{size(free)} free of {size(total)}{where}", "" if ok else "close other programs")
 
 
-# --- torch and GPU -----------------------------------------------------------------------------------------------------
+# --- torch and GPU ---
 
 
 def torch_build() -> Finding:
@@ -100,25 +100,26 @@ def torch_build() -> Finding:
         installed = metadata.distribution("torch")
     except metadata.PackageNotFoundError:
         return Finding("torch", False, "not installed", "pip install torch")
-    cuda = _cuda_of(installed)
-    value = f"{installed.version}, {f'CUDA {cuda}' if cuda else 'CPU build'}"
-    if not cuda and gpu_present():
+    build = torch_accelerator(installed.version, _version_file(installed))
+    value = f"{installed.version}, {build or 'CPU build'}"
+    if not build and gpu_present():
         advice = "an NVIDIA GPU is here: pip uninstall torch, then pip install torch without a CPU-only index"
         return Finding("torch", False, value, advice)
     return Finding("torch", True, value)
 
 
-def _cuda_of(installed: metadata.Distribution) -> str:
-    """CUDA version of a torch distribution, or nothing: from its version file, else from its local version."""
-    try:
-        text = Path(str(installed.locate_file("torch/version.py"))).read_text(encoding="utf-8")
-    except OSError:
-        text = ""
-    found = re.search(r"^cuda\b[^=]*=\s*['\"]([\d.]+)['\"]", text, re.MULTILINE)
-    if found:
-        return found[1]
-    local = re.search(r"\+cu(\d+)(\d)$", installed.version)
-    return f"{local[1]}.{local[2]}" if local else ""
+def torch_accelerator(version: str, version_file: str) -> str:
+    """What a torch is built for, such as `CUDA 13.0` or `ROCm 6.4`; nothing for a CPU build."""
+    for name, label in (("cuda", "CUDA"), ("hip", "ROCm")):
+        found = re.search(rf"^{name}\b[^=]*=\s*['\"]([\d.]+)", version_file, re.MULTILINE)
+        if found:
+            return f"{label} {found[1]}"
+    local = re.search(r"\+cu(\d+)(\d)$", version)
+    return f"CUDA {local[1]}.{local[2]}" if local else ""
+
+
+def _version_file(installed: metadata.Distribution) -> str:
+    return _text(Path(str(installed.locate_file("torch/version.py"))))
 
 
 def gpu() -> Finding:
@@ -152,7 +153,7 @@ def _word(path: Path) -> str:
         return ""
 
 
-# --- the terminal ------------------------------------------------------------------------------------------------------
+# --- the terminal ---
 
 
 def terminal(env: Environment) -> Finding:
@@ -199,7 +200,7 @@ def _below_mosh() -> bool:
         return False
 
 
-def logout(roots: tuple[Path, ...] = (Path("/usr/lib/systemd"), Path("/etc/systemd"), Path("/run/systemd"))) -> Finding:
+def logout(roots: tuple[Path, ...] = (Path("/usr/lib/systemd"), Path("/run/systemd"), Path("/etc/systemd"))) -> Finding:
     """Whether the login manager ends a user's processes at logout (logind.conf: KillUserProcesses)."""
     if not _kills_user_processes(roots):
         return Finding("logout", True, "a run survives the logout")
@@ -223,7 +224,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-# --- the disk ----------------------------------------------------------------------------------------------------------
+# --- the disk ---
 
 
 def disk(sessions: Path) -> Finding:
