@@ -1,0 +1,330 @@
+"""ContinuousTraining: the adviser. It reads evaluations, recommends, and keeps the record of what became of it.
+
+It enforces nothing: the TrainingManager applies what is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from tui_trainer.core.config import ContinuousSettings
+from tui_trainer.core.events import (
+    AnyEvent,
+    RecommendationAnswered,
+    RecommendationRaised,
+    RecommendationScored,
+)
+from tui_trainer.core.protocols import TaskSpec
+from tui_trainer.core.values import Author, Change, Difficulty, DifficultySpace, Verdict
+from tui_trainer.training.history import KEPT_POINTS, UNKNOWN, History, Point, Proposal, Rule, Trend
+from tui_trainer.training.rules import RULES
+from tui_trainer.training.statistics import mean
+from tui_trainer.training.trends import assess
+
+SCORED_AFTER = 6
+"""Evaluations after acceptance at which the outcome is told."""
+BEFORE = 5
+"""Evaluations before acceptance that it is compared with."""
+GUARD_FALL = 4.0
+"""Noise deviations below the score before acceptance that call the guard, twice in a row."""
+KEPT_ANSWERS = 200
+GUARD = "guard"
+
+Outcome = Literal["", "helped", "hurt", "unclear"]
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """An accepted recommendation and what it is measured by."""
+
+    id: int
+    rule: str
+    subject: str
+    change: Change
+    difficulty: Difficulty
+    """As it was before."""
+    before: float
+    """Mean score of the evaluations before."""
+    at_evaluation: int
+    outcome: Outcome = ""
+    undone: bool = False
+    warned_by: int = 0
+    """The guard's recommendation that offers to undo it; 0 = none."""
+
+
+class AdviserState(msgspec.Struct, kw_only=True):
+    """Everything the adviser remembers; plain values only."""
+
+    points: tuple[Point, ...] = ()
+    evaluations: int = 0
+    """Points ever seen; older ones than the kept are forgotten."""
+    changed_at: int = 0
+    """Number of evaluations at the last change of difficulty or setting."""
+    next_id: int = 1
+    open: tuple[RecommendationRaised, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
+    verdicts: dict[str, Verdict] = {}
+    quiet_until: dict[str, int] = {}
+    """Evaluation up to which a rejected subject stays quiet."""
+
+
+class ContinuousTraining:
+    """Watches, advises, remembers. Pure in what it is told."""
+
+    def __init__(
+        self,
+        settings: ContinuousSettings,
+        spec: TaskSpec,
+        space: DifficultySpace | None,
+        *,
+        start: Difficulty,
+        algorithm: str,
+        rules: Mapping[str, Rule] = RULES,
+    ) -> None:
+        self._settings = settings
+        self._spec = spec
+        self._space = space
+        self._start = start
+        self._algorithm = algorithm
+        self._rules = rules
+        self._trend: Trend = UNKNOWN
+        self.state = AdviserState()
+
+    @property
+    def trend(self) -> Trend:
+        """The reading of the evaluations so far."""
+        return self._trend
+
+    @property
+    def record(self) -> dict[str, int]:
+        """How many accepted recommendations there were, and how they turned out."""
+        outcomes = [a.outcome for a in self.state.accepted]
+        return {"accepted": len(outcomes), **{name: outcomes.count(name) for name in ("helped", "hurt", "unclear")}}
+
+    def restore(self, state: AdviserState) -> None:
+        """Continue from a saved memory."""
+        self.state = state
+        self._trend = self._assessed()
+
+    # --- evaluations -----------------------------------------------------------------------------------------
+
+    def add(self, point: Point) -> None:
+        """Take in a reference evaluation."""
+        self.state.points = (*self.state.points, point)[-KEPT_POINTS:]
+        self.state.evaluations += 1
+        self._trend = self._assessed()
+
+    def advise(
+        self, *, update: int, difficulty: Difficulty, settings: dict[str, float], subjects: tuple[str, ...] | None
+    ) -> list[AnyEvent]:
+        """Outcomes that can be told now, then new recommendations. `subjects`: those the mode allows, None = all."""
+        events: list[AnyEvent] = [*self._scores()]
+        if not self._settings.enabled:
+            return events
+        history = self._history(difficulty, settings)
+        events += self._warnings(update)
+        for name, proposal in self._proposals(history):
+            if self._wanted(proposal, subjects):
+                events.append(self._raise(name, proposal, update))
+        return events
+
+    def guarded_by(self, number: int) -> int | None:
+        """The accepted recommendation that the guard's recommendation `number` would undo."""
+        return next((a.id for a in self.state.accepted if a.warned_by == number and not a.undone), None)
+
+    def changed(self, difficulty: Difficulty, settings: Mapping[str, float]) -> list[AnyEvent]:
+        """Something was changed: counts start again and advice that no longer fits is withdrawn."""
+        self.state.changed_at = self.state.evaluations
+        self._trend = self._assessed()
+        stale = [r for r in self.state.open if not _fits(r.change, difficulty, settings)]
+        return [self._close(r.id, "withdrawn", "adviser", "its starting point has changed") for r in stale]
+
+    def expire(self, update: int) -> list[AnyEvent]:
+        """Close the recommendations whose time has run out."""
+        late = [r for r in self.state.open if update >= r.expires_update]
+        return [self._close(r.id, "expired", "adviser", f"not answered until update {update}") for r in late]
+
+    # --- answers ---------------------------------------------------------------------------------------------
+
+    def objection(self, number: int, verdict: str) -> str:
+        """Why this answer cannot be given, in one sentence; empty when it can."""
+        found = self.state.verdicts.get(str(number))
+        is_open = any(r.id == number for r in self.state.open)
+        if not is_open and found is None:
+            return f"there is no recommendation {number}"
+        if verdict != "undo":
+            return "" if is_open else f"recommendation {number} is already {found}"
+        if found != "accepted":
+            return f"recommendation {number} is {found or 'still open'}: only an accepted one can be undone"
+        return "" if self.accepted(number) else f"recommendation {number} is too long ago to be undone"
+
+    def open(self, number: int) -> RecommendationRaised:
+        """The open recommendation with this number."""
+        return next(r for r in self.state.open if r.id == number)
+
+    def accepted(self, number: int) -> Accepted | None:
+        """The accepted recommendation with this number, while it is remembered."""
+        return next((a for a in self.state.accepted if a.id == number), None)
+
+    def accept(self, number: int, by: Author, difficulty: Difficulty) -> AnyEvent:
+        """Close as accepted and remember what it will be measured by."""
+        raised = self.open(number)
+        entry = Accepted(
+            id=number,
+            rule=raised.rule,
+            subject=raised.subject,
+            change=raised.change,
+            difficulty=difficulty,
+            before=mean([p.value for p in self.state.points[-BEFORE:]]),
+            at_evaluation=self.state.evaluations,
+        )
+        self.state.accepted = (*self.state.accepted, entry)[-KEPT_ANSWERS:]
+        return self._close(number, "accepted", by)
+
+    def reject(self, number: int, by: Author) -> AnyEvent:
+        """Close as rejected; the subject stays quiet for a while."""
+        self._hush(self.open(number).subject)
+        return self._close(number, "rejected", by)
+
+    def undo(self, number: int, by: Author) -> AnyEvent:
+        """Mark an accepted one as undone; the subject stays quiet for a while."""
+        self._amend(number, undone=True)
+        entry = self.accepted(number)
+        if entry is not None:
+            self._hush(entry.subject)
+        return self._close(number, "undone", by)
+
+    # --- inside ----------------------------------------------------------------------------------------------
+
+    def _assessed(self) -> Trend:
+        return assess(self.state.points, self._spec, self._space, restart=self._changed_index())
+
+    def _changed_index(self) -> int:
+        return max(0, self.state.changed_at - (self.state.evaluations - len(self.state.points)))
+
+    def _history(self, difficulty: Difficulty, settings: dict[str, float]) -> History:
+        return History(
+            points=self.state.points,
+            trend=self._trend,
+            spec=self._spec,
+            space=self._space,
+            difficulty=difficulty,
+            start=self._start,
+            floor=self._settings.floor,
+            step=self._settings.step,
+            algorithm=self._algorithm,
+            settings=settings,
+            changed_at=self._changed_index(),
+        )
+
+    def _proposals(self, history: History) -> list[tuple[str, Proposal]]:
+        found = ((name, rule(history)) for name, rule in self._rules.items())
+        return [(name, proposal) for name, proposal in found if proposal is not None]
+
+    def _wanted(self, proposal: Proposal, subjects: tuple[str, ...] | None) -> bool:
+        """Allowed by the mode, sure enough, not about a subject that is open or quiet."""
+        subject = proposal.subject
+        if subjects is not None and (subject not in subjects or proposal.timed):
+            return False
+        if any(r.subject == subject for r in self.state.open):
+            return False
+        quiet = self.state.quiet_until.get(subject, 0) > self.state.evaluations
+        return not quiet and proposal.confidence >= self._settings.min_confidence
+
+    def _raise(self, rule: str, proposal: Proposal, update: int) -> RecommendationRaised:
+        raised = RecommendationRaised(
+            id=self.state.next_id,
+            rule=rule,
+            subject=proposal.subject,
+            title=proposal.title,
+            change=proposal.change,
+            evidence=proposal.evidence,
+            expected=proposal.expected,
+            confidence=min(0.99, proposal.confidence),
+            expires_update=update + self._settings.expires_updates,
+        )
+        self.state.next_id += 1
+        self.state.open = (*self.state.open, raised)
+        return raised
+
+    def _close(self, number: int, verdict: Verdict, by: Author, note: str = "") -> AnyEvent:
+        self.state.open = tuple(r for r in self.state.open if r.id != number)
+        verdicts = {**self.state.verdicts, str(number): verdict}
+        self.state.verdicts = dict(list(verdicts.items())[-KEPT_ANSWERS:])
+        return RecommendationAnswered(id=number, verdict=verdict, by=by, note=note)
+
+    def _hush(self, subject: str) -> None:
+        until = self.state.evaluations + self._settings.quiet_evaluations
+        self.state.quiet_until = {**self.state.quiet_until, subject: until}
+
+    def _amend(self, number: int, **changes: object) -> None:
+        self.state.accepted = tuple(
+            msgspec.structs.replace(a, **changes) if a.id == number else a for a in self.state.accepted
+        )
+
+    # --- outcomes and the guard ------------------------------------------------------------------------------
+
+    def _after(self, entry: Accepted) -> list[float]:
+        """Scores since acceptance, up to those that count."""
+        count = self.state.evaluations - entry.at_evaluation
+        values = [p.value for p in self.state.points[-count:]] if count else []
+        return values[:SCORED_AFTER]
+
+    def _gain(self, entry: Accepted, values: list[float]) -> float:
+        sign = 1.0 if self._spec.higher_is_better else -1.0
+        return sign * (mean(values) - entry.before)
+
+    def _scores(self) -> list[AnyEvent]:
+        due = [a for a in self.state.accepted if not a.outcome and not a.undone]
+        return [self._scored(a) for a in due if self.state.evaluations - a.at_evaluation >= SCORED_AFTER]
+
+    def _scored(self, entry: Accepted) -> AnyEvent:
+        """Helped or hurt when the mean moved by more than twice its standard error (two means of 5 and 6)."""
+        gain = self._gain(entry, self._after(entry))
+        margin = 2 * self._trend.noise * (1 / BEFORE + 1 / SCORED_AFTER) ** 0.5
+        outcome: Outcome = "helped" if gain > margin else "hurt" if gain < -margin else "unclear"
+        self._amend(entry.id, outcome=outcome)
+        text = f"score {gain:+.3f} over {SCORED_AFTER} evaluations, noise ±{margin:.3f}"
+        return RecommendationScored(id=entry.id, outcome=outcome or "unclear", evidence=text)
+
+    def _warnings(self, update: int) -> list[AnyEvent]:
+        """Regression guard: two evaluations in a row far below what was before an accepted change."""
+        events: list[AnyEvent] = []
+        for entry in self.state.accepted:
+            if self._fell(entry) and not any(r.subject == entry.subject for r in self.state.open):
+                self._amend(entry.id, warned_by=self.state.next_id)
+                events.append(self._raise(GUARD, self._undoing(entry), update))
+        return events
+
+    def _fell(self, entry: Accepted) -> bool:
+        recent = self._after(entry)[-2:]
+        if entry.undone or entry.warned_by or entry.outcome or entry.rule == GUARD or len(recent) < 2:
+            return False
+        return all(self._gain(entry, [value]) < -GUARD_FALL * self._trend.noise for value in recent)
+
+    def _undoing(self, entry: Accepted) -> Proposal:
+        change = entry.change
+        fall = self._gain(entry, self._after(entry)[-2:])
+        return Proposal(
+            subject=entry.subject,
+            title=f"undo recommendation {entry.id}: the score fell",
+            change=Change(key=change.key, old=change.new, new=change.old, label=f"undo {entry.id}"),
+            evidence=(f"score {fall:+.3f} since recommendation {entry.id} was accepted",),
+            expected=f"the score returns to about {entry.before:.3f}",
+            confidence=0.9,
+        )
+
+
+def _fits(change: Change, difficulty: Difficulty, settings: Mapping[str, float]) -> bool:
+    """Whether a change still starts from where things stand."""
+    match change.key:
+        case "difficulty.level":
+            return difficulty.level == int(change.old)
+        case "difficulty.low":
+            return abs(difficulty.low - change.old) < 1e-9
+        case "stop":
+            return True
+        case key:
+            return settings.get(key, change.old) == change.old

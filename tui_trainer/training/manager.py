@@ -1,0 +1,793 @@
+"""TrainingManager: the one authority over ends, pauses, evaluations, checkpoints and difficulty.
+
+Pure: facts come in as commands and reports with the time they arrived, decisions go out as events, and `next_action`
+says what the loop does next. The same facts in the same order give the same decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+import msgspec
+
+from tui_trainer.core import commands as orders
+from tui_trainer.core.actions import (
+    AnyAction,
+    ApplyDifficulty,
+    ApplySetting,
+    Collect,
+    End,
+    Evaluate,
+    Learn,
+    SaveCheckpoint,
+    Wait,
+)
+from tui_trainer.core.commands import AnyCommand, describe
+from tui_trainer.core.conditions import Condition, parse_condition
+from tui_trainer.core.config import Config, get
+from tui_trainer.core.events import (
+    AlertRaised,
+    AnyEvent,
+    CommandApplied,
+    CommandRefused,
+    DifficultyChanged,
+    EvaluationFinished,
+    EvaluationStopped,
+    LogWritten,
+    RecommendationRaised,
+    RunContinued,
+    RunPaused,
+    SettingChanged,
+    TrendAssessed,
+)
+from tui_trainer.core.protocols import TaskSpec
+from tui_trainer.core.reports import (
+    AnyReport,
+    CheckpointReport,
+    CollectReport,
+    DifficultyReport,
+    EvaluationReport,
+    FaultReport,
+    SettingReport,
+    SignalReport,
+    StorageReport,
+    TickReport,
+    UpdateReport,
+)
+from tui_trainer.core.state import evaluation_metrics
+from tui_trainer.core.values import Author, Change, CheckpointKind, Difficulty, DifficultySpace, Metrics, Reason
+from tui_trainer.errors import ConfigError
+from tui_trainer.training import difficulty as ladder
+from tui_trainer.training.continuous import GUARD, ContinuousTraining
+from tui_trainer.training.evaluation import merge, suite_seed
+from tui_trainer.training.history import point_of
+from tui_trainer.training.modes import MODES
+from tui_trainer.training.orders import LEARNER_KEYS, learner_settings, setting_objection, with_values
+from tui_trainer.training.schedule import evaluation_due, regular_save_due
+from tui_trainer.training.state import (
+    FORMAT,
+    Average,
+    Best,
+    Cause,
+    Evaluating,
+    Hold,
+    ManagerState,
+    Move,
+    Override,
+    Tuning,
+    WallState,
+)
+from tui_trainer.training.statistics import median
+from tui_trainer.training.termination import (
+    Progress,
+    intelligent_end,
+    limit_reached,
+    outlook,
+    target_reached,
+)
+
+WAIT_S = 0.5
+LONGEST_STEP_S = 3600.0
+"""A longer gap between two observations is the clock's fault, not training."""
+NORMAL_ENDS = frozenset({"max_updates", "max_episodes", "max_steps", "max_hours", "target", "plateau", "degradation"})
+SAVE_ORDER: tuple[CheckpointKind, ...] = ("manual", "best", "stage", "emergency", "regular")
+
+
+class Refused(Exception):
+    """An order that changes nothing; the text is for the person who gave it."""
+
+
+class TrainingManager:
+    """Decides. `handle` takes orders, `observe` takes facts, `next_action` says what to do."""
+
+    def __init__(self, config: Config, spec: TaskSpec, space: DifficultySpace | None) -> None:
+        self._base = config
+        self._config = config
+        self._spec = spec
+        self._space = space
+        self._mode = MODES[config.manager.mode]
+        start = ladder.initial(config.continuous, space)
+        self._state = ManagerState(difficulty=start, live=learner_settings(config))
+        self._wall = WallState()
+        self._adviser = ContinuousTraining(config.continuous, spec, space, start=start, algorithm=config.run.algorithm)
+        self._adviser.restore(self._state.adviser)
+        self._reason: Reason | None = None
+        self._now: float | None = None
+
+    # --- what others may read --------------------------------------------------------------------------------
+
+    @property
+    def update(self) -> int:
+        """Finished updates."""
+        return self._state.update
+
+    @property
+    def global_step(self) -> int:
+        """Environment steps."""
+        return self._state.global_step
+
+    @property
+    def episodes(self) -> int:
+        """Finished episodes."""
+        return self._state.episodes
+
+    @property
+    def failed_episodes(self) -> int:
+        """Episodes that broke in the task."""
+        return self._state.failed_episodes
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of running, pauses left out."""
+        return self._wall.elapsed_s
+
+    @property
+    def difficulty(self) -> Difficulty:
+        """As the task last took it."""
+        return self._state.difficulty
+
+    @property
+    def is_paused(self) -> bool:
+        """True while training waits."""
+        return bool(self._wall.holds) and self._reason is None
+
+    @property
+    def is_touched(self) -> bool:
+        """True when a person gave an order to a run that promises to equal its twin."""
+        return self._state.touched
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the run is over; None while it is not."""
+        return self._reason
+
+    @property
+    def metrics(self) -> Metrics:
+        """Latest value of every metric, evaluations included."""
+        return dict(self._state.metrics)
+
+    @property
+    def score(self) -> float | None:
+        """What the last reference evaluation counts for in the choice of the best model."""
+        return self._state.score
+
+    @property
+    def owes_best(self) -> bool:
+        """True when the present parameters are the best so far and not yet saved as such; may be so at the end."""
+        return "best" in self._wall.saves
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Hard limits that are set and count in this mode, by name."""
+        s = self._config.manager.termination
+        hours = s.max_hours if self._mode.wall_clock else 0.0
+        named = {"max_updates": s.max_updates, "max_episodes": s.max_episodes, "max_steps": s.max_steps}
+        return {name: float(value) for name, value in {**named, "max_hours": hours}.items() if value > 0}
+
+    @property
+    def record(self) -> dict[str, int]:
+        """Accepted recommendations and how they turned out."""
+        return self._adviser.record
+
+    # --- start, save, restore --------------------------------------------------------------------------------
+
+    def start(self, now: float) -> list[AnyEvent]:
+        """Begin, or go on after `load_state_dict`: the clock runs, no pause, the task is told its difficulty."""
+        self._now = now
+        self._wall.holds = ()
+        self._wall.introduce = self._space is not None
+        if self._state.ended in ("plateau", "degradation"):
+            self._adviser.changed(self._state.difficulty, self._state.live)
+        self._state.ended = None
+        self._reason = None
+        events = self._mode_notes()
+        return [*events, *self._conclude()]
+
+    def state_dict(self) -> dict[str, object]:
+        """Plain values. A save that is being served counts as done, so that a resume does not repeat it."""
+        self._state.adviser = self._adviser.state
+        wall = msgspec.structs.replace(self._wall, saves=self._saves_after_this())
+        return {
+            "format": FORMAT,
+            "manager": msgspec.to_builtins(self._state),
+            "wall": msgspec.to_builtins(wall),
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Continue exactly where `state_dict` was taken."""
+        self._state = msgspec.convert(state["manager"], ManagerState)
+        self._wall = msgspec.convert(state["wall"], WallState)
+        self._adviser.restore(self._state.adviser)
+        self._keep_valid_overrides()
+        self._reason = None
+        self._now = None
+
+    # --- orders ----------------------------------------------------------------------------------------------
+
+    def handle(self, command: AnyCommand, *, by: Author, now: float) -> list[AnyEvent]:
+        """Carry out an order or refuse it: exactly one CommandApplied or CommandRefused, and what followed."""
+        self._advance(now)
+        phase = type(self.next_action()).__name__
+        order = describe(command)
+        try:
+            effect, events = self._ordered(command, by)
+        except Refused as refusal:
+            return [CommandRefused(id=command.id, order=order, by=by, why=str(refusal))]
+        applied = CommandApplied(id=command.id, order=order, by=by, effect=effect, phase=phase)
+        return [applied, *self._touch(f"{by}: {order}"), *events, *self._conclude()]
+
+    def _ordered(self, command: AnyCommand, by: Author) -> tuple[str, list[AnyEvent]]:
+        if self._reason is not None:
+            raise Refused(f"the run has already ended: {self._reason.name}")
+        if not self._mode.allows(command):
+            raise Refused(f"in {self._mode.name} mode a run takes pause, resume, checkpoint and stop only")
+        match command:
+            case orders.Pause(when=when):
+                return self._pause(when, by)
+            case orders.Resume():
+                return self._resume(by)
+            case orders.SaveCheckpoint():
+                return self._order_save(), []
+            case orders.Answer(recommendation=number, verdict=verdict):
+                return self._answer(number, verdict, by)
+            case orders.SetDifficulty(difficulty=wish):
+                return self._set_difficulty(wish, by), []
+            case orders.SetSetting(key=key, value=value):
+                return self._set_setting(key, value, by)
+            case orders.RunFor(updates=updates):
+                return self._run_for(updates, by)
+            case orders.Stop():
+                return self._stop(by)
+            case _:
+                assert_never(command)
+
+    def _pause(self, when: str, by: Author) -> tuple[str, list[AnyEvent]]:
+        if any(hold.cause == "order" for hold in self._wall.holds):
+            raise Refused("the run is already paused")
+        if when:
+            condition = _condition(when)
+            self._state.pause_when = str(condition)
+            return f"pauses once {condition}", []
+        self._drop_planned_pause()
+        return "paused", self._hold("order", by, f"ordered by {by}")
+
+    def _resume(self, by: Author) -> tuple[str, list[AnyEvent]]:
+        if self._held_by("storage"):
+            raise Refused(f"{self._held_by('storage')}: the run goes on by itself once it can write")
+        if self._wall.holds:
+            return "goes on", self._release(("order", "memory"), by)
+        if self._state.pause_when or self._state.pause_at:
+            self._drop_planned_pause()
+            return "the planned pause is dropped", []
+        raise Refused("the run is not paused")
+
+    def _run_for(self, updates: int, by: Author) -> tuple[str, list[AnyEvent]]:
+        if updates < 1:
+            raise Refused("run-for needs at least one update")
+        if self._held_by("storage"):
+            raise Refused(f"{self._held_by('storage')}: the run goes on by itself once it can write")
+        self._state.pause_at = self._state.update + updates
+        return f"pauses after update {self._state.pause_at}", self._release(("order", "memory"), by)
+
+    def _order_save(self) -> str:
+        if "manual" in self._wall.saves:
+            raise Refused("a checkpoint is already on its way")
+        self._queue_save("manual")
+        return "saved at once" if self.is_paused else "saved after this update"
+
+    def _stop(self, by: Author) -> tuple[str, list[AnyEvent]]:
+        evidence = f"stopped by {by} at update {self._state.update}"
+        return "the run ends", self._end(Reason(name="user", evidence=evidence))
+
+    def _set_difficulty(self, wish: Difficulty, by: Author) -> str:
+        if self._space is None:
+            raise Refused(f"{self._spec.id} has no difficulty to change")
+        target = ladder.fitted(wish, self._state.difficulty, self._space)
+        problem = ladder.objection(target, self._space)
+        if problem:
+            raise Refused(problem)
+        name = ladder.label(target, self._space)
+        if target == self._planned_difficulty():
+            raise Refused(f"the difficulty is already {name}")
+        self._state.move = Move(target, by, f"ordered by {by}")
+        return f"{name} from the next episodes on, after this update"
+
+    def _set_setting(self, key: str, value: float, by: Author) -> tuple[str, list[AnyEvent]]:
+        problem = setting_objection(self._config, key, value)
+        if problem:
+            raise Refused(problem)
+        if key in LEARNER_KEYS:
+            self._tune(key, value, by, f"ordered by {by}")
+            return f"{key} = {value:g} after this update", []
+        old = float(get(self._config, key))
+        if old == value:
+            raise Refused(f"{key} is already {value:g}")
+        self._override(key, value)
+        changed = SettingChanged(key=key, old=old, new=value, by=by, why=f"ordered by {by}")
+        return f"{key} {old:g} → {value:g}", [changed]
+
+    # --- answers ---------------------------------------------------------------------------------------------
+
+    def _answer(self, number: int, verdict: str, by: Author) -> tuple[str, list[AnyEvent]]:
+        problem = self._adviser.objection(number, verdict)
+        if problem:
+            raise Refused(problem)
+        match verdict:
+            case "accept":
+                return self._accept(number, by)
+            case "reject":
+                title = self._adviser.open(number).title
+                return f"rejected: {title}", [self._adviser.reject(number, by)]
+            case _:
+                return self._undo(number, by)
+
+    def _accept(self, number: int, by: Author) -> tuple[str, list[AnyEvent]]:
+        raised = self._adviser.open(number)
+        events: list[AnyEvent] = [self._adviser.accept(number, by, self._state.difficulty)]
+        if raised.change.key == "stop":
+            evidence = f"recommendation {number} accepted by {by}: {'; '.join(raised.evidence)}"
+            return "the run ends", [*events, *self._end(Reason(name="user", evidence=evidence))]
+        self._plan(raised.change, by, raised.title, number)
+        if raised.rule == GUARD:
+            events += self._guarded(number, by)
+        return f"{raised.change.label or raised.title} after this update", events
+
+    def _guarded(self, number: int, by: Author) -> list[AnyEvent]:
+        """The recommendation that an accepted guard takes back."""
+        original = self._adviser.guarded_by(number)
+        return [] if original is None else [self._adviser.undo(original, by)]
+
+    def _undo(self, number: int, by: Author) -> tuple[str, list[AnyEvent]]:
+        entry = self._adviser.accepted(number)
+        if entry is None or entry.undone:
+            raise Refused(f"recommendation {number} is already undone")
+        if not self._stands_at(entry.change):
+            raise Refused(f"{entry.change.key} has been changed since recommendation {number}: set it by hand")
+        back = Change(key=entry.change.key, old=entry.change.new, new=entry.change.old)
+        self._plan(back, by, f"recommendation {number} undone", None)
+        return f"{entry.change.key} back to {entry.change.old:g}", [self._adviser.undo(number, by)]
+
+    def _stands_at(self, change: Change) -> bool:
+        """Whether what a change set still is, or is planned to be, so."""
+        planned = self._planned_difficulty()
+        match change.key:
+            case "difficulty.level":
+                return planned.level == int(change.new)
+            case "difficulty.low":
+                return abs(planned.low - change.new) < 1e-9
+            case key:
+                return self._planned_settings().get(key) == change.new
+
+    def _plan(self, change: Change, by: Author, why: str, recommendation: int | None) -> None:
+        """Note a decided change; the loop applies it at the next boundary after learn."""
+        present = self._planned_difficulty()
+        match change.key:
+            case "difficulty.level":
+                wish = msgspec.structs.replace(present, level=int(change.new))
+                self._state.move = Move(wish, by, why, recommendation)
+            case "difficulty.low":
+                wish = msgspec.structs.replace(present, low=change.new)
+                self._state.move = Move(wish, by, why, recommendation)
+            case key:
+                self._tune(key, change.new, by, why)
+
+    def _planned_difficulty(self) -> Difficulty:
+        return self._state.move.difficulty if self._state.move else self._state.difficulty
+
+    def _planned_settings(self) -> dict[str, float]:
+        return {**self._state.live, **{t.key: t.value for t in self._state.tunings}}
+
+    def _tune(self, key: str, value: float, by: Author, why: str) -> None:
+        others = tuple(t for t in self._state.tunings if t.key != key)
+        self._state.tunings = (*others, Tuning(key, value, by, why))
+
+    # --- facts -----------------------------------------------------------------------------------------------
+
+    def observe(self, report: AnyReport, now: float) -> list[AnyEvent]:
+        """Take in what happened; returns what follows from it. Nothing follows after the end."""
+        self._advance(now)
+        if self._reason is not None:
+            return []
+        return [*self._noted(report), *self._conclude()]
+
+    def _noted(self, report: AnyReport) -> list[AnyEvent]:
+        match report:
+            case CollectReport():
+                return self._collected(report)
+            case UpdateReport():
+                return self._learned(report)
+            case EvaluationReport():
+                return self._evaluated(report)
+            case CheckpointReport(kind=kind):
+                return self._saved(kind)
+            case DifficultyReport(difficulty=taken):
+                return self._took_difficulty(taken)
+            case SettingReport(key=key, old=old, new=new):
+                return self._took_setting(key, old, new)
+            case TickReport():
+                return []
+            case SignalReport(name=name):
+                return self._signalled(name)
+            case FaultReport(kind=kind, detail=detail):
+                return self._faulted(kind, detail)
+            case StorageReport(ok=ok, detail=detail):
+                return self._storage(ok, detail)
+            case _:
+                assert_never(report)
+
+    def _collected(self, report: CollectReport) -> list[AnyEvent]:
+        s = self._state
+        s.global_step += report.steps
+        s.episodes += report.episodes
+        s.failed_episodes += report.failed_episodes
+        s.phase = "learn" if report.complete else "collect"
+        self._measure(report.metrics)
+        return []
+
+    def _learned(self, report: UpdateReport) -> list[AnyEvent]:
+        s = self._state
+        s.update += 1
+        s.phase = "boundary"
+        self._measure(report.metrics)
+        self._average(report.metrics)
+        if evaluation_due(s.update, self._config.manager.evaluation.every_updates):
+            s.evaluating = Evaluating("reference")
+        since = self._wall.elapsed_s - self._wall.saved_at_s
+        if regular_save_due(self._config.manager.checkpoints, s.update, since, wall_clock=self._mode.wall_clock):
+            self._queue_save("regular")
+        return self._adviser.expire(s.update)
+
+    def _measure(self, metrics: Metrics) -> None:
+        """Remember the latest values; timings are no part of what decides."""
+        self._state.metrics.update({k: v for k, v in metrics.items() if not k.startswith(("time/", "system/"))})
+
+    def _average(self, metrics: Metrics) -> None:
+        averages = self._state.averages
+        for name, value in metrics.items():
+            if value is not None and name.startswith("train/"):
+                before = averages.get(name, Average(0.0, 0))
+                averages[name] = Average(before.total + value, before.count + 1)
+
+    def _saved(self, kind: CheckpointKind) -> list[AnyEvent]:
+        self._wall.saves = tuple(k for k in self._wall.saves if k not in (kind, "regular"))
+        self._wall.saved_at_s = self._wall.elapsed_s
+        return []
+
+    def _took_difficulty(self, taken: Difficulty) -> list[AnyEvent]:
+        s = self._state
+        old, s.difficulty = s.difficulty, taken
+        if self._wall.introduce:
+            self._wall.introduce = False
+            if taken == old:
+                return []
+        move, s.move = s.move or Move(taken, "engine", "taken by the task"), None
+        if taken == old:
+            return []
+        changed = DifficultyChanged(old=old, new=taken, by=move.by, why=move.why, recommendation=move.recommendation)
+        return [changed, *self._adviser.changed(taken, s.live)]
+
+    def _took_setting(self, key: str, old: float, new: float) -> list[AnyEvent]:
+        s = self._state
+        tuning = next((t for t in s.tunings if t.key == key), Tuning(key, new, "engine", "taken by the learner"))
+        s.tunings = tuple(t for t in s.tunings if t.key != key)
+        s.live = {**s.live, key: new}
+        if old == new:
+            return []
+        changed = SettingChanged(key=key, old=old, new=new, by=tuning.by, why=tuning.why)
+        return [changed, *self._adviser.changed(s.difficulty, s.live)]
+
+    # --- evaluations -----------------------------------------------------------------------------------------
+
+    def _evaluated(self, report: EvaluationReport) -> list[AnyEvent]:
+        running = self._state.evaluating
+        if running is None or report.suite != running.suite or report.part not in self._parts_left(running):
+            return []
+        running = Evaluating(running.suite, {**running.done, report.part: report.result})
+        self._state.evaluating = running
+        self._wall.evaluation_s += report.seconds
+        return [] if self._parts_left(running) else self._evaluation_finished(running)
+
+    def _parts_left(self, running: Evaluating) -> list[str]:
+        return [part for part in self._spec.parts if part not in running.done]
+
+    def _evaluation_finished(self, running: Evaluating) -> list[AnyEvent]:
+        s = self._state
+        result = merge(self._spec, {part: running.done[part] for part in self._spec.parts})
+        finished = EvaluationFinished(suite=running.suite, result=result, seconds=self._wall.evaluation_s)
+        s.evaluating = None
+        self._wall.evaluation_s = 0.0
+        self._measure(evaluation_metrics(finished))
+        averages = {name: a.total / a.count for name, a in s.averages.items()}
+        s.averages = {}
+        point = point_of(self._spec, result, update=s.update, difficulty=s.difficulty, metrics={**averages})
+        self._adviser.add(point)
+        self._judge_best()
+        return [finished, self._assessment(), *self._advice()]
+
+    def _assessment(self) -> TrendAssessed:
+        trend = self._adviser.trend
+        return TrendAssessed(
+            trend=trend.name,
+            confidence=trend.confidence,
+            slope=trend.slope,
+            slope_ci=trend.slope_ci,
+            evaluations=self._adviser.state.evaluations,
+            stability=trend.stability,
+            consistency=trend.consistency,
+            evidence=trend.evidence,
+            termination=self._termination_text(),
+        )
+
+    def _termination_text(self) -> str:
+        if not self._is_intelligent:
+            return "off"
+        return outlook(self._config.manager.termination, self._adviser.trend, self._state.update)
+
+    @property
+    def _is_intelligent(self) -> bool:
+        return self._mode.intelligent and self._config.manager.termination.intelligent
+
+    def _judge_best(self) -> None:
+        """score = min(lower 95 % bound of this evaluation, median of the last three values); ties: higher level.
+
+        The bound keeps a small sample honest, the median keeps one lucky evaluation from being called the best. For a
+        metric that is better when lower, the upper bound and the maximum take their place, with the sign turned.
+        """
+        sign = 1.0 if self._spec.higher_is_better else -1.0
+        points = self._adviser.state.points[-3:]
+        bound = points[-1].low if sign > 0 else -points[-1].high
+        score = min(bound, median([sign * p.value for p in points]))
+        self._state.score = sign * score
+        best, level = self._state.best, self._state.difficulty.level
+        if best is None or (score, level) > (best.score, best.level):
+            self._state.best = Best(score, level, self._state.update)
+            self._queue_save("best")
+
+    def _advice(self) -> list[AnyEvent]:
+        events = self._adviser.advise(
+            update=self._state.update,
+            difficulty=self._state.difficulty,
+            settings=self._planned_settings(),
+            subjects=self._mode.subjects,
+        )
+        automatic = self._mode.accepts_by_itself or self._config.continuous.auto_accept
+        raised = [e for e in events if isinstance(e, RecommendationRaised) and e.change.key != "stop"]
+        for event in raised if automatic else []:
+            events += self._accept(event.id, "manager")[1]
+        return events
+
+    # --- signals, faults, storage ----------------------------------------------------------------------------
+
+    def _signalled(self, name: str) -> list[AnyEvent]:
+        match name:
+            case "usr1":
+                self._queue_save("manual")
+                return self._touch("signal: checkpoint")
+            case "usr2":
+                return [*self._touch("signal: pause"), *self._toggle_pause()]
+            case "int":
+                return self._end(Reason(name="signal", evidence="SIGINT", exit_code=130))
+            case _:
+                return self._end(self._terminated())
+
+    def _terminated(self) -> Reason:
+        if self._config.run.on_term == "requeue":
+            return Reason(name="scheduler", evidence="SIGTERM, to be queued again", exit_code=75)
+        return Reason(name="signal", evidence="SIGTERM", exit_code=143)
+
+    def _toggle_pause(self) -> list[AnyEvent]:
+        if any(hold.cause == "order" for hold in self._wall.holds):
+            return self._release(("order",), "signal")
+        return self._hold("order", "signal", "SIGUSR2")
+
+    def _faulted(self, kind: str, detail: str) -> list[AnyEvent]:
+        match kind:
+            case "memory_limit":
+                return self._memory_short(detail)
+            case "nonfinite":
+                return self._end(Reason(name="diverged", evidence=detail, exit_code=5))
+            case "out_of_memory":
+                return self._end(Reason(name="out_of_memory", evidence=detail, exit_code=1))
+            case "storage":
+                return self._end(Reason(name="storage", evidence=detail, exit_code=4))
+            case _:
+                return self._end(Reason(name="failed", evidence=detail, exit_code=1))
+
+    def _memory_short(self, detail: str) -> list[AnyEvent]:
+        if self._held_by("memory"):
+            return []
+        self._queue_save("regular")
+        return self._hold("memory", "engine", detail)
+
+    def _storage(self, ok: bool, detail: str) -> list[AnyEvent]:
+        if not ok:
+            return [] if self._held_by("storage") else self._hold("storage", "engine", detail or "the disk refused")
+        if not self._held_by("storage"):
+            return []
+        self._queue_save("regular")
+        return self._release(("storage",), "engine")
+
+    def _touch(self, what: str) -> list[AnyEvent]:
+        """In a mode that promises equal runs, the first order from outside is told."""
+        if not self._mode.marks_touched or self._state.touched:
+            return []
+        self._state.touched = True
+        text = f"{what}: this trial was touched and may not equal an untouched one"
+        return [AlertRaised(key="trial_touched", severity="warning", text=text)]
+
+    # --- pauses ----------------------------------------------------------------------------------------------
+
+    def _hold(self, cause: Cause, by: Author, why: str) -> list[AnyEvent]:
+        self._wall.holds = (*(h for h in self._wall.holds if h.cause != cause), Hold(cause, by, why))
+        return [RunPaused(by=by, why=why)]
+
+    def _release(self, causes: tuple[Cause, ...], by: Author) -> list[AnyEvent]:
+        before = self._wall.holds
+        self._wall.holds = tuple(hold for hold in before if hold.cause not in causes)
+        if not before:
+            return []
+        if self._wall.holds:
+            left = self._wall.holds[-1]
+            return [RunPaused(by=left.by, why=left.why)] if self._wall.holds != before else []
+        return [RunContinued(by=by)]
+
+    def _held_by(self, cause: Cause) -> str:
+        """Why this cause holds the run; empty when it does not."""
+        return next((hold.why for hold in self._wall.holds if hold.cause == cause), "")
+
+    def _drop_planned_pause(self) -> None:
+        self._state.pause_when, self._state.pause_at = "", 0
+
+    def _planned_pause(self) -> list[AnyEvent]:
+        s = self._state
+        if s.pause_at and s.update >= s.pause_at:
+            why = f"ran to update {s.pause_at} as ordered"
+        elif s.pause_when and _condition(s.pause_when).holds(s.metrics):
+            why = f"{s.pause_when} holds"
+        else:
+            return []
+        self._drop_planned_pause()
+        return self._hold("order", "manager", why)
+
+    # --- ends ------------------------------------------------------------------------------------------------
+
+    def _conclude(self) -> list[AnyEvent]:
+        """After every fact and order: is the run over, or is a planned pause due?"""
+        if self._reason is not None:
+            return []
+        reason = self._ending()
+        return self._end(reason) if reason else self._planned_pause()
+
+    def _ending(self) -> Reason | None:
+        s, settings = self._state, self._config.manager.termination
+        at = Progress(s.update, s.global_step, s.episodes, self._wall.elapsed_s)
+        reason = limit_reached(settings, at, wall_clock=self._mode.wall_clock)
+        reason = reason or target_reached(settings, s.metrics)
+        if reason is None and self._is_intelligent:
+            reason = intelligent_end(settings, self._adviser.trend, s.update)
+        return reason
+
+    def _end(self, reason: Reason) -> list[AnyEvent]:
+        self._reason = reason
+        self._state.ended = reason.name
+        self._wall.saves = tuple(kind for kind in self._wall.saves if kind == "best")
+        running = self._state.evaluating
+        if running is None or not running.done:
+            return []
+        self._state.evaluating = Evaluating(running.suite)
+        self._wall.evaluation_s = 0.0
+        return [EvaluationStopped(suite=running.suite, why=f"the run ends: {reason.name}")]
+
+    # --- the next action -------------------------------------------------------------------------------------
+
+    def next_action(self) -> AnyAction:
+        """What the loop does next; the same answer until something is handled or observed."""
+        if self._reason is not None:
+            return End(self._reason, save=True, evaluate=self._reason.name in NORMAL_ENDS)
+        if self._wall.introduce:
+            return ApplyDifficulty(self._state.difficulty)
+        if self._wall.holds:
+            return self._paused_action()
+        if self._state.phase == "learn":
+            return Learn()
+        if self._state.phase == "collect":
+            return Collect()
+        return self._change() or self._evaluation() or self._save() or Collect()
+
+    def _paused_action(self) -> AnyAction:
+        """Orders given during a pause are met at once where the moment is consistent."""
+        if self._state.phase == "boundary" and (change := self._change()):
+            return change
+        if not self._held_by("storage") and (save := self._save()):
+            return save
+        return Wait(WAIT_S)
+
+    def _change(self) -> AnyAction | None:
+        if self._state.move is not None:
+            return ApplyDifficulty(self._state.move.difficulty)
+        if self._state.tunings:
+            return ApplySetting(self._state.tunings[0].key, self._state.tunings[0].value)
+        return None
+
+    def _evaluation(self) -> AnyAction | None:
+        running = self._state.evaluating
+        if running is None:
+            return None
+        episodes = self._config.manager.evaluation.episodes
+        seed = suite_seed(self._config.run.seed, running.suite)
+        return Evaluate(running.suite, self._parts_left(running)[0], episodes, seed)
+
+    def _save(self) -> AnyAction | None:
+        return SaveCheckpoint(self._wall.saves[0]) if self._wall.saves else None
+
+    def _queue_save(self, kind: CheckpointKind) -> None:
+        """A regular save is not needed beside another one of the same moment."""
+        kinds = {*self._wall.saves, kind}
+        if len(kinds) > 1:
+            kinds.discard("regular")
+        self._wall.saves = tuple(k for k in SAVE_ORDER if k in kinds)
+
+    def _saves_after_this(self) -> tuple[CheckpointKind, ...]:
+        return self._wall.saves[1:] if isinstance(self.next_action(), SaveCheckpoint) else self._wall.saves
+
+    # --- settings --------------------------------------------------------------------------------------------
+
+    def _override(self, key: str, value: float) -> None:
+        base = float(get(self._base, key))
+        self._state.overrides = {**self._state.overrides, key: Override(base, value)}
+        self._config = with_values(self._base, {k: o.value for k, o in self._state.overrides.items()})
+
+    def _keep_valid_overrides(self) -> None:
+        """What was set during the run stays, unless the configuration has been changed in that place since."""
+        kept = {k: o for k, o in self._state.overrides.items() if float(get(self._base, k)) == o.base}
+        self._state.overrides = kept
+        self._config = with_values(self._base, {k: o.value for k, o in kept.items()})
+
+    # --- time ------------------------------------------------------------------------------------------------
+
+    def _advance(self, now: float) -> None:
+        """Add the time since the last call, unless training waited or the clock jumped."""
+        before, self._now = self._now, now
+        if before is None or self.is_paused or self._reason is not None:
+            return
+        if 0 < now - before <= LONGEST_STEP_S:
+            self._wall.elapsed_s += now - before
+
+    def _mode_notes(self) -> list[AnyEvent]:
+        """What the mode leaves out of the configuration."""
+        ignored = []
+        if not self._mode.wall_clock and self._config.manager.termination.max_hours:
+            ignored.append("manager.termination.max_hours")
+        if not self._mode.wall_clock and self._config.manager.checkpoints.every_minutes:
+            ignored.append("manager.checkpoints.every_minutes")
+        if not ignored:
+            return []
+        return [LogWritten(level="info", text=f"{self._mode.name} mode ignores {' and '.join(ignored)}")]
+
+
+def _condition(text: str) -> Condition:
+    try:
+        return parse_condition(text)
+    except ConfigError as error:
+        raise Refused(str(error)) from None

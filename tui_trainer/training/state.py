@@ -1,0 +1,117 @@
+"""What the TrainingManager remembers: plain values, in two parts, so that resume and rerun can be compared."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from tui_trainer.core.values import (
+    Author,
+    CheckpointKind,
+    Difficulty,
+    Metrics,
+    PartResult,
+    ReasonName,
+    Suite,
+)
+from tui_trainer.training.continuous import AdviserState
+
+FORMAT = 1
+
+Phase: TypeAlias = Literal["boundary", "collect", "learn"]
+Cause: TypeAlias = Literal["order", "storage", "memory"]
+
+
+class Evaluating(msgspec.Struct, frozen=True):
+    """An evaluation under way: the parts that are played already."""
+
+    suite: Suite
+    done: dict[str, PartResult] = {}
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """One cause of a pause."""
+
+    cause: Cause
+    by: Author
+    why: str
+
+
+class Move(msgspec.Struct, frozen=True):
+    """A difficulty that was decided and not yet applied."""
+
+    difficulty: Difficulty
+    by: Author
+    why: str
+    recommendation: int | None = None
+
+
+class Tuning(msgspec.Struct, frozen=True):
+    """A setting of the learner that was decided and not yet applied."""
+
+    key: str
+    value: float
+    by: Author
+    why: str
+
+
+class Override(msgspec.Struct, frozen=True):
+    """A setting changed during the run, with what the configuration said then."""
+
+    base: float
+    value: float
+
+
+class Best(msgspec.Struct, frozen=True):
+    """The best evaluation so far: its score, the level it was reached at, its update."""
+
+    score: float
+    level: int
+    update: int
+
+
+class Average(msgspec.Struct, frozen=True, array_like=True):
+    """A running mean."""
+
+    total: float
+    count: int
+
+
+class ManagerState(msgspec.Struct, kw_only=True):
+    """Everything that decides later actions and does not depend on wall time."""
+
+    difficulty: Difficulty
+    update: int = 0
+    global_step: int = 0
+    episodes: int = 0
+    failed_episodes: int = 0
+    phase: Phase = "boundary"
+    metrics: Metrics = {}
+    averages: dict[str, Average] = {}
+    move: Move | None = None
+    tunings: tuple[Tuning, ...] = ()
+    evaluating: Evaluating | None = None
+    overrides: dict[str, Override] = {}
+    live: dict[str, float] = {}
+    """Settings of the learner as it last reported them."""
+    pause_when: str = ""
+    pause_at: int = 0
+    """Update before which the run pauses by order; 0 = none."""
+    best: Best | None = None
+    score: float | None = None
+    touched: bool = False
+    ended: ReasonName | None = None
+    adviser: AdviserState = msgspec.field(default_factory=AdviserState)
+
+
+class WallState(msgspec.Struct, kw_only=True):
+    """What depends on when things happened: clock, pauses, pending saves."""
+
+    elapsed_s: float = 0.0
+    saved_at_s: float = 0.0
+    evaluation_s: float = 0.0
+    saves: tuple[CheckpointKind, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    introduce: bool = False
+    """The task has yet to be told the difficulty, at the start of a process."""

@@ -1,0 +1,73 @@
+"""When a run ends by itself: hard limits, the target, and intelligent termination."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tui_trainer.core.conditions import parse_condition
+from tui_trainer.core.config import TerminationSettings
+from tui_trainer.core.values import Metrics, Reason, ReasonName
+from tui_trainer.training.history import Trend
+
+DEGRADED_SHARE = 0.5
+"""A fall must last this share of the patience."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far the run is."""
+
+    update: int
+    global_step: int
+    episodes: int
+    elapsed_s: float
+
+
+def limit_reached(settings: TerminationSettings, at: Progress, *, wall_clock: bool) -> Reason | None:
+    """The first hard limit that is reached, with its evidence."""
+    hours = at.elapsed_s / 3600
+    checks: tuple[tuple[ReasonName, float, float, str], ...] = (
+        ("max_updates", at.update, settings.max_updates, "updates"),
+        ("max_episodes", at.episodes, settings.max_episodes, "episodes"),
+        ("max_steps", at.global_step, settings.max_steps, "steps"),
+        ("max_hours", hours, settings.max_hours if wall_clock else 0, "hours of running"),
+    )
+    for name, done, limit, unit in checks:
+        if 0 < limit <= done:
+            return Reason(name=name, evidence=f"{done:,.6g} of {limit:,.6g} {unit}")
+    return None
+
+
+def target_reached(settings: TerminationSettings, metrics: Metrics) -> Reason | None:
+    """The target, once its condition holds."""
+    if not settings.target:
+        return None
+    condition = parse_condition(settings.target)
+    if not condition.holds(metrics):
+        return None
+    return Reason(name="target", evidence=f"{condition.metric} is {metrics[condition.metric]:.4g}: {condition}")
+
+
+def intelligent_end(settings: TerminationSettings, trend: Trend, update: int) -> Reason | None:
+    """Plateau or degradation, once it has lasted and the minimum of updates is done."""
+    if update < settings.min_updates:
+        return None
+    if trend.fallen >= degradation_patience(settings):
+        return Reason(name="degradation", evidence=f"{trend.evidence} (patience {degradation_patience(settings)})")
+    if trend.since_progress >= settings.patience and trend.name != "improving":
+        text = f"no progress for {trend.since_progress} evaluations (patience {settings.patience})"
+        return Reason(name="plateau", evidence=f"{text}, slope {trend.slope:+.4f} an evaluation")
+    return None
+
+
+def degradation_patience(settings: TerminationSettings) -> int:
+    """Evaluations that a fall must last before it ends the run."""
+    return max(3, round(DEGRADED_SHARE * settings.patience))
+
+
+def outlook(settings: TerminationSettings, trend: Trend, update: int) -> str:
+    """What intelligent termination makes of it, for the panel: `plateau 3 of 20`."""
+    if trend.fallen:
+        text = f"degradation {trend.fallen} of {degradation_patience(settings)}"
+    else:
+        text = f"plateau {trend.since_progress} of {settings.patience}"
+    return text if update >= settings.min_updates else f"{text}, not before update {settings.min_updates}"

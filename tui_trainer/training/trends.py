@@ -1,0 +1,169 @@
+"""Reading the reference evaluations: rising, flat, falling, too easy, too hard, and how sure that is.
+
+Everything here looks only at the reference evaluation, whose games never change, so a raised level cannot look like a
+fall. Windows and factors were chosen from generated histories with known truth: benchmarks/trends.py prints the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tui_trainer.core.protocols import TaskSpec
+from tui_trainer.core.values import DifficultySpace, TrendName
+from tui_trainer.training.history import UNKNOWN, Point, Share, Trend
+from tui_trainer.training.statistics import Slope, deviation, mean, median, noise, normal_cdf, theil_sen
+
+WINDOW = 12
+"""Evaluations in the slope."""
+SMOOTH = 5
+"""Evaluations in the running median."""
+NOISE_WINDOW = 40
+PROGRESS = 1.0
+"""A rise of the running median by this many noise deviations is progress."""
+FALL = 3.0
+"""A running median this many noise deviations below its best is a fall."""
+FALLEN_FOR = 3
+PLATEAU_FOR = 10
+RISING = 0.95
+EXCELLING = 0.8
+"""Win rate at the present level from which it is too easy."""
+STRUGGLING = 0.2
+RECENT = 3
+
+
+class Course(msgspec.Struct, frozen=True):
+    """How a noisy series went, oriented so that up is better."""
+
+    sigma: float
+    since_progress: int
+    fallen: int
+    drop: float
+    """Best running median minus the last one."""
+
+
+def assess(points: Sequence[Point], spec: TaskSpec, space: DifficultySpace | None, *, restart: int = 0) -> Trend:
+    """The trend of the points. `restart`: index from which progress and falls count (the last change)."""
+    if len(points) < 4:
+        return UNKNOWN
+    sign = 1.0 if spec.higher_is_better else -1.0
+    values = [sign * p.value for p in points]
+    course = follow(values, sampling_error(points), restart)
+    slope = theil_sen(values[-WINDOW:])
+    name, confidence, evidence = _named(points, course, slope, spec, space)
+    low, high = sorted((sign * slope.low, sign * slope.high))
+    return Trend(
+        name=name,
+        confidence=min(0.99, max(0.0, confidence)),
+        evidence=evidence,
+        slope=sign * slope.value,
+        slope_ci=(low, high),
+        stability=deviation(values[-WINDOW:]),
+        consistency=consistency(points, spec),
+        noise=course.sigma,
+        since_progress=course.since_progress,
+        fallen=course.fallen,
+    )
+
+
+def sampling_error(points: Sequence[Point]) -> float:
+    """Standard error that the intervals of the last evaluations tell."""
+    return median([(p.high - p.low) / 3.92 for p in points[-WINDOW:]])
+
+
+def follow(values: Sequence[float], sampling: float, restart: int = 0) -> Course:
+    """Progress and falls of a series: running median against its best so far, in units of the noise.
+
+    The noise is never taken for less than a quarter of the sampling error, so that a few equal values are no proof.
+    """
+    sigma = max(noise(values[-NOISE_WINDOW:]), sampling / 4, 1e-9)
+    medians = [median(values[max(0, i - SMOOTH + 1) : i + 1]) for i in range(len(values))]
+    restart = min(restart, len(values) - 1)
+    best, progressed, fallen = medians[restart], restart, 0
+    for i in range(restart + 1, len(medians)):
+        if medians[i] > best + PROGRESS * sigma:
+            best, progressed = medians[i], i
+        fallen = fallen + 1 if medians[i] < best - FALL * sigma else 0
+    return Course(sigma, len(values) - 1 - progressed, fallen, best - medians[-1])
+
+
+def consistency(points: Sequence[Point], spec: TaskSpec) -> float:
+    """Share of parts above their baseline: a win rate of one half, elsewhere the part's own first score."""
+    last, first = points[-1].by, points[0].by
+    if not last:
+        return 0.0
+    sign = 1.0 if spec.higher_is_better else -1.0
+    above = [sign * (share.value - _baseline(name, first, spec)) > 0 for name, share in last.items()]
+    return sum(above) / len(above)
+
+
+def _baseline(part: str, first: dict[str, Share], spec: TaskSpec) -> float:
+    if spec.metric == "win_rate" or part not in first:
+        return 0.5
+    return first[part].value
+
+
+def present_shares(points: Sequence[Point], space: DifficultySpace | None) -> list[Share]:
+    """How the present level's part went since that level was set, newest last; empty where levels are no parts."""
+    if space is None or not points:
+        return []
+    level = points[-1].difficulty.level
+    if level >= len(space.levels):
+        return []
+    shares: list[Share] = []
+    for point in reversed(points):
+        share = point.by.get(space.levels[level])
+        if share is None or point.difficulty.level != level:
+            break
+        shares.append(share)
+    return shares[::-1]
+
+
+def chance_above(shares: Sequence[Share], threshold: float) -> float:
+    """Probability that the true share lies above `threshold`, from the mean of the shares and their intervals.
+
+    The games are the same in every evaluation, so several evaluations are not taken for more games than one.
+    """
+    if not shares:
+        return 0.0
+    value = mean([s.value for s in shares])
+    error = mean([(s.high - s.low) / 3.92 for s in shares])
+    return normal_cdf((value - threshold) / max(error, 1e-3))
+
+
+def _named(
+    points: Sequence[Point], course: Course, slope: Slope, spec: TaskSpec, space: DifficultySpace | None
+) -> tuple[TrendName, float, str]:
+    if course.fallen >= FALLEN_FOR:
+        sigmas = course.drop / course.sigma
+        return "degrading", normal_cdf(sigmas - 2), f"{course.drop:.3f} below its best for {course.fallen} evaluations"
+    level = _level_reading(points, slope, spec, space)
+    if level is not None:
+        return level
+    span = f"{slope.value:+.4f} an evaluation [{slope.low:+.4f}, {slope.high:+.4f}]"
+    if slope.rising >= RISING:
+        return "improving", slope.rising, span
+    if course.since_progress >= PLATEAU_FOR:
+        return "plateau", 1 - slope.rising / 2, f"no progress for {course.since_progress} evaluations, {span}"
+    return "stable", 1 - abs(2 * slope.rising - 1), span
+
+
+def _level_reading(
+    points: Sequence[Point], slope: Slope, spec: TaskSpec, space: DifficultySpace | None
+) -> tuple[TrendName, float, str] | None:
+    """Excelling or struggling at the present level, or at the whole where levels are no parts of the evaluation."""
+    if spec.metric != "win_rate":
+        return None
+    shares = present_shares(points, space)
+    whole = not shares
+    shares = (shares or [Share(p.value, p.low, p.high) for p in points])[-RECENT:]
+    if len(shares) < RECENT:
+        return None
+    where = "overall" if whole else "at the present level"
+    rate = f"{100 * mean([s.value for s in shares]):.0f} % won {where}"
+    easy = chance_above(shares, EXCELLING)
+    if easy >= 0.9:
+        return "excelling", easy, rate
+    hard = 1 - chance_above(shares, STRUGGLING)
+    return ("struggling", hard, rate) if hard >= 0.9 and slope.rising < RISING else None
