@@ -1,8 +1,9 @@
 """Bounded, downsampled history of one metric: it never grows past its capacity and never loses its ends.
 
-Points are buckets. Fresh points are exact; when a series is full, neighbouring buckets are merged, keeping the
-lowest and highest value of each, so that a spike stays visible. Appending is O(tail), not O(history), which keeps
-a replay of a million events affordable.
+Points are buckets of `stride` points each. When a series is full, neighbouring buckets are merged and the stride
+doubles, so that the whole history keeps one even resolution; each bucket keeps the lowest and highest value, so that
+a spike stays visible. The first point and the newest ones stay exact. Appending is O(tail), not O(history), which
+keeps a replay of a million events affordable.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Series(msgspec.Struct, frozen=True):
 
     head: tuple[Bucket, ...] = ()
     tail: tuple[Bucket, ...] = ()
+    stride: int = 1
+    """Points in each bucket of `head`, the first and the last of them apart."""
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:
@@ -51,16 +54,38 @@ class Series(msgspec.Struct, frozen=True):
         """The series with one more point."""
         tail = (*self.tail, Bucket(step, time, update, value, value, value, 1, update))
         if len(tail) <= _TAIL:
-            return Series(self.head, tail)
-        head = self.head + tail[:-1]
-        return Series(_halved(head) if len(head) > CAPACITY else head, tail[-1:])
+            return Series(self.head, tail, self.stride)
+        head = _filled(self.head, tail[:-1], self.stride)
+        if len(head) <= CAPACITY:
+            return Series(head, tail[-1:], self.stride)
+        return Series(_halved(head), tail[-1:], 2 * self.stride)
 
-    def until(self, update: int) -> Series:
-        """The series as it was after `update`; a merged bucket that began later is dropped."""
-        return Series(
-            tuple(b for b in self.head if b.first_update <= update),
-            tuple(b for b in self.tail if b.first_update <= update),
-        )
+    def until(self, update: int, step: int | None = None) -> Series:
+        """The series as it was after `update` (at `step`): later buckets go, one that straddles it ends there."""
+        return Series(_cut(self.head, update, step), _cut(self.tail, update, step), self.stride)
+
+
+def _cut(buckets: tuple[Bucket, ...], update: int, step: int | None) -> tuple[Bucket, ...]:
+    return tuple(_ended(b, update, step) for b in buckets if b.first_update <= update)
+
+
+def _ended(b: Bucket, update: int, step: int | None) -> Bucket:
+    if b.update <= update:
+        return b
+    return msgspec.structs.replace(b, update=update, step=b.step if step is None else min(b.step, step))
+
+
+def _filled(head: tuple[Bucket, ...], points: tuple[Bucket, ...], stride: int) -> tuple[Bucket, ...]:
+    """`head` with `points` behind it, in buckets of `stride`; the very first point stays alone."""
+    if stride == 1:
+        return head + points
+    buckets = list(head)
+    for point in points:
+        if len(buckets) > 1 and buckets[-1].count < stride:
+            buckets[-1] = _merged(buckets[-1], point)
+        else:
+            buckets.append(point)
+    return tuple(buckets)
 
 
 def _lower(a: float | None, b: float | None) -> float | None:

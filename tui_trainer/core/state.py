@@ -275,7 +275,7 @@ def _resumed(s: RunState, e: RunResumed) -> RunState:
         global_step=e.from_step,
         limits=e.limits,
         exact=s.exact and e.exact,
-        series={name: series.until(e.from_update) for name, series in s.series.items()},
+        series={name: series.until(e.from_update, e.from_step) for name, series in s.series.items()},
         evaluations=tuple(v for v in s.evaluations if v.update <= e.from_update),
         final_evaluations=(),
         recommendations=tuple(r for r in s.recommendations if r.raised.update <= e.from_update),
