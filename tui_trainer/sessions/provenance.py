@@ -1,0 +1,63 @@
+"""Where a session comes from: command, code, versions, machine. Loads none of the libraries it names."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tui_trainer import __version__
+from tui_trainer.core.text import clean_line
+
+LIBRARIES = ("torch", "numpy", "msgspec", "textual", "gymnasium")
+GIT_SECONDS = 2.0
+
+
+def collect(argv: Sequence[str], directory: Path, **more: Any) -> dict[str, Any]:
+    """A table for session.toml; `more` adds what only the engine knows, such as threads and GPU."""
+    return {
+        "command": [clean_line(word) for word in argv],
+        "directory": clean_line(str(directory)),
+        "git_commit": git_commit(directory),
+        "versions": versions(),
+        "host": socket.gethostname(),
+        "python": platform.python_version(),
+        "executable": clean_line(sys.executable),
+        "platform": platform.platform(),
+        **more,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Installed versions by library, ours first."""
+    found = {"tui-trainer": __version__}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit(directory: Path) -> str | None:
+    """The commit checked out in `directory`, with `+` where tracked files differ; None outside a repository."""
+    commit = _git(directory, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    changed = _git(directory, "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no")
+    return commit + ("+" if changed else "")
+
+
+def _git(directory: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(directory), *words], capture_output=True, timeout=GIT_SECONDS, check=True, text=True
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return clean_line(done.stdout)

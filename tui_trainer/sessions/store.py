@@ -1,0 +1,350 @@
+"""A session on disk: its directory, session.toml, lock and places. Loads neither torch nor numpy."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from tui_trainer.core.config import Resolved, to_table
+from tui_trainer.core.text import clean_line
+from tui_trainer.errors import DamagedSession, StorageError, TuiTrainerError, UsageError
+from tui_trainer.sessions import lock as locks
+from tui_trainer.sessions.files import parse_toml, read_bytes, shown, toml_bytes
+from tui_trainer.sessions.journal import create_journal
+from tui_trainer.sessions.lock import Owner, SessionLock
+from tui_trainer.sessions.names import SESSION_FILE, check_name, default_name, session_names
+from tui_trainer.sessions.oslayer import REAL, Disk, create_file, discard, replace_file, storage_errors
+
+FORMAT = 1
+STARTING_S = 30.0
+_ATTEMPTS = 200
+
+StateName: TypeAlias = Literal["starting", "running", "paused", "ended", "interrupted", "crashed"]
+LIVE: tuple[StateName, ...] = ("starting", "running", "paused")
+
+
+class SessionStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """[status]: where the run stands, as of `time` (Unix seconds)."""
+
+    state: StateName
+    update: int = 0
+    global_step: int = 0
+    termination_reason: str = ""
+    exit_code: int | None = None
+    host: str = ""
+    time: float = 0.0
+
+
+class SessionFile(msgspec.Struct, frozen=True, kw_only=True):
+    """session.toml: everything about a session that is not history or state."""
+
+    format: int
+    name: str
+    created: float
+    status: SessionStatus
+    config: dict[str, Any]
+    """The settings as started, a nested table."""
+    origins: dict[str, str] = {}
+    """By dotted key, where a setting came from."""
+    checkpoints: dict[str, str] = {}
+    """`latest` and `best`, relative paths, for people."""
+    summary: dict[str, Any] = {}
+    lineage: dict[str, Any] = {}
+    provenance: dict[str, Any] = {}
+
+    @property
+    def task(self) -> str:
+        return str(self.config.get("run", {}).get("task", ""))
+
+    @property
+    def algorithm(self) -> str:
+        return str(self.config.get("run", {}).get("algorithm", ""))
+
+
+class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a list of sessions."""
+
+    name: str
+    path: str
+    state: str
+    """A StateName, or `damaged`."""
+    task: str = ""
+    algorithm: str = ""
+    update: int = 0
+    global_step: int = 0
+    metric: str = ""
+    best_score: float | None = None
+    termination_reason: str = ""
+    created: float = 0.0
+    changed: float = 0.0
+    age_s: float = 0.0
+    """Seconds since the session was made."""
+    size: int = 0
+    """Bytes on disk."""
+    pid: int | None = None
+    problem: str = ""
+
+
+class Session:
+    """A session's directory."""
+
+    def __init__(self, path: Path, file: SessionFile | None, disk: Disk) -> None:
+        self.path = path
+        self._file = file
+        self._disk = disk
+
+    @classmethod
+    def create(
+        cls,
+        root: Path,
+        name: str,
+        resolved: Resolved,
+        provenance: Mapping[str, Any],
+        *,
+        lineage: Mapping[str, Any] | None = None,
+        disk: Disk = REAL,
+        clock: Callable[[], float] = time.time,
+    ) -> Session:
+        """Claim `name` (empty: the next free default name) and write the session's first state, `starting`.
+
+        Raises UsageError for a bad name or one in use, StorageError where the directory cannot be written.
+        """
+        path = _claim(root, name, resolved, disk)
+        now = clock()
+        file = SessionFile(
+            format=FORMAT,
+            name=path.name,
+            created=now,
+            status=SessionStatus(state="starting", host=socket.gethostname(), time=now),
+            config=to_table(resolved.config),
+            origins=dict(resolved.origins),
+            provenance=dict(provenance),
+            lineage=dict(lineage or {}),
+        )
+        try:
+            with storage_errors(path):
+                _furnish(path, file, disk)
+        except StorageError:
+            discard(disk, path)
+            raise
+        return cls(path, file, disk)
+
+    @classmethod
+    def open(cls, path: Path, *, disk: Disk = REAL) -> Session:
+        """An existing session; nothing is read yet. Raises UsageError where there is none."""
+        if not os.path.lexists(path / SESSION_FILE):
+            raise UsageError(f"{shown(path)} is no session", f"there is no {SESSION_FILE} in it")
+        return cls(path, None, disk)
+
+    @property
+    def name(self) -> str:
+        """The directory's name, clean."""
+        return clean_line(self.path.name)
+
+    @property
+    def journal_path(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def crash_dir(self) -> Path:
+        return self.path / "crash"
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "engine.log"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.path / "lock"
+
+    def read(self) -> SessionFile:
+        """session.toml as it is now. Raises DamagedSession with file and line, UsageError for a newer format."""
+        self._file = read_session_file(self.path / SESSION_FILE)
+        return self._file
+
+    def write_status(
+        self,
+        state: StateName | None = None,
+        *,
+        update: int | None = None,
+        global_step: int | None = None,
+        termination_reason: str | None = None,
+        exit_code: int | None = None,
+        summary: Mapping[str, Any] | None = None,
+        lineage: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+        latest: str | None = None,
+        best: str | None = None,
+        now: float | None = None,
+    ) -> SessionFile:
+        """Rewrite session.toml, atomically, with what is given; the rest stays. Only the lock's owner may.
+
+        A live state forgets the exit code and the reason of an earlier run. Raises StorageError.
+        """
+        old = self._file or self.read()
+        given = {"update": update, "global_step": global_step, "termination_reason": termination_reason}
+        changes = {key: value for key, value in given.items() if value is not None}
+        status = _moved(old.status, state, exit_code, time.time() if now is None else now, changes)
+        pointers = {key: path for key, path in (("latest", latest), ("best", best)) if path is not None}
+        file = msgspec.structs.replace(
+            old,
+            status=status,
+            checkpoints=old.checkpoints | pointers,
+            summary=old.summary | dict(summary or {}),
+            lineage=old.lineage | dict(lineage or {}),
+            provenance=old.provenance | dict(provenance or {}),
+        )
+        with storage_errors(self.path):
+            replace_file(self._disk, self.path / SESSION_FILE, encode_session_file(file))
+        self._file = file
+        return file
+
+    def lock(self) -> SessionLock:
+        """Own the session. Raises SessionInUse naming the pid of who does."""
+        return SessionLock(self.lock_path, self.name, self._disk)
+
+    def owner(self) -> Owner | None:
+        """The live process that holds the session, if any."""
+        return locks.owner(self.lock_path)
+
+
+def _claim(root: Path, name: str, resolved: Resolved, disk: Disk) -> Path:
+    """Making the directory is the claim: of two who try, one gets it."""
+    with storage_errors(root):
+        os.makedirs(root, exist_ok=True)
+    run = resolved.config.run
+    for _ in range(_ATTEMPTS):
+        path = root / check_name(name or default_name(root, run.task, run.algorithm))
+        try:
+            with storage_errors(root):
+                disk.mkdir(path)
+            return path
+        except StorageError as error:
+            if not isinstance(error.__cause__, FileExistsError):
+                raise
+        if name:
+            raise UsageError(f"session {name} exists in {shown(root)}", _advice(path))
+    raise StorageError(f"{shown(root)}: no free name after {_ATTEMPTS} attempts")
+
+
+def _advice(path: Path) -> str:
+    if os.path.lexists(path / SESSION_FILE):
+        return f"choose another name, or resume {path.name}"
+    return f"there is no session in {shown(path)}: remove it, or choose another name"
+
+
+def _furnish(path: Path, file: SessionFile, disk: Disk) -> None:
+    disk.mkdir(path / "checkpoints")
+    disk.mkdir(path / "crash")
+    create_journal(path / "events.jsonl", disk)
+    create_file(disk, path / SESSION_FILE, encode_session_file(file))
+    disk.fsync_dir(path)
+    disk.fsync_dir(path.parent)
+
+
+def _moved(
+    old: SessionStatus, state: StateName | None, exit_code: int | None, now: float, changes: dict[str, Any]
+) -> SessionStatus:
+    if state in LIVE:
+        changes = {"termination_reason": ""} | changes
+    elif exit_code is None:
+        exit_code = old.exit_code
+    host = socket.gethostname()
+    return msgspec.structs.replace(old, state=state or old.state, exit_code=exit_code, host=host, time=now, **changes)
+
+
+def encode_session_file(file: SessionFile) -> bytes:
+    """session.toml's bytes."""
+    return toml_bytes(msgspec.to_builtins(file))
+
+
+def read_session_file(path: Path) -> SessionFile:
+    """Read and check a session.toml."""
+    data = read_bytes(path, 1 << 20)
+    table = parse_toml(data, path)
+    version = table.get("format")
+    if isinstance(version, int) and version > FORMAT:
+        raise UsageError(
+            f"{shown(path)}: made by a newer version (format {version}; this one reads up to {FORMAT})",
+            "upgrade tui-trainer",
+        )
+    try:
+        return msgspec.convert(table, SessionFile)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise DamagedSession(f"{shown(path)}{_where(data, str(error))}: {clean_line(str(error), 160)}") from None
+
+
+def _where(data: bytes, message: str) -> str:
+    """`, line N` of the key that a validation message names, as far as it can be told."""
+    _, _, path = message.partition("`$.")
+    key = path.rstrip("`").rsplit(".", 1)[-1]
+    for number, line in enumerate(data.decode().splitlines(), 1):
+        if key and line.split("=")[0].strip(" []").rsplit(".", 1)[-1] == key:
+            return f", line {number}"
+    return ""
+
+
+def list_sessions(root: Path, now: float | None = None) -> list[SessionSummary]:
+    """Every session under `root`, newest first. A damaged one is shown as such; none makes the list fail."""
+    moment = time.time() if now is None else now
+    rows = [summarise(root / name, moment) for name in session_names(root)]
+    return sorted(rows, key=lambda row: (-row.created, row.name))
+
+
+def summarise(path: Path, now: float) -> SessionSummary:
+    """One session's line."""
+    try:
+        session = Session.open(path)
+        file, owner = session.read(), session.owner()
+    except TuiTrainerError as error:
+        return SessionSummary(
+            name=clean_line(path.name), path=str(path), state="damaged", size=disk_usage(path), problem=str(error)
+        )
+    score = file.summary.get("best_score")
+    return SessionSummary(
+        name=clean_line(path.name),
+        path=str(path),
+        state=shown_state(file.status, owner, now),
+        task=file.task,
+        algorithm=file.algorithm,
+        update=file.status.update,
+        global_step=file.status.global_step,
+        metric=str(file.summary.get("metric", "")),
+        best_score=float(score) if isinstance(score, (int, float)) else None,
+        termination_reason=file.status.termination_reason,
+        created=file.created,
+        changed=file.status.time,
+        age_s=max(0.0, now - file.created),
+        size=disk_usage(path),
+        pid=owner.pid if owner else None,
+    )
+
+
+def shown_state(status: SessionStatus, owner: Owner | None, now: float) -> StateName:
+    """What the state is in truth: a live one whose lock is free has crashed; one just made may still start."""
+    if owner is not None or status.state not in LIVE:
+        return status.state
+    fresh = status.state == "starting" and 0 <= now - status.time < STARTING_S
+    return "starting" if fresh else "crashed"
+
+
+def disk_usage(path: Path) -> int:
+    """Bytes of all regular files under `path`; what vanishes meanwhile counts nothing."""
+    total = 0
+    for directory, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(directory, name)).st_size
+            except OSError:
+                continue
+    return total
