@@ -84,10 +84,13 @@ def steady(rate: float) -> Skill:
     return lambda update, name: rate
 
 
+HALF = steady(0.5)
+
+
 class World:
     """Executes actions. `answer` gives the report of one action; `run` goes on to the end."""
 
-    def __init__(self, manager: TrainingManager, skill: Skill = steady(0.5), *, slices: int = 2, seed: int = 0) -> None:
+    def __init__(self, manager: TrainingManager, skill: Skill = HALF, *, slices: int = 2, seed: int = 0) -> None:
         self.manager = manager
         self.skill = skill
         self.slices = slices
@@ -161,6 +164,6 @@ class World:
         return [e for e in self.events if isinstance(e, kind)]
 
 
-def build(skill: Skill = steady(0.5), *, space: DifficultySpace | None = SPACE, **settings: object) -> World:
+def build(skill: Skill = HALF, *, space: DifficultySpace | None = SPACE, **settings: object) -> World:
     """A started world; every setting by dotted key with `__`."""
     return World(TrainingManager(config(**settings), SPEC, space), skill).start()

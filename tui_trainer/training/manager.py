@@ -186,6 +186,11 @@ class TrainingManager:
         return {name: float(value) for name, value in {**named, "max_hours": hours}.items() if value > 0}
 
     @property
+    def open_recommendations(self) -> tuple[RecommendationRaised, ...]:
+        """Unanswered recommendations, oldest first."""
+        return self._adviser.state.open
+
+    @property
     def record(self) -> dict[str, int]:
         """Accepted recommendations and how they turned out."""
         return self._adviser.record
