@@ -6,8 +6,9 @@ Layers, later wins: built-in defaults, a preset or file, the environment (`TUI_T
 from __future__ import annotations
 
 import difflib
+import tomllib
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -335,6 +336,24 @@ def _require_sense(config: Config, origins: Mapping[str, str]) -> None:
         fail("dqn.batch_size", "is larger than dqn.buffer_size", "lower it")
     if config.manager.termination.target:
         parse_condition(config.manager.termination.target)
+
+
+def assignments_layer(assignments: Sequence[str], origin: str = "--set") -> Layer:
+    """`KEY=VALUE` words as a layer; a list is written as in TOML: `[64, 64]`. Raises ConfigError."""
+    table: dict[str, Any] = {}
+    for text in assignments:
+        key, value = parse_assignment(text)
+        _put(table, key, _list_or_text(key, value))
+    return Layer(origin, table)
+
+
+def _list_or_text(key: str, text: str) -> Any:
+    if not text.startswith(("[", "{")):
+        return text.strip("\"'")
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{key}={text}: not a list", "write it like [64, 64]") from None
 
 
 def parse_assignment(text: str) -> tuple[str, str]:

@@ -29,7 +29,7 @@ from tui_trainer.engine.meter import Meter
 from tui_trainer.engine.publisher import Publisher
 from tui_trainer.engine.saver import SaveJob, Saver, Written
 from tui_trainer.errors import UsageError
-from tui_trainer.sessions.checkpoints import CheckpointStore
+from tui_trainer.sessions.checkpoints import CheckpointStore, Frozen, frozen_copy
 from tui_trainer.sessions.store import Session
 from tui_trainer.telemetry.alerts import AlertWatch
 from tui_trainer.telemetry.sampler import Sampler
@@ -238,9 +238,14 @@ class SessionArchive:
         """A host copy."""
         return self.store.snapshot(state)
 
+    def copy(self, state: Mapping[str, object]) -> Mapping[str, object]:
+        """A host copy that takes no checkpoint number."""
+        return {key: frozen_copy(value, key) for key, value in state.items()}
+
     def write(self, job: SaveJob) -> Written:
         """Save and prune; runs on the saver's thread."""
         began = time.monotonic()
+        assert isinstance(job.frozen, Frozen)
         manifest = self.store.save(
             job.frozen,
             kind=job.kind,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, assert_never
 
@@ -49,7 +49,17 @@ class Archive(Protocol):
     """What the loop needs of a checkpoint store."""
 
     def snapshot(self, state: Mapping[str, object]) -> object: ...
+    def copy(self, state: Mapping[str, object]) -> Mapping[str, object]: ...
     def best_state(self) -> tuple[str, Mapping[str, object]] | None: ...
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """A consistent state kept in memory for an emergency."""
+
+    state: Mapping[str, object]
+    update: int
+    global_step: int
+    metrics: Mapping[str, float | None]
 
 
 class StateParts(msgspec.Struct):
@@ -75,7 +85,7 @@ class Run:
         state_parts: StateParts,
         crash_dir: Path,
         is_watched: Callable[[], bool],
-        on_resources: Callable[[Resources], list[Event]],
+        on_resources: Callable[[Resources], Sequence[Event]],
         meter: Meter,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,9 +103,10 @@ class Run:
         self._on_resources = on_resources
         self._clock = clock
         self._meter = meter
+        self._config_json = msgspec.json.encode(config).decode()
         self._latest_checkpoint = ""
         self._score: float | None = None
-        self._copy: SaveJob | None = None
+        self._copy: Copy | None = None
         self._copy_due = 0.0
         self._frame_due = 0.0
         self._saves = 0
@@ -186,12 +197,12 @@ class Run:
     def _save(self, kind: CheckpointKind) -> reports.CheckpointReport:
         self._saves += 1
         number = self._saves
-        self._saver.submit(self._job(kind))
+        self._saver.submit(self._job(kind, self.state()))
         return reports.CheckpointReport(kind=kind, number=number)
 
-    def _job(self, kind: CheckpointKind) -> SaveJob:
+    def _job(self, kind: CheckpointKind, state: Mapping[str, object]) -> SaveJob:
         return SaveJob(
-            frozen=self._archive.snapshot(self.state()),
+            frozen=self._archive.snapshot(state),
             kind=kind,
             update=self._manager.update,
             global_step=self._manager.global_step,
@@ -208,7 +219,7 @@ class Run:
             "task": self._task.state_dict(),
             "manager": manager,
             **self._state_parts.read(),
-            "wall": {"elapsed_s": self._manager.elapsed_s, "log_every": self._meter.every},
+            "wall": {"elapsed_s": self._manager.elapsed_s, "log_every": self._meter.every, "config": self._config_json},
         }
 
     # --- after an update -------------------------------------------------------------------------------------
@@ -233,7 +244,9 @@ class Run:
 
     def _keep_copy(self, now: float) -> None:
         """Remember a consistent state for an emergency, as seldom as its cost demands."""
-        self._copy = self._job("emergency")
+        self._copy = Copy(
+            self._archive.copy(self.state()), self._manager.update, self._manager.global_step, self._manager.metrics
+        )
         spent = self._clock() - now
         self._copy_due = now + max(COPY_MIN_S, spent / COPY_SHARE)
 
@@ -243,7 +256,7 @@ class Run:
         for item in self._inbox.drain():
             self._tell(self._opened(item))
 
-    def _opened(self, item: mail.Item) -> list[Event]:
+    def _opened(self, item: mail.Item) -> Sequence[Event]:
         now = self._clock()
         match item:
             case mail.Order(command=command, by=by):
@@ -276,7 +289,7 @@ class Run:
             if not self._saver.is_refused:
                 self._inbox.put(mail.StorageBack())
 
-    def _saved(self, done: mail.SaveDone) -> list[Event]:
+    def _saved(self, done: mail.SaveDone) -> Sequence[Event]:
         """The journal reaches the disk before the save is acknowledged."""
         self._publisher.flush(sync=True)
         self._latest_checkpoint = done.path
@@ -294,7 +307,7 @@ class Run:
         )
         return [saved, events.CheckpointsPruned(paths=done.pruned)] if done.pruned else [saved]
 
-    def _tell(self, outcomes: list[Event]) -> None:
+    def _tell(self, outcomes: Sequence[Event]) -> None:
         for event in outcomes:
             if isinstance(event, events.EvaluationFinished) and event.suite == "reference":
                 self._score = event.result.ci[0]
@@ -328,13 +341,25 @@ class Run:
 
     def _save_last(self, reason: Reason) -> bool:
         """The final or emergency checkpoint; True when it is on the disk."""
-        job = self._copy if reason.name in FAULTS else self._job("final")
+        job = self._emergency() if reason.name in FAULTS else self._job("final", self.state())
         if job is not None:
             self._saver.submit(job)
         done = self._saver.finish()
         self._saver.stop()
         self._read_mail_at_end()
         return done
+
+    def _emergency(self) -> SaveJob | None:
+        """The last consistent state: the phase that broke may have left learner or task half changed."""
+        copy = self._copy
+        if copy is None:
+            return None
+        return msgspec.structs.replace(
+            self._job("emergency", copy.state),
+            update=copy.update,
+            global_step=copy.global_step,
+            metrics=dict(copy.metrics),
+        )
 
     def _read_mail_at_end(self) -> None:
         """Only what the saver and the sampler said still counts."""

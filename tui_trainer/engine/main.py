@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+import msgspec
+
 from tui_trainer.core import events
-from tui_trainer.core.config import Config, Layer, resolve
+from tui_trainer.core.config import Config, Layer, assignments_layer, resolve
 from tui_trainer.core.state import RunState
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Reason
@@ -28,7 +30,7 @@ from tui_trainer.engine.publisher import Listener, Publisher
 from tui_trainer.engine.signals import Signals
 from tui_trainer.engine.status import StatusKeeper
 from tui_trainer.errors import TuiTrainerError
-from tui_trainer.sessions.journal import Journal, iter_journal
+from tui_trainer.sessions.journal import Journal, read_journal
 from tui_trainer.sessions.names import socket_path
 from tui_trainer.sessions.store import Session
 
@@ -47,13 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TuiTrainerError as error:
         print(f"tui-trainer: {error}", file=sys.stderr)
         return error.exit_code
-
-
-def assignments_layer(assignments: Sequence[str]) -> Layer:
-    """`KEY=VALUE` words as a layer of settings."""
-    from tui_trainer.sessions.configs import assignments_table
-
-    return Layer("--set", assignments_table(assignments))
 
 
 def run_engine(
@@ -116,6 +111,7 @@ class Engine:
         return reason.exit_code
 
     def _execute(self) -> Reason:
+        pin_threads(self._config.run.threads)
         self._publisher.publish(
             events.PhaseStarted(phase="loading torch"), update=self._state.update, global_step=self._state.global_step
         )
@@ -179,9 +175,15 @@ class LeaveAtOnce:
 def _history(session: Session) -> RunState:
     """The fold of what the session's journal holds."""
     state = RunState()
-    for event in iter_journal(session.journal_path):
+    for event in read_journal(session.journal_path).events:
         state = state.apply(event)
-    return state
+    return msgspec.structs.replace(state, status="starting", ended=None)
+
+
+def pin_threads(threads: int) -> None:
+    """Fix the arithmetic libraries' threads; acts only before numpy and torch are imported."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
 
 
 def redirect_output(log: Path) -> TextIO:

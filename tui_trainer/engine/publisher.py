@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tui_trainer.core import events
 from tui_trainer.core.events import TRANSIENT, AnyEvent, Event
+from tui_trainer.errors import StorageError
 
 Listener = Callable[[AnyEvent, bytes], None]
 """Takes a stamped event and its line. Called on the loop's thread; must return at once and never raise."""
@@ -28,28 +29,28 @@ SYNCED: tuple[type[Event], ...] = (
 class EventLog(Protocol):
     """What the publisher needs of a journal."""
 
-    def append(self, events: list[AnyEvent]) -> None: ...
+    def append(self, events: Sequence[Event]) -> None: ...
+    def flush(self) -> None: ...
     def sync(self) -> None: ...
 
 
 class Publisher:
-    """The only writer of history. While the disk refuses, events wait in memory, in order."""
+    """The only writer of history. While the disk refuses, the journal keeps what it was given, in order."""
 
     def __init__(
         self,
         journal: EventLog,
-        listeners: list[Listener],
+        listeners: Sequence[Listener],
         wall_clock: Callable[[], float],
         last_seq: int,
         on_storage_error: Callable[[str], None],
     ) -> None:
         self._journal = journal
-        self._listeners = listeners
+        self._listeners = list(listeners)
         self._wall_clock = wall_clock
         self._seq = last_seq
         self._on_storage_error = on_storage_error
         self._refused = False
-        self._waiting: deque[AnyEvent] = deque()
         self._recent: deque[AnyEvent] = deque(maxlen=200)
 
     @property
@@ -71,22 +72,22 @@ class Publisher:
         if not transient:
             self._seq = seq
             self._recent.append(clean)
-            self._waiting.append(clean)
-            self.flush(sync=isinstance(event, SYNCED))
+            self._written(lambda: self._journal.append([clean]))
+            if isinstance(event, SYNCED):
+                self.flush(sync=True)
         for listener in self._listeners:
             listener(clean, line)
 
     def flush(self, *, sync: bool) -> bool:
-        """Write what waits; False while the disk refuses."""
+        """Write what the journal still holds back; False while the disk refuses."""
+        return self._written(self._journal.sync if sync else self._journal.flush)
+
+    def _written(self, write: Callable[[], None]) -> bool:
         try:
-            if self._waiting:
-                self._journal.append(list(self._waiting))
-                self._waiting.clear()
-            if sync:
-                self._journal.sync()
-        except OSError as error:
+            write()
+        except StorageError as error:
             if not self._refused:
-                self._on_storage_error(f"{error.strerror or error} ({error.filename or 'events.jsonl'})")
+                self._on_storage_error(error.message)
             self._refused = True
             return False
         self._refused = False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
+import contextlib
 
 from tui_trainer.core import events
 from tui_trainer.core.events import AnyEvent
 from tui_trainer.core.values import Reason
 from tui_trainer.errors import TuiTrainerError
-from tui_trainer.sessions.store import Session, State, Status
+from tui_trainer.sessions.store import Session, StateName
 
 _NOTED = (
     events.RunStarted,
@@ -28,7 +28,7 @@ class StatusKeeper:
         self._session = session
         self._update = update
         self._global_step = global_step
-        self._state: State = "starting"
+        self._state: StateName = "starting"
 
     def note(self, event: AnyEvent, line: bytes) -> None:
         """Listener."""
@@ -58,15 +58,11 @@ class StatusKeeper:
         self._write(code, "signal")
 
     def _write(self, exit_code: int | None, reason: str) -> None:
-        status = Status(
-            state=self._state,
-            update=self._update,
-            global_step=self._global_step,
-            termination_reason=reason,
-            exit_code=exit_code,
-            host=socket.gethostname(),
-        )
-        try:
-            self._session.write_status(status)
-        except (OSError, TuiTrainerError):
-            return
+        with contextlib.suppress(TuiTrainerError):
+            self._session.write_status(
+                self._state,
+                update=self._update,
+                global_step=self._global_step,
+                termination_reason=reason,
+                exit_code=exit_code,
+            )

@@ -1,0 +1,39 @@
+# Two commands: `make run` trains Connect Four in the terminal, `make test` checks everything.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN_ARGS ?=
+
+.PHONY: run test test-long bench lint types contracts clean
+
+run: $(STAMP)
+	$(BIN)/tui-trainer run $(RUN_ARGS)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tui-trainer needs Python 3.11 or newer: make run PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	touch $(STAMP)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contracts: $(STAMP)
+	$(BIN)/lint-imports
+
+test: lint types contracts
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile
+
+test-long: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m long --timeout 3600
+
+bench: $(STAMP)
+	@for script in benchmarks/*.py; do echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

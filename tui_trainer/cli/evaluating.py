@@ -1,0 +1,55 @@
+"""`eval`: a checkpoint's result as a table or as one JSON object."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+from tui_trainer.cli import find
+from tui_trainer.cli.listing import table
+from tui_trainer.core.conditions import parse_condition
+from tui_trainer.core.format import percent
+from tui_trainer.core.values import EvalResult, Metrics, PartResult
+from tui_trainer.engine.examine import Subject, evaluate, from_file, from_session
+
+
+def evaluate_session(
+    sessions: str | None, name: str, checkpoint: str, episodes: int, seed: int, expect: str, *, json: bool
+) -> int:
+    """Print the result; 1 where `expect` does not hold."""
+    wish = parse_condition(expect) if expect else None
+    subject = _subject(sessions, name, checkpoint)
+    result = evaluate(subject, episodes, seed)
+    if json:
+        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+    else:
+        print(f"{subject.label}, {result.episodes} episodes, seed {seed}")
+        print(table([("against", "win", "95 % interval", "draw", "loss", "return"), *map(_row, result.by.items())]))
+        print(f"{result.metric} {result.value:.4f} ({result.ci[0]:.4f} to {result.ci[1]:.4f})")
+    if wish is not None and not wish.holds(known_metrics(result)):
+        print(f"tui-trainer: expected {wish}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def known_metrics(result: EvalResult) -> Metrics:
+    """Names usable in `--expect`, with and without the `eval/` of the charts."""
+    plain: Metrics = {result.metric: result.value, "mean_reward": result.mean}
+    for part, found in result.by.items():
+        plain[f"{result.metric}/{part}"] = found.mean if found.win_rate is None else found.win_rate
+    return {**plain, **{f"eval/{name}": value for name, value in plain.items()}}
+
+
+def _subject(sessions: str | None, name: str, checkpoint: str) -> Subject:
+    path = Path(name)
+    if name.endswith(".pt"):
+        return from_file(path)
+    return from_session(find.session(sessions, name), checkpoint)
+
+
+def _row(item: tuple[str, PartResult]) -> tuple[str, ...]:
+    part, r = item
+    ci = "-" if r.ci is None else f"{100 * r.ci[0]:.1f}-{100 * r.ci[1]:.1f} %"
+    return part, percent(r.win_rate), ci, percent(r.draw_rate), percent(r.loss_rate), f"{r.mean:.3f} ± {r.std:.3f}"

@@ -1,0 +1,33 @@
+"""Which session a command means."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tui_trainer.errors import OrderRefused, UsageError
+from tui_trainer.sessions.names import find, sessions_root
+from tui_trainer.sessions.store import Session, list_sessions
+
+
+def root(option: str | None) -> Path:
+    """Where sessions lie."""
+    return sessions_root(option, os.environ)
+
+
+def session(option: str | None, name: str) -> Session:
+    """The named one. Raises UsageError with the nearest names."""
+    return Session.open(find(root(option), name))
+
+
+def live_session(option: str | None, name: str | None) -> Session:
+    """The named one, or the only live one; refused where there is none or several."""
+    if name is not None:
+        return session(option, name)
+    live = [row for row in list_sessions(root(option)) if row.pid is not None]
+    if not live:
+        raise OrderRefused(f"no run is live in {root(option)}", "name a session or start one with `tui-trainer run`")
+    if len(live) > 1:
+        names = ", ".join(row.name for row in live)
+        raise UsageError(f"several runs are live: {names}", "say which")
+    return session(option, live[0].name)

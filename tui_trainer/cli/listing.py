@@ -1,0 +1,120 @@
+"""`sessions list`, `show`, `rm`: the disk side, without loading torch or Textual."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import msgspec
+
+from tui_trainer.cli import find
+from tui_trainer.core.format import ago, count, size
+from tui_trainer.errors import SessionInUse, TuiTrainerError, UsageError
+from tui_trainer.sessions.store import SessionSummary, list_sessions
+
+LIVE_FIRST = ("running", "paused", "starting")
+COLUMNS = ("name", "state", "task", "algorithm", "update", "steps", "best", "changed", "size")
+
+
+def show_list(sessions: str | None, *, json: bool) -> None:
+    """A table, live ones first; with `json` one object a line."""
+    rows = sorted(list_sessions(find.root(sessions)), key=_rank)
+    if json:
+        for row in rows:
+            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+        return
+    if not rows:
+        print(f"no sessions in {find.root(sessions)}; `tui-trainer run` starts one")
+        return
+    print(table([COLUMNS, *(_cells(row) for row in rows)]))
+    live = [row for row in rows if row.pid is not None]
+    name = live[0].name if live else rows[0].name
+    print(f"\n`tui-trainer attach {name}` opens it" if live else f"\n`tui-trainer replay {name}` plays it")
+
+
+def show_one(sessions: str | None, name: str, *, json: bool) -> None:
+    """session.toml, and while the engine lives what it says itself."""
+    session = find.session(sessions, name)
+    owner = session.owner()
+    facts = {**msgspec.to_builtins(session.read()), "pid": owner.pid if owner else None, "path": str(session.path)}
+    if owner:
+        facts["live"] = _live(session.path)
+    if json:
+        sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
+        return
+    for key, value in _flat(facts):
+        print(f"{key:<44} {value}")
+
+
+def remove(sessions: str | None, name: str, *, yes: bool) -> None:
+    """`sessions rm`: asks unless told, never touches a live one."""
+    session = find.session(sessions, name)
+    owner = session.owner()
+    if owner:
+        raise SessionInUse(f"{session.name} is live, pid {owner.pid}", "stop it first")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"{session.name} would be deleted for good", "say --yes")
+        if input(f"delete {session.path} for good? [y/N] ").strip().lower() != "y":
+            print("kept")
+            return
+    with session.lock():
+        shutil.rmtree(session.path)
+    print(f"deleted {session.name}")
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """Columns aligned; numbers to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(_aligned(cell, width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def _aligned(cell: str, width: int) -> str:
+    return cell.rjust(width) if cell[:1].isdigit() else cell.ljust(width)
+
+
+def _rank(row: SessionSummary) -> tuple[int, float]:
+    return (LIVE_FIRST.index(row.state) if row.state in LIVE_FIRST else len(LIVE_FIRST), -row.changed)
+
+
+def _cells(row: SessionSummary) -> tuple[str, ...]:
+    best = "-" if row.best_score is None else f"{row.best_score:.3f}"
+    state = f"{row.state} ({row.termination_reason})" if row.termination_reason else row.state
+    return (
+        row.name,
+        state if row.pid is None else f"{row.state} pid {row.pid}",
+        row.task or "-",
+        row.algorithm or "-",
+        count(row.update),
+        count(row.global_step),
+        best,
+        ago(max(0.0, row.created + row.age_s - row.changed)) if row.changed else "-",
+        size(row.size),
+    )
+
+
+def _live(path: object) -> dict[str, object]:
+    from pathlib import Path
+
+    from tui_trainer.client.orders import live_state
+
+    try:
+        state = live_state(Path(str(path)))
+    except TuiTrainerError as error:
+        return {"problem": str(error)}
+    return {
+        "status": state.status,
+        "update": state.update,
+        "global_step": state.global_step,
+        "sps": state.sps,
+        "open_recommendations": [r.id for r in state.open_recommendations],
+        "metrics": state.metrics,
+    }
+
+
+def _flat(value: object, prefix: str = "") -> list[tuple[str, str]]:
+    if isinstance(value, dict):
+        return [
+            pair for key, inner in value.items() for pair in _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+        ]
+    return [(prefix, str(value))]

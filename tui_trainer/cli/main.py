@@ -1,0 +1,364 @@
+"""The command line. Each command imports what it needs when it runs, so that `--help` and lists stay fast."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tui_trainer import __version__
+from tui_trainer.cli import options as o
+from tui_trainer.errors import TuiTrainerError
+
+app = typer.Typer(
+    name="tui-trainer",
+    help="Train reinforcement-learning agents in the terminal, with a person in the loop.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def entry() -> None:
+    """Console script: errors of ours become one line and their exit code."""
+    try:
+        app()
+    except TuiTrainerError as error:
+        sys.exit(_complain(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _complain(error: TuiTrainerError) -> int:
+    print(f"tui-trainer: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tui-trainer {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def home(
+    context: typer.Context,
+    sessions: o.Sessions = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Without a command: the list of sessions."""
+    if context.invoked_subcommand is None:
+        from tui_trainer.cli.listing import show_list
+
+        show_list(sessions, json=False)
+
+
+# --- runs ----------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(
+    config: o.Config = None,
+    task: Annotated[str | None, typer.Option(help="Task id; `tasks list` shows them.")] = None,
+    algorithm: Annotated[str | None, typer.Option(help="ppo or dqn.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:N].")] = None,
+    max_updates: Annotated[int | None, typer.Option(help="End after this many updates.")] = None,
+    set_: o.Set = None,
+    name: Annotated[str | None, typer.Option(help="Session name; default <task>-<algorithm>-<n>.")] = None,
+    callback: Annotated[list[str] | None, typer.Option(help="Hook called with every event: module:object.")] = None,
+    step_delay: Annotated[float | None, typer.Option(help="Wait so many seconds after each update.")] = None,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Run in this process, without a screen.")] = False,
+    json: o.Json = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it, print its name, return.")] = False,
+    seeds: Annotated[str | None, typer.Option(help="One session a seed: 0-4 or 1,3,7.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="With --seeds: so many at a time.")] = 1,
+    sessions: o.Sessions = None,
+) -> None:
+    """Start a run and open the app on it."""
+    from tui_trainer.cli.running import Start, start
+
+    flags = {
+        "run.task": task,
+        "run.algorithm": algorithm,
+        "run.seed": seed,
+        "run.device": device,
+        "run.name": name,
+        "run.step_delay_s": step_delay,
+        "manager.termination.max_updates": max_updates,
+    }
+    wish = Start(config, flags, set_ or [], callback or [], sessions, no_ui=no_ui, json=json, detach=detach)
+    raise typer.Exit(start(wish, seeds, jobs))
+
+
+@app.command()
+def attach(
+    name: o.MaybeName = None,
+    readonly: Annotated[bool, typer.Option("--readonly", help="Look, give no orders.")] = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Open the app on a run that is going on."""
+    from tui_trainer.cli.running import attach_view
+
+    raise typer.Exit(attach_view(sessions, name, readonly))
+
+
+@app.command()
+def resume(
+    name: o.MaybeName = None,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Run in this process, without a screen.")] = False,
+    json: o.Json = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it, print its name, return.")] = False,
+    max_updates: Annotated[int | None, typer.Option(help="Raise the limit to this many updates.")] = None,
+    set_: o.Set = None,
+    sessions: o.Sessions = None,
+) -> None:
+    """Go on after a pause, or take a session up from its newest good checkpoint."""
+    from tui_trainer.cli.running import Resume, resume_session
+
+    assignments = list(set_ or [])
+    if max_updates is not None:
+        assignments.append(f"manager.termination.max_updates={max_updates}")
+    raise typer.Exit(resume_session(Resume(sessions, name, assignments, no_ui=no_ui, json=json, detach=detach)))
+
+
+@app.command()
+def wait(name: o.MaybeName = None, sessions: o.Sessions = None) -> None:
+    """Return when the run ends, with its exit code."""
+    from tui_trainer.cli.ordering import wait_for_end
+
+    raise typer.Exit(wait_for_end(sessions, name))
+
+
+# --- orders --------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def pause(
+    name: o.MaybeName = None,
+    when: Annotated[str, typer.Option(help='Only once this holds, such as "eval/win_rate > 0.9".')] = "",
+    sessions: o.Sessions = None,
+) -> None:
+    """Pause a live run at the next phase boundary."""
+    from tui_trainer.cli import ordering
+
+    ordering.pause(sessions, name, when)
+
+
+@app.command()
+def checkpoint(name: o.MaybeName = None, sessions: o.Sessions = None) -> None:
+    """Save a checkpoint of a live run now."""
+    from tui_trainer.cli import ordering
+
+    ordering.checkpoint(sessions, name)
+
+
+@app.command()
+def stop(name: o.MaybeName = None, sessions: o.Sessions = None) -> None:
+    """Save and end a live run."""
+    from tui_trainer.cli import ordering
+
+    ordering.stop(sessions, name)
+
+
+Id = Annotated[int | None, typer.Option("--id", help="Recommendation number; default the newest open one.")]
+
+
+@app.command()
+def accept(name: o.MaybeName = None, id_: Id = None, sessions: o.Sessions = None) -> None:
+    """Accept a recommendation."""
+    from tui_trainer.cli import ordering
+
+    ordering.answer(sessions, name, id_, "accept")
+
+
+@app.command()
+def reject(name: o.MaybeName = None, id_: Id = None, sessions: o.Sessions = None) -> None:
+    """Reject a recommendation."""
+    from tui_trainer.cli import ordering
+
+    ordering.answer(sessions, name, id_, "reject")
+
+
+@app.command()
+def undo(name: o.MaybeName = None, id_: Id = None, sessions: o.Sessions = None) -> None:
+    """Undo an accepted recommendation."""
+    from tui_trainer.cli import ordering
+
+    ordering.answer(sessions, name, id_, "undo")
+
+
+@app.command("set")
+def set_live(
+    name: o.Name,
+    assignment: Annotated[str, typer.Argument(metavar="KEY=VALUE", help="Such as ppo.learning_rate=1e-4.")],
+    sessions: o.Sessions = None,
+) -> None:
+    """Change a safe setting, or the difficulty, of a live run."""
+    from tui_trainer.cli import ordering
+
+    ordering.set_live(sessions, name, assignment)
+
+
+@app.command("run-for")
+def run_for(
+    name: o.Name,
+    updates: Annotated[int, typer.Argument(min=1, metavar="N", help="Updates until the pause.")],
+    sessions: o.Sessions = None,
+) -> None:
+    """Go on for N updates, then pause."""
+    from tui_trainer.cli import ordering
+
+    ordering.run_for(sessions, name, updates)
+
+
+# --- saved sessions ------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def replay(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Session name or path; default the sample.")] = "sample",
+    speed: Annotated[str, typer.Option(help="1..1000 times real time, or max.")] = "20",
+    at: Annotated[str | None, typer.Option(help="Begin at TIME (90, 1:30) or update:N.")] = None,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Print it.")] = False,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Play a saved session in the same screens."""
+    from tui_trainer.cli.replaying import replay_session
+
+    raise typer.Exit(replay_session(sessions, name, speed, at, no_ui=no_ui, json=json))
+
+
+@app.command("eval")
+def evaluate(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.pt", help="Session name or path, or a state.pt.")],
+    checkpoint: Annotated[str, typer.Option(help="best, latest, or a checkpoint's number.")] = "best",
+    episodes: Annotated[int, typer.Option(min=2, help="Episodes for each opponent or category.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the games.")] = 12345,
+    expect: Annotated[str, typer.Option(help='Exit 1 unless this holds, such as "win_rate >= 0.9".')] = "",
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Evaluate a checkpoint without training."""
+    from tui_trainer.cli.evaluating import evaluate_session
+
+    raise typer.Exit(evaluate_session(sessions, name, checkpoint, episodes, seed, expect, json=json))
+
+
+def _group(name: str, text: str) -> typer.Typer:
+    group = typer.Typer(help=text, rich_markup_mode=None, no_args_is_help=True)
+    app.add_typer(group, name=name)
+    return group
+
+
+sessions_app = _group("sessions", "What is saved on disk.")
+
+
+@sessions_app.command("list")
+def sessions_list(json: o.Json = False, sessions: o.Sessions = None) -> None:
+    """Every session and how it is."""
+    from tui_trainer.cli.listing import show_list
+
+    show_list(sessions, json=json)
+
+
+@sessions_app.command("show")
+def sessions_show(name: o.Name, json: o.Json = False, sessions: o.Sessions = None) -> None:
+    """One session in full."""
+    from tui_trainer.cli.listing import show_one
+
+    show_one(sessions, name, json=json)
+
+
+@sessions_app.command("rm")
+def sessions_rm(
+    name: o.Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Delete a session that is not live."""
+    from tui_trainer.cli.listing import remove
+
+    remove(sessions, name, yes=yes)
+
+
+# --- settings, tasks, machine --------------------------------------------------------------------------------------
+
+config_app = _group("config", "Settings: every option, its value and where it came from.")
+
+
+@config_app.command("show")
+def config_show(
+    config: Annotated[str | None, typer.Argument(metavar="[CONFIG|NAME]", help="Preset, file or session.")] = None,
+    set_: o.Set = None,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Every setting with its value, its origin and its sentence."""
+    from tui_trainer.cli.configuring import show
+
+    show(sessions, config, set_ or [], json=json)
+
+
+@config_app.command("validate")
+def config_validate(config: Annotated[str, typer.Argument(metavar="CONFIG", help="Preset or TOML file.")]) -> None:
+    """Check a file without running it."""
+    from tui_trainer.cli.configuring import validate
+
+    validate(config)
+
+
+@config_app.command("init")
+def config_init(
+    path: Annotated[str, typer.Argument(metavar="FILE", help="File to write.")] = "tui-trainer.toml",
+    preset: Annotated[str, typer.Option(help="Preset to start from.")] = "connect_four",
+) -> None:
+    """Write a commented file to edit."""
+    from tui_trainer.cli.configuring import init
+
+    init(path, preset)
+
+
+tasks_app = _group("tasks", "What can be trained.")
+
+
+@tasks_app.command("list")
+def tasks_list(json: o.Json = False) -> None:
+    """Every task and whether its libraries are installed."""
+    from tui_trainer.cli.tasking import show_tasks
+
+    show_tasks(json=json)
+
+
+@tasks_app.command("show")
+def tasks_show(task: Annotated[str, typer.Argument(metavar="ID", help="Task id.")]) -> None:
+    """One task: observation, actions, opponents, difficulty, options."""
+    from tui_trainer.cli.tasking import show_task
+
+    show_task(task)
+
+
+@tasks_app.command("check")
+def tasks_check(
+    task: Annotated[str, typer.Argument(metavar="ID", help="Task id, module:factory included.")],
+    set_: o.Set = None,
+) -> None:
+    """Run the conformance kit on a task."""
+    from tui_trainer.cli.tasking import check_task
+
+    raise typer.Exit(check_task(task, set_ or []))
+
+
+@app.command()
+def doctor(json: o.Json = False, sessions: o.Sessions = None) -> None:
+    """What this machine offers, and what is in the way."""
+    from tui_trainer.cli.doctoring import doctor as examine
+
+    raise typer.Exit(examine(sessions, json=json))
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,68 @@
+"""`replay`: a saved session in the same screens, or as lines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+from tui_trainer.cli import find
+from tui_trainer.errors import UsageError
+from tui_trainer.sessions.store import Session
+
+
+def replay_session(sessions: str | None, name: str, speed: str, at: str | None, *, no_ui: bool, json: bool) -> int:
+    """Open the app on the session's history, or print it."""
+    pace = parse_speed(speed)
+    session = _session(sessions, name)
+    if no_ui or json:
+        return _print(session, json=json)
+    from tui_trainer.cli.running import require_terminal
+    from tui_trainer.client.replay import ReplaySource
+    from tui_trainer.core.config import UiSettings
+
+    require_terminal()
+    source = ReplaySource.open(session.path, speed=pace, at=at)
+    from tui_trainer.ui.app import run_app
+
+    settings = msgspec.convert(session.read().config.get("ui", {}), UiSettings)
+    return run_app(source, settings)
+
+
+def parse_speed(text: str) -> float:
+    """1..1000, or `max` as 0. Raises UsageError."""
+    if text == "max":
+        return 0.0
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = -1.0
+    if not 1 <= speed <= 1000:
+        raise UsageError(f"--speed {text}: not a speed", "1 to 1000, or max")
+    return speed
+
+
+def _session(sessions: str | None, name: str) -> Session:
+    """The named one; `sample` is also found beside the code on a fresh clone."""
+    beside = Path(__file__).parents[2] / "sessions" / "sample"
+    if name == "sample" and not (find.root(sessions) / name).exists() and beside.exists():
+        return Session.open(beside)
+    return find.session(sessions, name)
+
+
+def _print(session: Session, *, json: bool) -> int:
+    from tui_trainer.headless.view import HeadlessView
+    from tui_trainer.sessions.journal import iter_journal
+
+    view = HeadlessView(sys.stdout, json=json, is_terminal=False)
+    skipped = 0
+    for entry in iter_journal(session.journal_path):
+        if entry.event is None:
+            skipped += 1
+        else:
+            view.show(entry.event)
+    view.close()
+    if skipped:
+        print(f"tui-trainer: {skipped} damaged lines of {session.journal_path} were skipped", file=sys.stderr)
+    return 0

@@ -1,0 +1,57 @@
+"""From words on the command line to the settings of a run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tui_trainer.core.config import Layer, Resolved, assignments_layer, resolve
+from tui_trainer.sessions.configs import environment_layer, preset, preset_names, read_config
+
+
+def resolve_run(
+    config: str | None,
+    flags: Mapping[str, Any],
+    assignments: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+) -> Resolved:
+    """Defaults < preset or file < environment < flags < --set. Raises ConfigError."""
+    layers = [
+        *chosen(config, flags.get("run.task")),
+        environment_layer(os.environ if environ is None else environ),
+        *(Layer(f"--{flag_name(key)}", nested(key, value)) for key, value in flags.items() if value is not None),
+        assignments_layer(assignments),
+    ]
+    return resolve(layers)
+
+
+def chosen(config: str | None, task: str | None) -> list[Layer]:
+    """The file or preset that was named, or the preset of the task, or nothing."""
+    if config is None:
+        wish = re.sub(r"[^A-Za-z0-9]+", "_", task or "connect_four").lower()
+        return [preset(wish)] if wish in preset_names() else []
+    is_path = config.endswith((".toml", ".yaml", ".yml")) or "/" in config or Path(config).is_file()
+    return [read_config(Path(config)) if is_path else preset(config)]
+
+
+def flag_name(key: str) -> str:
+    """`manager.termination.max_updates` -> `max-updates`."""
+    return key.rsplit(".", 1)[-1].removesuffix("_s").replace("_", "-")
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """`a.b` and 1 -> {a: {b: 1}}."""
+    first, _, rest = key.partition(".")
+    return {first: nested(rest, value)} if rest else {first: value}
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0-4` or `1,3,7`."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        low, dash, high = part.partition("-")
+        seeds += range(int(low), int(high) + 1) if dash else [int(low)]
+    return seeds

@@ -1,0 +1,68 @@
+"""Evaluate a checkpoint without training: the same task, the same games, a policy read from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tui_trainer.core.config import Config, Layer, resolve
+from tui_trainer.core.values import EvalResult
+from tui_trainer.errors import DamagedSession, UsageError
+from tui_trainer.sessions.checkpoints import CheckpointStore, load_foreign
+from tui_trainer.sessions.store import Session
+
+
+class Subject(msgspec.Struct):
+    """What is evaluated: a state, where it came from and the settings it was trained with."""
+
+    label: str
+    state: Mapping[str, Any]
+    config: Config
+
+
+def from_session(session: Session, checkpoint: str) -> Subject:
+    """`best`, `latest` or a checkpoint's number. `best` falls back to the latest where none was saved."""
+    store = CheckpointStore(session.path)
+    config = resolve([Layer("session.toml", session.read().config)]).config
+    if checkpoint == "latest":
+        loaded = store.newest_good()
+        return Subject(loaded.manifest.path, loaded.state, config)
+    for manifest in store.manifests():
+        if checkpoint in (manifest.kind, str(manifest.number)):
+            state, _ = store.load(manifest)
+            return Subject(manifest.path, state, config)
+    if checkpoint == "best":
+        return from_session(session, "latest")
+    known = ", ".join(str(manifest.number) for manifest in store.manifests())
+    raise UsageError(f"{session.name} has no checkpoint {checkpoint}", f"best, latest or one of {known or 'none'}")
+
+
+def from_file(path: Path) -> Subject:
+    """A state.pt from anywhere, checked strictly before torch sees it."""
+    state = load_foreign(path)
+    wall = state.get("wall")
+    if not isinstance(wall, Mapping) or not isinstance(wall.get("config"), str):
+        raise DamagedSession(f"{path} does not say which settings it was trained with")
+    return Subject(str(path), state, resolve([Layer(str(path), msgspec.json.decode(wall["config"]))]).config)
+
+
+def evaluate(subject: Subject, episodes: int, seed: int) -> EvalResult:
+    """Play every part of the reference suite with `seed`."""
+    import torch
+
+    from tui_trainer import algorithms
+    from tui_trainer.engine.assembly import make_task
+    from tui_trainer.training.evaluation import merge
+
+    torch.set_num_threads(subject.config.run.threads)
+    task = make_task(subject.config)
+    try:
+        learner = algorithms.build(subject.config.run.algorithm, task, subject.config, "cpu")
+        policy = learner.policy_from(subject.state["learner"])
+        parts = {part: task.evaluate(policy, part=part, episodes=episodes, seed=seed) for part in task.spec.parts}
+        return merge(task.spec, parts, baselines=task.baselines())
+    finally:
+        task.close()

@@ -1,0 +1,32 @@
+"""Start an engine that outlives the terminal: a process and a session of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from tui_trainer.sessions.store import Session
+
+
+def spawn(
+    session: Session, *, assignments: Sequence[str] = (), callbacks: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    """The detached engine's process; its output goes to the session's engine.log."""
+    words = [sys.executable, "-m", "tui_trainer.engine.main", str(session.path)]
+    words += [f"--set={text}" for text in assignments]
+    words += [f"--callback={path}" for path in callbacks]
+    log = os.open(session.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            close_fds=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    finally:
+        os.close(log)
