@@ -79,35 +79,26 @@ def _filled(head: tuple[Bucket, ...], points: tuple[Bucket, ...], stride: int) -
     """`head` with `points` behind it, in buckets of `stride`; the very first point stays alone."""
     if stride == 1:
         return head + points
-    buckets = list(head)
-    for point in points:
-        if len(buckets) > 1 and buckets[-1].count < stride:
-            buckets[-1] = _merged(buckets[-1], point)
-        else:
-            buckets.append(point)
-    return tuple(buckets)
-
-
-def _lower(a: float | None, b: float | None) -> float | None:
-    return min((v for v in (a, b) if v is not None), default=None)
-
-
-def _higher(a: float | None, b: float | None) -> float | None:
-    return max((v for v in (a, b) if v is not None), default=None)
+    room = stride - head[-1].count if len(head) > 1 else 0
+    begun = (*head[:-1], _merged((head[-1], *points[:room]))) if room > 0 else head
+    rest = points[max(0, room) :]
+    return begun + tuple(_merged(rest[i : i + stride]) for i in range(0, len(rest), stride))
 
 
 def _halved(buckets: tuple[Bucket, ...]) -> tuple[Bucket, ...]:
     """Merge pairs, leaving the first bucket alone so that the beginning stays exact."""
     first, rest = buckets[0], buckets[1:]
-    pairs = tuple(_merged(a, b) for a, b in zip(rest[::2], rest[1::2], strict=False))
-    odd = rest[-1:] if len(rest) % 2 else ()
-    return (first, *pairs, *odd)
+    return (first, *(_merged(rest[i : i + 2]) for i in range(0, len(rest), 2)))
 
 
-def _merged(a: Bucket, b: Bucket) -> Bucket:
-    count = a.count + b.count
-    if a.mean is None or b.mean is None:
-        known = b if a.mean is None else a
-        return Bucket(b.step, b.time, b.update, known.mean, known.low, known.high, count, a.first_update)
-    mean = (a.mean * a.count + b.mean * b.count) / count
-    return Bucket(b.step, b.time, b.update, mean, _lower(a.low, b.low), _higher(a.high, b.high), count, a.first_update)
+def _merged(parts: tuple[Bucket, ...]) -> Bucket:
+    """Neighbouring buckets as one. A part without a finite value counts, and has no say in the mean."""
+    last = parts[-1]
+    count = sum(part.count for part in parts)
+    known = [(part.mean * part.count, part.count) for part in parts if part.mean is not None]
+    if not known:
+        return Bucket(last.step, last.time, last.update, None, None, None, count, parts[0].first_update)
+    low = min(part.low for part in parts if part.low is not None)
+    high = max(part.high for part in parts if part.high is not None)
+    mean = sum(total for total, _ in known) / sum(weight for _, weight in known)
+    return Bucket(last.step, last.time, last.update, min(high, max(low, mean)), low, high, count, parts[0].first_update)

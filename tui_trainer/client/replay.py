@@ -1,0 +1,285 @@
+"""A saved session as a RunSource: plays its events again, with pause, speed, step, seek and jump."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from tui_trainer.client.source import Happened, News, Position, Snapshot
+from tui_trainer.client.timeline import KINDS, Timeline
+from tui_trainer.core.commands import AnyCommand
+from tui_trainer.core.events import AnyEvent
+from tui_trainer.core.state import RunState, fold
+from tui_trainer.core.text import clean_line
+from tui_trainer.errors import OrderRefused, UsageError
+from tui_trainer.sessions.journal import read_journal
+
+MAX_SPEED = 1000.0
+TICK_S = 0.05
+"""Between two batches while playing: twice as fine as the fastest repaint."""
+BATCH = 256
+"""Most events handed over at once, so that a view never folds for long."""
+_BREATH_S = 0.02
+"""Rest between two pieces of background indexing."""
+_LONGEST_TICK_S = 0.25
+"""A suspended process does not skip what it slept through."""
+
+
+# --- where to begin ---
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """A place in history: the end of an update, seconds since the start, a Unix time, or the end (`value` unused)."""
+
+    kind: Literal["update", "elapsed", "clock", "end"]
+    value: float = 0.0
+
+
+def parse_at(text: str) -> Moment:
+    """Read `--at`: `update:1200`, `12:30` or `1:02:03` or `90s` since the start, `2026-03-01T14:05`, `end`.
+
+    Raises UsageError with these examples.
+    """
+    text = text.strip()
+    if text == "end":
+        return Moment("end")
+    if found := re.fullmatch(r"update:(\d{1,15})", text):
+        return Moment("update", int(found[1]))
+    if found := re.fullmatch(r"(?:(\d{1,6}):)?(\d{1,6}):(\d{1,2})", text):
+        hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        return Moment("elapsed", 3600.0 * hours + 60 * minutes + seconds)
+    if found := re.fullmatch(r"(\d{1,9}(?:\.\d+)?)(s|min|m|h)", text):
+        return Moment("elapsed", float(found[1]) * {"s": 1, "h": 3600}.get(found[2], 60))
+    return Moment("clock", _clock(text))
+
+
+def _clock(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"--at {clean_line(text, 60)!r}: no place in a session",
+            "write update:1200, 12:30 or 90s after the start, 2026-03-01T14:05, or end",
+        ) from None
+
+
+def fold_all(journal: Path) -> RunState:
+    """The state at the end of a journal."""
+    return fold(read_journal(journal).events)
+
+
+# --- the player ---
+
+
+class ReplaySource:
+    """Plays `events` (in order, as a journal holds them). Starts at `index`, playing at `speed`."""
+
+    kind: Literal["replay"] = "replay"
+    readonly = True
+
+    def __init__(
+        self,
+        name: str,
+        events: Sequence[AnyEvent],
+        *,
+        speed: float = 1.0,
+        at: Moment | None = None,
+        playing: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = clean_line(name, 200)
+        self._timeline = Timeline(events)
+        self._index = self._index_of(at) if at else 0
+        self._clock = clock
+        self._speed = checked_speed(speed)
+        self._playing = playing and self._index < len(events)
+        self._played_s = self._timeline.played_s(self._index)
+        self._ticked = clock()
+        self._target: int | None = self._index
+        self._stale = True
+        self._closed = False
+        self._wake = asyncio.Event()
+        self._indexing = self._timeline.indexing()
+
+    @property
+    def name(self) -> str:
+        """The session's name, clean."""
+        return self._name
+
+    @property
+    def position(self) -> Position:
+        """Where the replay stands, a seek on its way included."""
+        index = self._here
+        return Position(index, len(self._timeline), self._timeline.time(index), self._playing, self._speed)
+
+    async def send(self, command: AnyCommand) -> None:
+        """Always OrderRefused: what happened cannot be ordered."""
+        raise OrderRefused("a replay takes no orders", "fork the session or attach to a live run")
+
+    async def close(self) -> None:
+        """End `news`."""
+        self._closed = True
+        self._wake.set()
+
+    # --- the transport ---
+
+    def play(self) -> None:
+        """Go on; at the end, from the beginning."""
+        if self._here >= len(self._timeline):
+            self.seek(0)
+        self._playing = len(self._timeline) > 0
+        self._tell()
+
+    def pause(self) -> None:
+        """Stand still."""
+        self._playing = False
+        self._tell()
+
+    def set_speed(self, speed: float) -> None:
+        """1..1000 times real time; 0 = as fast as it goes."""
+        self._speed = checked_speed(speed)
+        self._tell()
+
+    def step(self, events: int) -> None:
+        """Pause, then go forward or (negative) backward by so many events."""
+        self._playing = False
+        self.seek(self._here + events)
+
+    def seek(self, index: int) -> None:
+        """Go to the state after the first `index` events; the nearest there is."""
+        self._target = max(0, min(len(self._timeline), index))
+        self._tell()
+
+    def seek_update(self, update: int) -> None:
+        """Go to the end of an update, on the branch that survived later resumes."""
+        self.seek(self._timeline.index_of_update(update))
+
+    def seek_to(self, moment: Moment) -> None:
+        """Go to a moment."""
+        self.seek(self._index_of(moment))
+
+    def jump(self, kind: str, direction: int) -> bool:
+        """To just after the next (1) or previous (-1) event of a kind; False if there is none.
+
+        Kinds: decision, evaluation, checkpoint, alert; also level, recommendation, resume, end. Others: UsageError.
+        """
+        if kind not in KINDS:
+            raise UsageError(f"{clean_line(kind, 40)!r} is nothing to jump to", f"one of {', '.join(KINDS)}")
+        found = self._timeline.next_of(kind, self._here, direction)
+        if found is not None:
+            self.seek(found)
+        return found is not None
+
+    # --- what the view hears ---
+
+    async def news(self) -> AsyncIterator[News]:
+        """A snapshot first; then events while playing, a snapshot after each seek, a position after either."""
+        while not self._closed:
+            self._wake.clear()
+            if self._target is not None:
+                if (state := await self._sought()) is not None:
+                    yield Snapshot(state)
+            elif self._playing and (batch := self._due()):
+                yield Happened(batch)
+                self._stale = True
+            if self._stale:
+                self._stale = False
+                yield self.position
+            if self._target is None and not self._closed:
+                await self._rest()
+
+    async def _sought(self) -> RunState | None:
+        """The state at the target, however often it moves while it is computed; None when closed meanwhile."""
+        state = None
+        while (target := self._target) is not None and not self._closed:
+            state = await self._folded_to(target)
+        self._ticked = self._clock()
+        self._stale = True
+        return state
+
+    async def _folded_to(self, target: int) -> RunState | None:
+        """The state there, folded in breaths; None when the target moved or the replay was closed meanwhile."""
+        for state in self._timeline.approach(target):
+            await asyncio.sleep(0)
+            if self._target != target or self._closed:
+                return None
+        self._target, self._index, self._played_s = None, target, self._timeline.played_s(target)
+        return state
+
+    def _due(self) -> tuple[AnyEvent, ...]:
+        """Events whose time has come, at most a batch; stops playing at the end."""
+        first, total = self._index, len(self._timeline)
+        self._index = min(first + BATCH, total, max(first, self._playhead()))
+        if self._index == first + BATCH:
+            self._played_s = self._timeline.played_s(self._index)
+        if self._index == total:
+            self._playing, self._stale = False, True
+        return tuple(self._timeline.events[first : self._index])
+
+    def _playhead(self) -> int:
+        """Index that playing has reached by the clock."""
+        now = self._clock()
+        passed = min(_LONGEST_TICK_S, max(0.0, now - self._ticked))
+        self._ticked = now
+        if self._speed == 0:
+            return len(self._timeline)
+        self._played_s += passed * self._speed
+        return self._timeline.index_of_played(self._played_s)
+
+    async def _rest(self) -> None:
+        """Sleep until something is due or was asked for; lay keyframes meanwhile."""
+        if self._playing and self._speed == 0:
+            await asyncio.sleep(0)
+            return
+        limit = TICK_S if self._playing else None
+        if next(self._indexing, None) is not None:
+            limit = _BREATH_S
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), limit)
+
+    # --- helpers ---
+
+    @property
+    def _here(self) -> int:
+        return self._index if self._target is None else self._target
+
+    def _tell(self) -> None:
+        self._stale = True
+        self._ticked = self._clock()
+        self._wake.set()
+
+    def _index_of(self, moment: Moment) -> int:
+        timeline = self._timeline
+        match moment.kind:
+            case "update":
+                return timeline.index_of_update(int(moment.value))
+            case "elapsed":
+                return timeline.index_of_time(timeline.time(0) + moment.value)
+            case "clock":
+                return timeline.index_of_time(moment.value)
+            case "end":
+                return len(timeline)
+
+
+def open_replay(
+    name: str, journal: Path, *, speed: float = 1.0, at: str = "", playing: bool = True
+) -> tuple[ReplaySource, int]:
+    """A replay of a journal, and how many of its lines were damaged and skipped. Raises UsageError on a bad `at`."""
+    moment = parse_at(at) if at else None
+    read = read_journal(journal)
+    return ReplaySource(name, read.events, speed=speed, at=moment, playing=playing), read.skipped
+
+
+def checked_speed(speed: float) -> float:
+    """`speed` within 1..1000, or 0. Raises UsageError for anything else."""
+    if speed != 0 and not 1 <= speed <= MAX_SPEED:
+        raise UsageError(f"speed {speed:g} is out of range", "1 to 1000, or 0 for as fast as it goes")
+    return float(speed)
