@@ -207,12 +207,14 @@ class ReplaySource:
 
     async def _folded_to(self, target: int) -> RunState | None:
         """The state there, folded in breaths; None when the target moved or the replay was closed meanwhile."""
+        reached = None
         for state in self._timeline.approach(target):
+            reached = state
             await asyncio.sleep(0)
             if self._target != target or self._closed:
                 return None
         self._target, self._index, self._played_s = None, target, self._timeline.played_s(target)
-        return state
+        return reached
 
     def _due(self) -> tuple[AnyEvent, ...]:
         """Events whose time has come, at most a batch; stops playing at the end."""
