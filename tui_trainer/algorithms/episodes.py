@@ -1,0 +1,75 @@
+"""Running statistics of finished episodes, from whole rollouts at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+
+from tui_trainer.algorithms.arrays import as_tensor, copy_into, take
+from tui_trainer.algorithms.rollout import Rollout
+from tui_trainer.core.protocols import TaskSpec
+from tui_trainer.core.values import Metrics
+
+WINDOW = 100
+GAMES = 1000
+
+
+class Episodes:
+    """Windows over the last 100 episodes and the last 1000 games. A two-player return is the first player's."""
+
+    def __init__(self, spec: TaskSpec) -> None:
+        self._outcomes = spec.outcomes
+        self._returns = np.zeros(spec.num_envs, np.float64)
+        self._lengths = np.zeros(spec.num_envs, np.int64)
+        self._last_returns: deque[float] = deque(maxlen=WINDOW)
+        self._last_lengths: deque[int] = deque(maxlen=WINDOW)
+        self._last_outcomes: deque[int] = deque(maxlen=GAMES)
+
+    def add(self, rollout: Rollout) -> None:
+        """Count a full rollout's rewards, lengths, episode ends and outcomes."""
+        sign = np.where(rollout.to_move[:-1] == 1, -1.0, 1.0)
+        returns = np.cumsum(rollout.reward * sign * rollout.valid, axis=0)
+        lengths = np.cumsum(rollout.valid, axis=0)
+        ends = (rollout.terminated | rollout.truncated) & rollout.valid
+        finished = []
+        env, time = np.nonzero(ends.T)
+        for i, t in zip(env.tolist(), time.tolist(), strict=True):
+            total, count = returns[t, i], lengths[t, i]
+            finished.append((t, i, self._returns[i] + total, int(self._lengths[i] + count)))
+            self._returns[i], self._lengths[i] = -total, -count
+        self._returns += returns[-1]
+        self._lengths += lengths[-1]
+        for _, _, total, count in sorted(finished)[-WINDOW:]:
+            self._last_returns.append(float(total))
+            self._last_lengths.append(count)
+        self._last_outcomes.extend(rollout.outcome[ends].tolist()[-GAMES:])
+
+    def metrics(self) -> Metrics:
+        """`rollout/ep_rew_mean`, `rollout/ep_len_mean` and `game/*_rate`; nothing before the first episode end."""
+        found: Metrics = {}
+        if self._last_returns:
+            found["rollout/ep_rew_mean"] = float(np.mean(self._last_returns))
+            found["rollout/ep_len_mean"] = float(np.mean(self._last_lengths))
+        if self._outcomes and self._last_outcomes:
+            counts = np.bincount(self._last_outcomes, minlength=len(self._outcomes) + 1)
+            for name, count in zip(self._outcomes, counts[1:].tolist(), strict=False):
+                found[f"game/{name}_rate"] = count / len(self._last_outcomes)
+        return found
+
+    def state_dict(self) -> dict[str, object]:
+        return {
+            "returns": as_tensor(self._returns),
+            "lengths": as_tensor(self._lengths),
+            "last_returns": list(self._last_returns),
+            "last_lengths": list(self._last_lengths),
+            "last_outcomes": list(self._last_outcomes),
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        copy_into(self._returns, state, "returns")
+        copy_into(self._lengths, state, "lengths")
+        self._last_returns = deque(take(state, "last_returns"), maxlen=WINDOW)
+        self._last_lengths = deque(take(state, "last_lengths"), maxlen=WINDOW)
+        self._last_outcomes = deque(take(state, "last_outcomes"), maxlen=GAMES)

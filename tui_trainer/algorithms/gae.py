@@ -1,0 +1,40 @@
+"""Advantages of a rollout: generalised advantage estimation for one or two players."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tui_trainer.algorithms.arrays import Bool, Float
+
+
+def gae(
+    rewards: Float,
+    values: Float,
+    following: Float,
+    terminated: Bool,
+    truncated: Bool,
+    flips: Bool,
+    valid: Bool,
+    *,
+    gamma: float,
+    lam: float,
+) -> Float:
+    """Generalised advantage estimates of the side that moved, (T, N) -> (T, N).
+
+    d_t = r_t + gamma * s_t * V'_t - V_t          V' is 0 where terminated
+    A_t = d_t + gamma * lam * s_t * A_{t+1}       cut where terminated or truncated
+
+    `following` holds V': the value of what came after step t, seen by the side then to move (a truncated step's is
+    the value of its true last observation). s_t is -1 where `flips`: the other side is then to move, and its gain is
+    this side's loss. A row that is not `valid` has advantage 0 and hands nothing back. Schulman et al. 2016, eq. 16.
+    """
+    sign = np.where(flips, np.float32(-gamma), np.float32(gamma))
+    deltas = rewards + sign * np.where(terminated, np.float32(0), following) - values
+    deltas *= valid
+    carry = sign * (~(terminated | truncated) & valid) * np.float32(lam)
+    advantages: Float = np.empty_like(deltas)
+    later = np.zeros_like(deltas[0])
+    for t in range(len(deltas) - 1, -1, -1):
+        later = np.multiply(carry[t], later, out=advantages[t])
+        later += deltas[t]
+    return advantages

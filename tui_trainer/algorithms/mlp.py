@@ -1,0 +1,341 @@
+"""A small actor-critic MLP over one flat vector, with PPO's gradient worked out by hand.
+
+Layout: every hidden layer holds K towers side by side, (K, in, out): K = 2 for separate policy and value networks,
+K = 1 where they share. Tower 0 feeds the policy head, the last tower the value head. All arrays are views of the
+flat vector, so that one Adam step over it moves everything.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from tui_trainer.algorithms.arrays import Array, Bool, Float, orthogonal
+from tui_trainer.errors import Diverged
+
+FORBIDDEN = np.float32(-1e8)
+"""Logit of an action that the mask forbids: its probability is exactly 0."""
+
+
+class Layers(NamedTuple):
+    """Views of a flat vector: hidden weights (K, in, out), hidden biases (K, 1, out), heads, log_std (n,) or empty."""
+
+    weights: list[Any]
+    biases: list[Any]
+    policy_w: Any
+    policy_b: Any
+    value_w: Any
+    value_b: Any
+    log_std: Any
+
+
+class Shape(NamedTuple):
+    """What fixes an actor-critic MLP."""
+
+    inputs: int
+    outputs: int
+    hidden: tuple[int, ...]
+    activation: str
+    shared: bool
+    box: bool
+
+    @property
+    def towers(self) -> int:
+        return 1 if self.shared else 2
+
+    def sizes(self) -> list[tuple[int, ...]]:
+        """Shapes in the order of the flat vector."""
+        widths = (self.inputs, *self.hidden)
+        hidden: list[tuple[int, ...]] = []
+        for before, after in itertools.pairwise(widths):
+            hidden += [(self.towers, before, after), (self.towers, 1, after)]
+        heads: list[tuple[int, ...]] = [(widths[-1], self.outputs), (self.outputs,), (widths[-1],), (1,)]
+        return [*hidden, *heads, (self.outputs if self.box else 0,)]
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return sum(math.prod(size) for size in self.sizes())
+
+    def layers(self, flat: Any) -> Layers:
+        """Views of a flat vector, numpy or torch alike."""
+        views, start = [], 0
+        for size in self.sizes():
+            length = math.prod(size)
+            views.append(flat[start : start + length].reshape(size))
+            start += length
+        depth = 2 * len(self.hidden)
+        return Layers(views[0:depth:2], views[1:depth:2], *views[depth:])
+
+    def initial(self, rng: np.random.Generator, log_std: float = -0.5) -> Float:
+        """Orthogonal weights (gain sqrt 2, policy head 0.01, value head 1), biases 0, as Stable-Baselines3."""
+        flat = np.zeros(self.size, np.float32)
+        layers = self.layers(flat)
+        for weight in layers.weights:
+            for tower in weight:
+                tower[...] = orthogonal(rng, tower.shape, 2**0.5)
+        layers.policy_w[...] = orthogonal(rng, layers.policy_w.shape, 0.01)
+        layers.value_w[...] = orthogonal(rng, (len(layers.value_w), 1), 1.0)[:, 0]
+        layers.log_std[...] = log_std
+        return flat
+
+
+def _activate(shape: Shape, z: Float) -> Float:
+    return np.tanh(z, out=z) if shape.activation == "tanh" else np.maximum(z, np.float32(0), out=z)
+
+
+def policy_outputs(shape: Shape, layers: Layers, x: Float) -> Float:
+    """Logits or mean actions, (B, inputs) -> (B, outputs)."""
+    h = x
+    for w, b in zip(layers.weights, layers.biases, strict=True):
+        h = h @ w[0]
+        h += b[0]
+        _activate(shape, h)
+    out: Float = h @ layers.policy_w
+    out += layers.policy_b
+    return out
+
+
+def state_values(shape: Shape, layers: Layers, x: Float) -> Float:
+    """State values, (B, inputs) -> (B,)."""
+    h = x
+    for w, b in zip(layers.weights, layers.biases, strict=True):
+        h = h @ w[-1]
+        h += b[-1]
+        _activate(shape, h)
+    out: Float = h @ layers.value_w
+    out += layers.value_b
+    return out
+
+
+def heads(shape: Shape, layers: Layers, x: Float) -> tuple[Float, Float]:
+    """Policy outputs (B, outputs) and values (B,) in one pass."""
+    if not shape.shared:
+        return policy_outputs(shape, layers, x), state_values(shape, layers, x)
+    h = x
+    for w, b in zip(layers.weights, layers.biases, strict=True):
+        h = h @ w[0]
+        h += b[0]
+        _activate(shape, h)
+    return h @ layers.policy_w + layers.policy_b, h @ layers.value_w + layers.value_b
+
+
+def torch_heads(shape: Shape, flat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same pass in torch, for autograd."""
+    layers = shape.layers(flat)
+    act = torch.tanh if shape.activation == "tanh" else torch.relu
+    h = x
+    for w, b in zip(layers.weights, layers.biases, strict=True):
+        h = act(h @ w + b)
+    return h[0] @ layers.policy_w + layers.policy_b, h[-1] @ layers.value_w + layers.value_b
+
+
+class Batch(NamedTuple):
+    """A minibatch of PPO. `own` is 1 where the learner chose the action, 0 where a pool snapshot did."""
+
+    x: Float
+    action: Array
+    log_prob: Float
+    advantage: Float
+    returns: Float
+    value: Float
+    mask: Bool | None
+    own: Float | None
+
+
+class Weights(NamedTuple):
+    """The coefficients of PPO's loss."""
+
+    clip_range: float
+    clip_range_vf: float
+    ent_coef: float
+    vf_coef: float
+
+
+class Losses(NamedTuple):
+    """What a minibatch showed, as means."""
+
+    policy: float
+    value: float
+    entropy: float
+    approx_kl: float
+    clip_fraction: float
+
+    def total(self, weights: Weights) -> float:
+        """policy + vf_coef * value - ent_coef * entropy."""
+        return self.policy + weights.vf_coef * self.value - weights.ent_coef * self.entropy
+
+
+class Derived:
+    """Loss and gradient of PPO for discrete actions, without a graph. Buffers are kept for each batch size."""
+
+    def __init__(self, shape: Shape, flat: Float) -> None:
+        self._shape = shape
+        self._layers = shape.layers(flat)
+        self.gradient = np.zeros_like(flat)
+        self._grads = shape.layers(self.gradient)
+        self._buffers: dict[int, list[Float]] = {}
+
+    def __call__(self, batch: Batch, weights: Weights) -> Losses:
+        """Fill `gradient` with d loss / d flat, loss as in `Losses.total`; return the losses."""
+        activations = self._forward(batch.x)
+        top = activations[-1]
+        logits = self._layers.policy_w.T @ top[0].T
+        logits += self._layers.policy_b[:, None]
+        values = top[-1] @ self._layers.value_w
+        values += self._layers.value_b
+        policy, entropy, kl, clipped, d_logits = _policy_loss(logits, batch, weights)
+        value, d_values = _value_loss(values, batch, weights)
+        self._backward(batch.x, activations, d_logits, d_values)
+        return Losses(policy, value, entropy, kl, clipped)
+
+    def _forward(self, x: Float) -> list[Float]:
+        activations = self._rows(len(x))
+        h = x
+        for w, b, out in zip(self._layers.weights, self._layers.biases, activations, strict=True):
+            np.matmul(h, w, out=out)
+            out += b
+            h = _activate(self._shape, out)
+        return activations
+
+    def _rows(self, rows: int) -> list[Float]:
+        if rows not in self._buffers:
+            self._buffers[rows] = [np.empty((self._shape.towers, rows, h), np.float32) for h in self._shape.hidden]
+        return self._buffers[rows]
+
+    def _backward(self, x: Float, activations: list[Float], d_logits: Float, d_values: Float) -> None:
+        """Backpropagate d_logits (n, B) and d_values (B,) into the flat gradient."""
+        layers, grads, top = self._layers, self._grads, activations[-1]
+        np.matmul(top[0].T, d_logits.T, out=grads.policy_w)
+        d_logits.sum(1, out=grads.policy_b)
+        np.matmul(d_values, top[-1], out=grads.value_w)
+        grads.value_b[0] = d_values.sum()
+        d_h = np.empty_like(top)
+        np.multiply(d_values[:, None], layers.value_w, out=d_h[-1])
+        if self._shape.shared:
+            d_h[0] += d_logits.T @ layers.policy_w.T
+        else:
+            np.matmul(d_logits.T, layers.policy_w.T, out=d_h[0])
+        for depth in range(len(activations) - 1, -1, -1):
+            d_z = self._through_activation(activations[depth], d_h)
+            before = activations[depth - 1].transpose(0, 2, 1) if depth else x.T
+            np.matmul(before, d_z, out=grads.weights[depth])
+            np.sum(d_z, axis=1, keepdims=True, out=grads.biases[depth])
+            if depth:
+                d_h = d_z @ layers.weights[depth].transpose(0, 2, 1)
+
+    def _through_activation(self, h: Float, d_h: Float) -> Float:
+        """d_h times the activation's slope, in place of d_h; h is spent."""
+        if self._shape.activation == "relu":
+            d_h *= h > 0
+            return d_h
+        slope = h * h
+        np.subtract(np.float32(1), slope, out=slope)
+        d_h *= slope
+        return d_h
+
+
+def _policy_loss(logits: Float, batch: Batch, weights: Weights) -> tuple[float, float, float, float, Float]:
+    """Clipped surrogate and entropy over logits (n, B): loss, entropy, approximate KL, clipped share, d_logits.
+
+    d log p(a) / d logit_k = 1[k = a] - p_k          d H / d logit_k = -p_k (log p_k + H)
+    Schulman et al. 2017, eq. 7; the KL estimate is (r - 1) - log r (Schulman 2020).
+    """
+    log_p, p = _log_softmax(logits, batch.mask)
+    rows = np.arange(logits.shape[1])
+    log_ratio = log_p[batch.action, rows] - batch.log_prob
+    ratio = np.exp(log_ratio)
+    clipped = np.clip(ratio, 1 - weights.clip_range, 1 + weights.clip_range)
+    gain = batch.advantage * ratio
+    gain_clipped = batch.advantage * clipped
+    own = _shares(batch.own, logits.shape[1])
+    p_log_p = p * log_p
+    entropy = -p_log_p.sum(0)
+    pull = np.where(gain <= gain_clipped, gain, np.float32(0)) * own
+    slope = (own * np.float32(weights.ent_coef)) * entropy + pull
+    d_logits = p_log_p
+    d_logits *= own * np.float32(weights.ent_coef)
+    d_logits += p * slope
+    d_logits[batch.action, rows] -= pull
+    policy = -float(np.dot(np.minimum(gain, gain_clipped), own))
+    kl = float(np.dot(ratio - 1 - log_ratio, own))
+    outside = float(np.dot((ratio != clipped).astype(np.float32), own))
+    return policy, float(np.dot(entropy, own)), kl, outside, d_logits
+
+
+def _log_softmax(logits: Float, mask: Bool | None) -> tuple[Float, Float]:
+    """Log-probabilities and probabilities over axis 0; spends `logits`."""
+    if mask is not None:
+        np.copyto(logits, FORBIDDEN, where=~mask.T)
+    logits -= logits.max(0)
+    p = np.exp(logits)
+    total = p.sum(0)
+    p /= total
+    logits -= np.log(total)
+    return logits, p
+
+
+def _shares(own: Float | None, rows: int) -> Float:
+    """Each row's share of the policy loss: they sum to 1, and a snapshot's rows have none."""
+    if own is None:
+        return np.full(rows, 1 / rows, np.float32)
+    return own / np.float32(max(1.0, float(own.sum())))
+
+
+def _value_loss(values: Float, batch: Batch, weights: Weights) -> tuple[float, Float]:
+    """Mean squared error (clipped around the old value where asked), and vf_coef times its slope."""
+    error = values - batch.returns
+    scale = np.float32(2 * weights.vf_coef / len(values))
+    if weights.clip_range_vf <= 0:
+        return float(np.dot(error, error)) / len(values), error * scale
+    bound = np.float32(weights.clip_range_vf)
+    change = values - batch.value
+    inside = np.abs(change) <= bound
+    error_clipped = batch.value + np.clip(change, -bound, bound) - batch.returns
+    plain = error * error >= error_clipped * error_clipped
+    worst = np.where(plain, error, error_clipped)
+    return float(np.dot(worst, worst)) / len(values), worst * (scale * (plain | inside))
+
+
+class Adam:
+    """Adam over one flat vector, in place. Kingma and Ba 2015; eps inside as in torch.optim.Adam."""
+
+    def __init__(self, flat: Float, *, eps: float) -> None:
+        self._flat = flat
+        self._eps = np.float32(eps)
+        self.m = np.zeros_like(flat)
+        self.v = np.zeros_like(flat)
+        self.steps = 0
+        self._scratch = np.empty_like(flat)
+
+    def step(self, gradient: Float, learning_rate: float, beta1: float = 0.9, beta2: float = 0.999) -> None:
+        """Move the vector against the gradient."""
+        self.steps += 1
+        scratch = self._scratch
+        np.subtract(gradient, self.m, out=scratch)
+        scratch *= np.float32(1 - beta1)
+        self.m += scratch
+        np.multiply(gradient, gradient, out=scratch)
+        scratch -= self.v
+        scratch *= np.float32(1 - beta2)
+        self.v += scratch
+        np.sqrt(self.v, out=scratch)
+        scratch /= np.float32((1 - beta2**self.steps) ** 0.5)
+        scratch += self._eps
+        np.divide(self.m, scratch, out=scratch)
+        scratch *= np.float32(learning_rate / (1 - beta1**self.steps))
+        self._flat -= scratch
+
+
+def clip_norm(gradient: Float, bound: float) -> float:
+    """Shorten the gradient to norm `bound`; returns the norm before. Raises Diverged where it is not finite."""
+    norm = float(np.sqrt(np.dot(gradient, gradient)))
+    if not np.isfinite(norm):
+        raise Diverged("the gradient is not finite", "lower the learning rate and resume from the last good checkpoint")
+    if norm > bound:
+        gradient *= np.float32(bound / (norm + 1e-6))
+    return norm

@@ -1,0 +1,164 @@
+"""Networks over one flat vector: what an actor, a learner and a frozen policy need of each.
+
+`MlpNet` runs in numpy on the CPU; `ConvNet` runs in torch. Both can be differentiated by torch.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from tui_trainer.algorithms import mlp
+from tui_trainer.algorithms.arrays import Array, Float, orthogonal
+from tui_trainer.core.config import PPOSettings
+from tui_trainer.core.protocols import TaskSpec
+from tui_trainer.errors import ConfigError
+
+_CHANNELS = (32, 64)
+_KERNEL = 3
+
+
+class Forward(Protocol):
+    """A network with its parameters bound: passes without a gradient, numpy in and out."""
+
+    def outputs(self, x: Float) -> Float:
+        """Logits or mean actions, (B, inputs) -> (B, n)."""
+        ...
+
+    def heads(self, x: Float) -> tuple[Float, Float]:
+        """Outputs (B, n) and values (B,)."""
+        ...
+
+
+class Net(Protocol):
+    """Pure functions of a flat parameter vector."""
+
+    @property
+    def count(self) -> int:
+        """Number of parameters."""
+        ...
+
+    def initial(self, rng: np.random.Generator) -> Float:
+        """First parameters."""
+        ...
+
+    def bind(self, flat: torch.Tensor) -> Forward:
+        """Passes over these parameters, wherever they lie; later changes of the vector are seen."""
+        ...
+
+    def torch_heads(self, flat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Outputs and values, differentiable."""
+        ...
+
+    def log_std(self, flat: torch.Tensor) -> torch.Tensor:
+        """A box policy's log standard deviations (n,); empty for a discrete one."""
+        ...
+
+
+class TorchForward:
+    """Passes in torch, on the parameters' device."""
+
+    def __init__(self, net: Net, flat: torch.Tensor) -> None:
+        self._net, self._flat = net, flat
+
+    def outputs(self, x: Float) -> Float:
+        return self.heads(x)[0]
+
+    def heads(self, x: Float) -> tuple[Float, Float]:
+        with torch.no_grad():
+            outputs, values = self._net.torch_heads(self._flat, torch.from_numpy(x).to(self._flat.device))
+        return outputs.cpu().numpy(), values.cpu().numpy()
+
+
+class MlpForward:
+    """Passes in numpy, on parameters that lie in the CPU's memory."""
+
+    def __init__(self, shape: mlp.Shape, flat: torch.Tensor) -> None:
+        self._shape = shape
+        self._layers = shape.layers(flat.numpy())
+
+    def outputs(self, x: Float) -> Float:
+        return mlp.policy_outputs(self._shape, self._layers, x)
+
+    def heads(self, x: Float) -> tuple[Float, Float]:
+        return mlp.heads(self._shape, self._layers, x)
+
+
+def network(spec: TaskSpec, settings: PPOSettings) -> Net:
+    """The network that the settings name. Raises ConfigError where it does not fit the task."""
+    inputs = int(np.prod(spec.obs_shape))
+    shape = mlp.Shape(inputs, spec.n, settings.hidden, settings.activation, settings.shared, spec.action == "box")
+    if settings.network == "mlp":
+        return MlpNet(shape)
+    if settings.network != "conv":
+        raise ConfigError(f"ppo.network: {settings.network!r} is no network", "choose mlp or conv")
+    if len(spec.obs_shape) not in (2, 3):
+        raise ConfigError(f"ppo.network: conv needs a board or image, {spec.id} has {spec.obs_shape}", "choose mlp")
+    return ConvNet(spec, shape)
+
+
+class MlpNet:
+    """An MLP, see mlp.py."""
+
+    def __init__(self, shape: mlp.Shape) -> None:
+        self.shape = shape
+
+    @property
+    def count(self) -> int:
+        return self.shape.size
+
+    def initial(self, rng: np.random.Generator) -> Float:
+        return self.shape.initial(rng)
+
+    def bind(self, flat: torch.Tensor) -> Forward:
+        return MlpForward(self.shape, flat) if flat.device.type == "cpu" else TorchForward(self, flat)
+
+    def torch_heads(self, flat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return mlp.torch_heads(self.shape, flat, x)
+
+    def log_std(self, flat: torch.Tensor) -> torch.Tensor:
+        return cast(torch.Tensor, self.shape.layers(flat).log_std)
+
+
+class ConvNet:
+    """Two 3x3 convolutions that keep the board's size, then an MLP."""
+
+    def __init__(self, spec: TaskSpec, shape: mlp.Shape) -> None:
+        planes, rows, columns = spec.obs_shape if len(spec.obs_shape) == 3 else (1, *spec.obs_shape)
+        self._board = (planes, rows, columns)
+        self._convs = list(zip((planes, *_CHANNELS[:-1]), _CHANNELS, strict=True))
+        self._top = shape._replace(inputs=_CHANNELS[-1] * rows * columns)
+
+    @property
+    def count(self) -> int:
+        return self._conv_count + self._top.size
+
+    @property
+    def _conv_count(self) -> int:
+        return sum(before * after * _KERNEL**2 + after for before, after in self._convs)
+
+    def initial(self, rng: np.random.Generator) -> Float:
+        parts: list[Array] = []
+        for before, after in self._convs:
+            weight = orthogonal(rng, (after, before * _KERNEL**2), 2**0.5)
+            parts += [weight.ravel(), np.zeros(after, np.float32)]
+        return np.concatenate([*parts, self._top.initial(rng)])
+
+    def bind(self, flat: torch.Tensor) -> Forward:
+        return TorchForward(self, flat)
+
+    def torch_heads(self, flat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        h, start = x.reshape(-1, *self._board), 0
+        for before, after in self._convs:
+            length = before * after * _KERNEL**2
+            weight = flat[start : start + length].reshape(after, before, _KERNEL, _KERNEL)
+            bias = flat[start + length : start + length + after]
+            h = torch.relu(functional.conv2d(h, weight, bias, padding=_KERNEL // 2))
+            start += length + after
+        return mlp.torch_heads(self._top, flat[start:], h.flatten(1))
+
+    def log_std(self, flat: torch.Tensor) -> torch.Tensor:
+        return cast(torch.Tensor, self._top.layers(flat[self._conv_count :]).log_std)

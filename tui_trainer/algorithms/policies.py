@@ -1,0 +1,52 @@
+"""Frozen policies, for evaluation, watching and playing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tui_trainer.algorithms.arrays import Array, Bool, Float
+from tui_trainer.algorithms.mlp import FORBIDDEN
+from tui_trainer.algorithms.moments import Moments
+from tui_trainer.algorithms.networks import Forward
+from tui_trainer.core.protocols import TaskSpec
+
+
+def as_inputs(obs: Array, moments: Moments | None) -> Float:
+    """Observations (B, *obs_shape) as float32 rows (B, inputs), normalised where asked."""
+    x: Float = obs.reshape(len(obs), -1).astype(np.float32)
+    return x if moments is None else moments.normalise(x)
+
+
+def to_environment(spec: TaskSpec, action: Float) -> Float:
+    """A box action from the network's [-1, 1] to the task's bounds, clipped; left as it is where they are infinite."""
+    low, high = spec.action_low, spec.action_high
+    if not np.isfinite(high - low):
+        return np.clip(action, np.float32(low), np.float32(high))
+    unit = (np.clip(action, -1, 1) + np.float32(1)) * np.float32(0.5)
+    return np.float32(low) + unit * np.float32(high - low)
+
+
+class FrozenPolicy:
+    """Greedy play with parameters of its own: the likeliest legal action, or a box policy's mean."""
+
+    def __init__(self, spec: TaskSpec, forward: Forward, moments: Moments | None) -> None:
+        self._spec, self._forward, self._moments = spec, forward, moments
+
+    def act(self, obs: Array, mask: Bool | None) -> Array:
+        outputs = self._outputs(obs, mask)
+        return to_environment(self._spec, outputs) if self._spec.action == "box" else outputs.argmax(1)
+
+    def probabilities(self, obs: Array, mask: Bool | None) -> Float:
+        outputs = self._outputs(obs, mask)
+        if self._spec.action == "box":
+            return to_environment(self._spec, outputs)
+        p: Float = np.exp(outputs - outputs.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        return p
+
+    def value(self, obs: Array) -> Float:
+        return self._forward.heads(as_inputs(obs, self._moments))[1]
+
+    def _outputs(self, obs: Array, mask: Bool | None) -> Float:
+        outputs = self._forward.outputs(as_inputs(obs, self._moments))
+        return outputs if mask is None else np.where(mask, outputs, FORBIDDEN)

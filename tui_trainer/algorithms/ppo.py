@@ -1,0 +1,458 @@
+"""Proximal policy optimisation, Schulman et al. 2017, with self-play against a pool of snapshots.
+
+An update: `collect` fills a rollout of n_steps decisions in num_envs environments; `learn` computes log-probabilities
+and values in one pass, then advantages, then n_epochs passes of minibatch steps. Box actions are Gaussian around the
+network's mean with a standard deviation that no observation moves; what leaves [-1, 1] is clipped on its way to the
+task, while the loss sees the action as drawn. In a two-player task values are the mover's and change sign with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from tui_trainer.algorithms.arrays import (
+    Array,
+    Bool,
+    Float,
+    Int,
+    generator_of,
+    generator_state,
+    load_generator,
+    require_finite,
+    take,
+    take_array,
+)
+from tui_trainer.algorithms.episodes import Episodes
+from tui_trainer.algorithms.gae import gae
+from tui_trainer.algorithms.live import Live
+from tui_trainer.algorithms.mlp import FORBIDDEN, Batch, Losses, Weights
+from tui_trainer.algorithms.moments import Moments, RewardScale
+from tui_trainer.algorithms.networks import Forward, MlpNet, Net, network
+from tui_trainer.algorithms.noise import Noise
+from tui_trainer.algorithms.policies import FrozenPolicy, as_inputs, to_environment
+from tui_trainer.algorithms.pool import Pool
+from tui_trainer.algorithms.rollout import Rollout
+from tui_trainer.algorithms.updates import AutogradUpdater, DerivedUpdater, Stepped, Updater
+from tui_trainer.core.config import Config, PPOSettings
+from tui_trainer.core.protocols import Policy, Step, Task
+from tui_trainer.core.reports import CollectReport, UpdateReport
+from tui_trainer.core.values import Metrics
+from tui_trainer.errors import ConfigError
+
+_LIVE = (
+    "learning_rate", "ent_coef", "vf_coef", "clip_range", "clip_range_vf", "max_grad_norm", "target_kl",
+    "gamma", "gae_lambda",
+)  # fmt: skip
+_CHUNK = 8192
+"""Rows of one pass over a rollout: bounds memory, not results worth having."""
+
+
+class Data(NamedTuple):
+    """A full rollout as rows (T * N, ...), and the indices of those that are transitions."""
+
+    rows: Int
+    obs: Array
+    action: Array
+    log_prob: Float
+    value: Float
+    advantage: Float
+    returns: Float
+    mask: Bool | None
+    own: Float | None
+
+
+class PPO:
+    """A learner, see core.protocols.Learner."""
+
+    def __init__(self, task: Task, config: Config, device: str) -> None:
+        spec, settings, seed = task.spec, config.ppo, config.run.seed
+        self._task, self._spec = task, spec
+        self._live = Live(settings, "ppo", _LIVE)
+        self._net = network(spec, settings)
+        self._flat = torch.from_numpy(self._net.initial(generator_of(seed, 0))).to(device)
+        self._forward = self._net.bind(self._flat)
+        self._updater, self._path = _updater(self._net, self._flat, settings, spec.action)
+        self._limits = config.manager.termination
+        self._noise = Noise(generator_of(seed, 1), spec)
+        self._shuffle = generator_of(seed, 2)
+        self._moments = Moments(int(np.prod(spec.obs_shape))) if settings.normalize_observations else None
+        self._reward_scale = RewardScale(spec.num_envs) if settings.normalize_rewards else None
+        self._pool = _pool(settings, task, seed)
+        self._opponent: Forward | None = None
+        self._episodes = Episodes(spec)
+        self._rollout = Rollout(spec, settings.n_steps)
+        self._updates = self._steps = self._finished = 0
+        self._rollout.begin(task.reset(seed))
+
+    @property
+    def _settings(self) -> PPOSettings:
+        return self._live.settings
+
+    @property
+    def parameters_count(self) -> int:
+        return self._net.count
+
+    @property
+    def steps_per_update(self) -> int:
+        return self._spec.num_envs * self._rollout.length
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(_notes(self._path, self._settings, self._annealed()))
+
+    # --- collect -----------------------------------------------------------------------------------------------
+
+    def collect(self, budget_s: float) -> CollectReport:
+        """Step the environments until the rollout is full or the budget is spent."""
+        rollout, begun, start = self._rollout, self._rollout.t, perf_counter()
+        env_s, now = 0.0, start
+        while not rollout.is_full:
+            action, for_task = self._act()
+            acted = perf_counter()
+            step = self._task.step(for_task)
+            now = perf_counter()
+            env_s += now - acted
+            self._take(action, step)
+            if now - start >= budget_s:
+                break
+        return self._collected(begun, {"env": env_s, "forward": perf_counter() - start - env_s})
+
+    def _act(self) -> tuple[Array, Array]:
+        """Sampled actions for the decision that is due, as the loss and as the task sees them."""
+        t = self._rollout.t
+        x = as_inputs(self._rollout.obs[t], self._moments)
+        outputs = self._forward.outputs(x)
+        self._let_snapshot_move(x, outputs)
+        self._require_finite(outputs, x)
+        noise = self._noise.at(t, self._rollout.length)
+        if self._spec.action == "box":
+            action = outputs + np.exp(self._net.log_std(self._flat).cpu().numpy()) * noise
+            return action, to_environment(self._spec, action)
+        if self._rollout.mask is not None:
+            outputs = np.where(self._rollout.mask[t], outputs, FORBIDDEN)
+        chosen = (outputs + noise).argmax(1)
+        return chosen, chosen
+
+    def _let_snapshot_move(self, x: Float, outputs: Float) -> None:
+        """Overwrite the outputs where the pool's snapshot is to move."""
+        t, pool = self._rollout.t, self._pool
+        if pool is None or pool.opponent is None:
+            return
+        if self._opponent is None:
+            self._opponent = self._net.bind(torch.from_numpy(pool.opponent).to(self._flat.device))
+        seated = np.flatnonzero(pool.plays(self._rollout.to_move[t]))
+        self._rollout.own[t] = True
+        self._rollout.own[t, seated] = False
+        if len(seated):
+            outputs[seated] = self._opponent.outputs(x[seated])
+
+    def _require_finite(self, outputs: Float, x: Float) -> None:
+        if not np.isfinite(outputs.sum()):
+            require_finite(x, "an observation is")
+            require_finite(outputs, "the policy's output is")
+
+    def _take(self, action: Array, step: Step) -> None:
+        t = self._rollout.t
+        self._rollout.put(action, step)
+        if self._pool is not None:
+            self._pool.end(self._rollout.terminated[t] | self._rollout.truncated[t])
+
+    def _collected(self, begun: int, seconds: dict[str, float]) -> CollectReport:
+        rollout = self._rollout
+        fresh = slice(begun, rollout.t)
+        valid = rollout.valid[fresh]
+        steps = int(np.count_nonzero(valid))
+        episodes = int(np.count_nonzero((rollout.terminated[fresh] | rollout.truncated[fresh]) & valid))
+        self._steps += steps
+        self._finished += episodes
+        if rollout.is_full and rollout.t > begun:
+            self._episodes.add(rollout)
+        metrics = self._episodes.metrics() if rollout.is_full else {}
+        return CollectReport(steps=steps, episodes=episodes, complete=rollout.is_full, metrics=metrics, seconds=seconds)
+
+    # --- learn -------------------------------------------------------------------------------------------------
+
+    def learn(self) -> UpdateReport:
+        """n_epochs passes over the rollout in minibatches; fewer where target_kl says so."""
+        start = perf_counter()
+        data = self._data()
+        learning_rate = self._learning_rate()
+        steps = list(self._epochs(data, learning_rate))
+        metrics = _means(steps, self._settings) | {
+            "train/explained_variance": _explained_variance(data),
+            "train/learning_rate": learning_rate,
+        }
+        if self._spec.action == "box":
+            metrics["train/std"] = float(self._net.log_std(self._flat).exp().mean())
+        self._begin_next(data)
+        return UpdateReport(metrics=metrics, seconds={"learn": perf_counter() - start})
+
+    def _epochs(self, data: Data, learning_rate: float) -> Iterator[Stepped]:
+        s = self._settings
+        weights = Weights(s.clip_range, s.clip_range_vf, s.ent_coef, s.vf_coef)
+        for _ in range(s.n_epochs):
+            order = self._shuffle.permutation(data.rows)
+            for rows in np.array_split(order, max(1, -(-len(order) // s.batch_size))):
+                stepped = self._updater.step(
+                    self._batch(data, rows),
+                    weights,
+                    learning_rate=learning_rate,
+                    max_grad_norm=s.max_grad_norm,
+                    max_kl=1.5 * s.target_kl,
+                )
+                yield stepped
+                if not stepped.moved:
+                    return
+
+    def _batch(self, data: Data, rows: Int) -> Batch:
+        own = None if data.own is None else data.own[rows]
+        advantage = data.advantage[rows]
+        if self._settings.normalize_advantage:
+            advantage = _normalised(advantage, own)
+        return Batch(
+            x=as_inputs(data.obs[rows], self._moments),
+            action=data.action[rows],
+            log_prob=data.log_prob[rows],
+            advantage=advantage,
+            returns=data.returns[rows],
+            value=data.value[rows],
+            mask=None if data.mask is None else data.mask[rows],
+            own=own,
+        )
+
+    def _data(self) -> Data:
+        """The rollout's log-probabilities, values and advantages, flattened to rows."""
+        r = self._rollout
+        rewards = self._rewards()
+        outputs, values = self._pass(r.obs.reshape(-1, *self._spec.obs_shape))
+        values = values.reshape(r.length + 1, -1)
+        advantage = gae(
+            rewards,
+            values[:-1],
+            self._following(values),
+            r.terminated,
+            r.truncated,
+            self._flips(),
+            r.valid,
+            gamma=self._settings.gamma,
+            lam=self._settings.gae_lambda,
+        )
+        mask = None if r.mask is None else r.mask[:-1].reshape(-1, self._spec.n)
+        action = r.action.reshape(-1, *r.action.shape[2:])
+        return Data(
+            rows=np.flatnonzero(r.valid),
+            obs=r.obs[:-1].reshape(-1, *self._spec.obs_shape),
+            action=action,
+            log_prob=self._log_prob(outputs[: len(action)], action, mask),
+            value=values[:-1].ravel(),
+            advantage=advantage.ravel(),
+            returns=(advantage + values[:-1]).ravel(),
+            mask=mask,
+            own=None if r.own.all() else r.own.ravel().astype(np.float32),
+        )
+
+    def _rewards(self) -> Float:
+        """Rewards (T, N), 0 where no transition was, scaled where asked. Raises Diverged where not finite."""
+        r = self._rollout
+        rewards = np.where(r.valid, r.reward, np.float32(0))
+        require_finite(rewards, "a reward is")
+        if self._reward_scale is None:
+            return rewards
+        return self._reward_scale(rewards, r.terminated | r.truncated, self._settings.gamma)
+
+    def _pass(self, obs: Array) -> tuple[Float, Float]:
+        """Outputs and values of observations (B, *obs_shape), chunk by chunk. Raises Diverged where not finite."""
+        chunks = [
+            self._forward.heads(as_inputs(obs[i : i + _CHUNK], self._moments)) for i in range(0, len(obs), _CHUNK)
+        ]
+        outputs = np.concatenate([outputs for outputs, _ in chunks])
+        values = np.concatenate([values for _, values in chunks])
+        require_finite(obs, "an observation is")
+        require_finite(values, "a value is")
+        return outputs, values
+
+    def _following(self, values: Float) -> Float:
+        """The value of what came after each step: the next decision, or a truncated episode's last observation."""
+        following = values[1:].copy()
+        for t, final_obs in self._rollout.final_obs.items():
+            following[t, self._rollout.truncated[t]] = self._pass(final_obs)[1]
+        return following
+
+    def _flips(self) -> Bool:
+        """Where the other side moves next. A game cut short would have gone on with the other side."""
+        r = self._rollout
+        if self._spec.players == 1:
+            return np.zeros(r.reward.shape, np.bool_)
+        flips: Bool = (r.to_move[1:] != r.to_move[:-1]) | r.truncated
+        return flips
+
+    def _log_prob(self, outputs: Float, action: Array, mask: Bool | None) -> Float:
+        """Log-probability of actions (B,) under outputs (B, n)."""
+        if self._spec.action == "box":
+            log_std = self._net.log_std(self._flat).cpu().numpy()
+            z = (action - outputs) * np.exp(-log_std)
+            density: Float = (np.float32(-0.5) * (z * z + np.float32(np.log(2 * np.pi))) - log_std).sum(1)
+            return density
+        logits = np.ascontiguousarray(outputs.T)
+        if mask is not None:
+            np.copyto(logits, FORBIDDEN, where=~mask.T)
+        logits -= logits.max(0)
+        chosen: Float = logits[action, np.arange(len(action))] - np.log(np.exp(logits).sum(0))
+        return chosen
+
+    def _learning_rate(self) -> float:
+        """learning_rate, annealed to learning_rate_final of it as the nearest limit comes closer."""
+        limits = self._limits
+        pairs = (
+            (self._updates, limits.max_updates),
+            (self._steps, limits.max_steps),
+            (self._finished, limits.max_episodes),
+        )
+        done = max((min(1.0, n / limit) for n, limit in pairs if limit), default=0.0)
+        return self._settings.learning_rate * (1 + (self._settings.learning_rate_final - 1) * done)
+
+    def _annealed(self) -> bool:
+        limits = self._limits
+        return bool(limits.max_updates or limits.max_steps or limits.max_episodes)
+
+    def _begin_next(self, data: Data) -> None:
+        """Count the update, take in the observations, keep a snapshot, and make the rollout empty again."""
+        self._updates += 1
+        if self._moments is not None:
+            self._moments.update(data.obs[data.rows].reshape(len(data.rows), -1))
+        if self._pool is not None:
+            self._pool.offer(self._flat.cpu().numpy(), self._updates)
+            self._pool.draw()
+            self._opponent = None
+        self._rollout.restart()
+
+    # --- policies, settings, state -----------------------------------------------------------------------------
+
+    def policy(self) -> Policy:
+        moments = None if self._moments is None else self._moments.copy()
+        return FrozenPolicy(self._spec, self._net.bind(self._flat.detach().cpu().clone()), moments)
+
+    def policy_from(self, state: Mapping[str, object]) -> Policy:
+        flat = torch.from_numpy(take_array(state, "parameters"))
+        moments = None if self._moments is None else self._moments.copy()
+        if moments is not None:
+            moments.load_state_dict(take(state, "moments"))
+        return FrozenPolicy(self._spec, self._net.bind(flat), moments)
+
+    def set(self, key: str, value: float) -> float:
+        return self._live.set(key, value)
+
+    def state_dict(self) -> dict[str, object]:
+        return {
+            "algorithm": "ppo",
+            "parameters": self._flat.detach(),
+            "optimizer": self._updater.state_dict(),
+            "settings": self._live.state_dict(),
+            "counters": {"updates": self._updates, "steps": self._steps, "episodes": self._finished},
+            "noise": self._noise.state_dict(self._rollout.t),
+            "shuffle": generator_state(self._shuffle),
+            "rollout": self._rollout.state_dict(),
+            "episodes": self._episodes.state_dict(),
+            "moments": None if self._moments is None else self._moments.state_dict(),
+            "reward_scale": None if self._reward_scale is None else self._reward_scale.state_dict(),
+            "pool": None if self._pool is None else self._pool.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        _require_ppo(state)
+        parameters = torch.as_tensor(take(state, "parameters"))
+        if parameters.shape != self._flat.shape:
+            raise ConfigError(
+                f"the checkpoint holds {parameters.numel()} parameters, the settings ask for {self._flat.numel()}",
+                "resume with the network it was made with",
+            )
+        with torch.no_grad():
+            self._flat.copy_(parameters)
+        self._updater.load_state_dict(take(state, "optimizer"))
+        self._live.load_state_dict(take(state, "settings"))
+        counters = take(state, "counters")
+        self._updates, self._steps = take(counters, "updates"), take(counters, "steps")
+        self._finished = take(counters, "episodes")
+        self._rollout.load_state_dict(take(state, "rollout"))
+        self._noise.load_state_dict(take(state, "noise"), self._rollout.t, self._rollout.length)
+        load_generator(self._shuffle, take(state, "shuffle"))
+        self._episodes.load_state_dict(take(state, "episodes"))
+        for part, name in ((self._moments, "moments"), (self._reward_scale, "reward_scale"), (self._pool, "pool")):
+            held = take(state, name)
+            if part is not None:
+                part.load_state_dict(held)
+        self._opponent = None
+
+
+def _require_ppo(state: Mapping[str, object]) -> None:
+    algorithm = take(state, "algorithm")
+    if algorithm != "ppo":
+        raise ConfigError(f"the checkpoint was made by {algorithm}", f'set run.algorithm = "{algorithm}"')
+
+
+def _updater(net: Net, flat: torch.Tensor, settings: PPOSettings, action: str) -> tuple[Updater, str]:
+    """The gradients that the settings ask for. Raises ConfigError where derived ones cannot be had."""
+    fits = isinstance(net, MlpNet) and action == "discrete" and flat.device.type == "cpu"
+    if settings.gradients == "derived" and not fits:
+        raise ConfigError(
+            'ppo.gradients: "derived" needs network = "mlp", discrete actions and device = "cpu"', 'choose "auto"'
+        )
+    if isinstance(net, MlpNet) and fits and settings.gradients != "autograd":
+        return DerivedUpdater(net, flat), "hand-derived gradients (numpy)"
+    return AutogradUpdater(net, flat), f"autograd gradients (torch, {flat.device})"
+
+
+def _pool(settings: PPOSettings, task: Task, seed: int) -> Pool | None:
+    spec = task.spec
+    if spec.players != 2 or spec.action != "discrete" or not settings.pool_size or not settings.pool_share:
+        return None
+    return Pool(
+        size=settings.pool_size,
+        share=settings.pool_share,
+        every=settings.pool_every,
+        num_envs=spec.num_envs,
+        seed=seed,
+    )
+
+
+def _notes(path: str, settings: PPOSettings, annealed: bool) -> Iterator[str]:
+    yield path
+    if settings.learning_rate_final != 1 and not annealed:
+        yield "learning rate is not annealed: no limit in updates, steps or episodes is set"
+
+
+def _normalised(advantage: Float, own: Float | None) -> Float:
+    """Mean 0, standard deviation 1, over the rows whose actions the learner chose."""
+    seen = advantage if own is None else advantage[own > 0]
+    if len(seen) < 2:
+        return advantage
+    normalised: Float = (advantage - seen.mean()) / (seen.std(ddof=1) + np.float32(1e-8))
+    return normalised
+
+
+def _explained_variance(data: Data) -> float | None:
+    """1 - Var(returns - values) / Var(returns); None where returns do not vary."""
+    returns, values = data.returns[data.rows], data.value[data.rows]
+    spread = float(returns.var()) if len(returns) else 0.0
+    return None if spread == 0 else 1 - float((returns - values).var()) / spread
+
+
+def _means(steps: list[Stepped], settings: PPOSettings) -> Metrics:
+    """Means over the minibatches, under Stable-Baselines3's names."""
+    if not steps:
+        return {}
+    losses = Losses(*np.mean([s.losses for s in steps], axis=0).tolist())
+    return {
+        "train/policy_gradient_loss": losses.policy,
+        "train/value_loss": losses.value,
+        "train/entropy_loss": -losses.entropy,
+        "train/approx_kl": losses.approx_kl,
+        "train/clip_fraction": losses.clip_fraction,
+        "train/loss": losses.policy + settings.vf_coef * losses.value - settings.ent_coef * losses.entropy,
+        "train/grad_norm": float(np.mean([s.grad_norm for s in steps])),
+    }
