@@ -1,1 +1,1 @@
-"""Series to marks: pure functions from numbers to text."""
+"""Charts as text: series in, rows of styled text out. Pure: no terminal, no clock."""

@@ -1,1 +1,64 @@
-"""One panel a file: a function of RunState."""
+"""One panel a file, each a function from a Scene to rows; the registry is here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tui_trainer.charts.span import Row
+from tui_trainer.ui.panels import (
+    checkpoints,
+    decisions,
+    footer,
+    game,
+    header,
+    help,
+    log,
+    losses,
+    machine,
+    manager,
+    recommendation,
+    speed,
+    status,
+    summary,
+    timeline,
+    win_rate,
+)
+from tui_trainer.ui.scene import Scene
+
+Render = Callable[[Scene, int, int], list[Row]]
+
+
+class Panel(NamedTuple):
+    """A panel: its title, what its upper edge adds to it, and its picture."""
+
+    name: str
+    title: str
+    render: Render
+    heading: Callable[[Scene], str] = lambda scene: ""
+
+
+PANELS: dict[str, Panel] = {
+    panel.name: panel
+    for panel in (
+        Panel("manager", manager.TITLE, manager.render, manager.heading),
+        Panel("win_rate", win_rate.TITLE, win_rate.render, win_rate.heading),
+        Panel("recommendation", recommendation.TITLE, recommendation.render, recommendation.heading),
+        Panel("speed", speed.TITLE, speed.render, speed.heading),
+        Panel("losses", losses.TITLE, losses.render),
+        Panel("machine", machine.TITLE, machine.render, machine.heading),
+        Panel("checkpoints", checkpoints.TITLE, checkpoints.render, checkpoints.heading),
+        Panel("decisions", decisions.TITLE, decisions.render, decisions.heading),
+        Panel("log", log.TITLE, log.render, log.heading),
+        Panel("game", game.TITLE, game.render),
+        Panel("summary", summary.TITLE, summary.render, summary.heading),
+        Panel("header", header.TITLE, header.render),
+        Panel("status", status.TITLE, status.render),
+        Panel("footer", footer.TITLE, footer.render),
+        Panel("timeline", timeline.TITLE, timeline.render),
+        Panel("help", help.TITLE, help.render),
+    )
+}
+
+NUMBERED = ("manager", "win_rate", "recommendation", "speed", "losses", "machine", "checkpoints", "decisions", "log")
+"""What the keys 1 to 9 focus."""

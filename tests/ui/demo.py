@@ -1,0 +1,118 @@
+"""The app on a made-up run, to be looked at: `python -m tests.ui.demo [live|mid|paused|empty|ended|replay|gpu]`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+
+from tests.ui.fakes import FakePlayer, FakeSource
+from tests.ui.history import SECONDS_PER_UPDATE, UPDATES, history, started, state_at
+from tui_trainer.client.source import Link, News, Received, Snapshot
+from tui_trainer.core.commands import Answer, AnyCommand, Pause, Resume, Stop, describe
+from tui_trainer.core.config import UiSettings
+from tui_trainer.core.events import (
+    AnyEvent,
+    CommandApplied,
+    RecommendationAnswered,
+    RunContinued,
+    RunEnded,
+    RunPaused,
+    stamp,
+)
+from tui_trainer.core.state import RunState
+from tui_trainer.core.values import Reason
+from tui_trainer.ui.app import run_app
+
+
+class Engine(FakeSource):
+    """Plays the made-up run in real time and obeys."""
+
+    def __init__(self, *, begin: int = 0, speed: float = 1.0) -> None:
+        super().__init__()
+        self._begin = begin
+        self._speed = speed
+        self._paused = False
+        self._seq = 1_000_000
+        self._last: AnyEvent = started()
+
+    async def news(self) -> AsyncIterator[News]:
+        feeder = asyncio.create_task(self._feed())
+        async for news in super().news():
+            yield news
+        feeder.cancel()
+
+    async def _feed(self) -> None:
+        self.publish(Link("starting", "engine starting"))
+        await asyncio.sleep(0.3 if self._begin == 0 else 0)
+        events = list(history())
+        past = [event for event in events if event.seq and event.update <= self._begin]
+        state = RunState()
+        for event in past:
+            state = state.apply(event)
+        self.publish(Snapshot(state))
+        self.publish(Link("live", "connected"))
+        now = self._begin
+        for event in events:
+            if event.seq and event.update > now:
+                await asyncio.sleep(SECONDS_PER_UPDATE / self._speed * (event.update - now))
+                now = event.update
+            while self._paused:
+                await asyncio.sleep(0.05)
+            if event.update > self._begin or (not event.seq and now > self._begin):
+                self._last = event if event.seq else self._last
+                self.happen(event)
+
+    def _tell(self, event: AnyEvent) -> None:
+        self.happen(stamp(event, seq=self._last.seq, time=self._last.time, update=self._last.update,
+                          global_step=self._last.global_step))  # fmt: skip
+
+    async def send(self, command: AnyCommand) -> None:
+        await super().send(command)
+        await asyncio.sleep(0.005)
+        self.publish(Received(command.id))
+        await asyncio.sleep(0.4)
+        self._tell(CommandApplied(id=command.id, order=describe(command), by="user", effect="done"))
+        match command:
+            case Pause():
+                self._paused = True
+                self._tell(RunPaused(by="user", why="key p"))
+            case Resume():
+                self._paused = False
+                self._tell(RunContinued(by="user"))
+            case Answer(recommendation=number, verdict=verdict):
+                done = {"accept": "accepted", "reject": "rejected", "undo": "undone"}
+                self._tell(RecommendationAnswered(id=number, verdict=done[verdict], by="user"))  # type: ignore[arg-type]
+            case Stop():
+                self._tell(
+                    RunEnded(reason=Reason(name="user", evidence="stopped by a key"), checkpoint="checkpoints/x")
+                )
+
+
+def scenes(name: str) -> FakeSource:
+    match name:
+        case "live":
+            return Engine()
+        case "mid":
+            return Engine(begin=780)
+        case "empty":
+            return FakeSource(RunState().apply(next(iter(history(1)))))
+        case "paused":
+            state = state_at(780)
+            return FakeSource(state.apply(RunPaused(by="user", why="key p", seq=state.seq + 1, time=state.time,
+                                                    update=780, global_step=state.global_step)))  # fmt: skip
+        case "ended":
+            return FakeSource(state_at(UPDATES))
+        case "replay":
+            return FakePlayer(list(history()), at=900)
+        case "gpu":
+            return FakeSource(state_at(780, gpus=2))
+        case _:
+            raise SystemExit(__doc__)
+
+
+if __name__ == "__main__":
+    begun = time.monotonic()
+    result = run_app(scenes(sys.argv[1] if len(sys.argv) > 1 else "live"), UiSettings())
+    print(result.text, f"({time.monotonic() - begun:.0f} s)")

@@ -1,0 +1,75 @@
+"""Bars and sparklines on one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tui_trainer.charts.scale import roomy_end
+from tui_trainer.charts.span import Glyphs, Row, Span
+from tui_trainer.core.series import Series
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_LEVELS = " ▁▂▃▄▅▆▇█"
+_ASCII_LEVELS = " _.-=*#@"
+_STACK = "█▓▒░▚▞"
+_ASCII_STACK = "#=+-.:"
+
+
+def bar(share: float, width: int, glyphs: Glyphs = "braille", style: str = "bar") -> Row:
+    """A horizontal bar of `width` columns, `share` (0..1) of it filled to an eighth of a column."""
+    share = min(1.0, max(0.0, share))
+    if glyphs == "ascii":
+        full = round(share * width)
+        return (Span("#" * full, style), Span("." * (width - full), "track"))
+    eighths = round(share * width * 8)
+    full, part = divmod(eighths, 8)
+    text = "█" * full + (_EIGHTHS[part] if part else "")
+    return (Span(text, style), Span("·" * (width - len(text)), "track"))
+
+
+def stacked(shares: Sequence[tuple[float, str]], width: int, glyphs: Glyphs = "braille") -> Row:
+    """One bar of several parts, each (share, style); the parts differ in pattern, too."""
+    patterns = _ASCII_STACK if glyphs == "ascii" else _STACK
+    total = sum(share for share, _ in shares)
+    if total <= 0 or width <= 0:
+        return (Span(" " * max(0, width)),)
+    spans: list[Span] = []
+    used, upto = 0, 0.0
+    for index, (share, style) in enumerate(shares):
+        upto += share / total
+        end = round(upto * width)
+        if end > used:
+            spans.append(Span(patterns[index % len(patterns)] * (end - used), style))
+            used = end
+    return tuple(spans)
+
+
+def spark(values: Sequence[float | None], width: int, glyphs: Glyphs = "braille", style: str = "") -> Row:
+    """The newest `width` values as one line of columns, lowest to highest; an unknown value is a gap."""
+    shown = list(values)[-width:]
+    known = [value for value in shown if value is not None]
+    levels = _ASCII_LEVELS if glyphs == "ascii" else _LEVELS
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    text = "".join(" " if value is None else _level(value, low, high, levels) for value in shown)
+    return (Span(" " * (width - len(shown))), Span(text, style))
+
+
+def _level(value: float, low: float, high: float, levels: str) -> str:
+    share = (value - low) / (high - low) if high > low else 0.3
+    return levels[1 + min(len(levels) - 2, int(share * (len(levels) - 1)))]
+
+
+def resampled(series: Series, width: int) -> list[float | None]:
+    """The whole history as at most `width` means in order of x; the right edge moves in jumps, as a chart's does."""
+    buckets = series.buckets
+    if len(buckets) <= width or width <= 0:
+        return [bucket.mean for bucket in buckets]
+    end = roomy_end(float(buckets[-1].step))
+    sums, counts = [0.0] * width, [0] * width
+    for bucket in buckets:
+        if bucket.mean is not None:
+            place = min(width - 1, int(bucket.step * width / end))
+            sums[place] += bucket.mean
+            counts[place] += 1
+    means = [total / count if count else None for total, count in zip(sums, counts, strict=True)]
+    return means[: min(width, int(buckets[-1].step * width / end) + 1)]

@@ -1,0 +1,466 @@
+"""The app on one run, live or replayed: folds the source's news, paints at most `fps` times a second, sends orders."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, assert_never, cast
+
+import msgspec
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+from textual.timer import Timer
+
+from tui_trainer.client.source import Happened, Link, News, Player, Position, Received, RunSource, Snapshot
+from tui_trainer.core.commands import Answer, AnyCommand, Pause, Resume, SaveCheckpoint, Stop
+from tui_trainer.core.config import UiSettings
+from tui_trainer.core.events import AnyEvent, CommandRefused
+from tui_trainer.core.state import Mark, RunState
+from tui_trainer.core.text import clean_line
+from tui_trainer.errors import OrderRefused, TuiTrainerError
+from tui_trainer.ui import orders
+from tui_trainer.ui.driver import TerminalDriver
+from tui_trainer.ui.frame import compose, panel_text, places_of, text_of
+from tui_trainer.ui.keys import SETTLE_S, Action, key_named, keys_for, label_of, refusal
+from tui_trainer.ui.look import Look, look_for
+from tui_trainer.ui.panels import NUMBERED
+from tui_trainer.ui.scene import Notice, Overlay, Scene
+from tui_trainer.ui.terminal import require_terminal
+from tui_trainer.ui.view import RunScreen, RunView
+
+SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 0.0)
+NOTICE_S = 5.0
+_BATCH = 400
+_STRIDES = 50
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How the view was left: a line for the terminal, and the run's exit code if the run ended in it."""
+
+    text: str
+    exit_code: int | None = None
+
+
+class TrainerApp(App[Outcome], inherit_bindings=False):
+    """One view of one run."""
+
+    CSS = """
+    RunScreen, RunView { background: ansi_default; color: ansi_default; overflow: hidden; }
+    RunView { width: 100%; height: 100%; }
+    """
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[Any]] = []
+
+    def __init__(
+        self,
+        source: RunSource,
+        settings: UiSettings,
+        *,
+        look: Look | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        sender: str = "",
+    ) -> None:
+        super().__init__(driver_class=None if os.environ.get("TEXTUAL_DRIVER") else TerminalDriver, ansi_color=True)
+        self._source = source
+        self._settings = settings
+        self._clock = clock
+        self._monotonic = monotonic
+        self._sender = sender or uuid.uuid4().hex[:8]
+        self._sent = 0
+        self._painted_at = float("-inf")
+        self._timer: Timer | None = None
+        self._notice_timer: Timer | None = None
+        self._card_shown: tuple[int, float] = (-1, 0.0)
+        self._failed: set[str] = set()
+        self.scene = Scene(
+            state=RunState(),
+            now=clock(),
+            look=look or look_for(settings, os.environ),
+            name=source.name,
+            kind=source.kind,
+            readonly=source.readonly,
+        )
+
+    # --- start and end ---------------------------------------------------------------------------------------
+
+    def get_default_screen(self) -> Screen[Any]:
+        return RunScreen(self.press, self._paint)
+
+    def on_mount(self) -> None:
+        self.title = f"tui-trainer {self._source.name}"
+        self.run_worker(self._converse(), name="news", exit_on_error=True)
+
+    async def on_unmount(self) -> None:
+        await self._source.close()
+
+    def _leave(self) -> None:
+        self.exit(self.outcome())
+
+    def outcome(self) -> Outcome:
+        """What to say once the screen is gone."""
+        state, name = self.scene.state, self.scene.name
+        if self.scene.kind == "replay":
+            return Outcome("")
+        if state.ended is not None:
+            saved = f", saved {state.ended.checkpoint}" if state.ended.checkpoint else ""
+            return Outcome(f"{name} ended: {state.ended.reason.name}{saved}", state.ended.reason.exit_code)
+        if self.scene.link is not None and self.scene.link.status == "gone":
+            return Outcome(f"{name}: {self.scene.link.text}")
+        verb = "waits, paused" if state.status == "paused" else "goes on"
+        return Outcome(f"{name} {verb}; tui-trainer attach {name} opens it again, tui-trainer stop {name} ends it")
+
+    # --- news ------------------------------------------------------------------------------------------------
+
+    async def _converse(self) -> None:
+        """The conversation with the engine: every piece of news, in order, until the source is closed."""
+        try:
+            async for news in self._source.news():
+                await self._take(news)
+        except TuiTrainerError as error:
+            self._change(link=Link("gone", clean_line(str(error))))
+            self._paint()
+
+    async def _take(self, news: News) -> None:
+        match news:
+            case Happened(events=happened):
+                await self._fold(happened)
+            case Snapshot(state=state):
+                self._change(state=state, orders=(), marks=_farthest(self.scene, state.marks))
+                self._repaint_soon(urgent=self.scene.kind == "live")
+            case Received(id=id):
+                self._change(orders=orders.received(self.scene.orders, id))
+                self._repaint_soon(urgent=True)
+            case Link():
+                self._change(link=news)
+                self._repaint_soon(urgent=True)
+            case Position():
+                self._change(position=news)
+                self._repaint_soon()
+            case _:
+                assert_never(news)
+
+    async def _fold(self, happened: tuple[AnyEvent, ...]) -> None:
+        for start in range(0, len(happened), _BATCH):
+            state = self.scene.state
+            urgent = False
+            for event in happened[start : start + _BATCH]:
+                state = state.apply(event)
+                urgent |= self._answered(event)
+            self._change(state=state, marks=_farthest(self.scene, state.marks))
+            self._repaint_soon(urgent=urgent)
+            if len(happened) > _BATCH:
+                await asyncio.sleep(0)
+
+    def _answered(self, event: AnyEvent) -> bool:
+        """Does the event answer an order of ours? Then its mark goes, and a refusal is read out."""
+        answer = orders.answer_in(self.scene.orders, event)
+        if answer is None:
+            return False
+        self._change(orders=orders.without(self.scene.orders, answer.id))
+        if isinstance(answer, CommandRefused):
+            self._say(f"{answer.order} refused: {answer.why}", "bad")
+        return True
+
+    # --- painting --------------------------------------------------------------------------------------------
+
+    def _change(self, **changes: object) -> None:
+        self.scene = msgspec.structs.replace(self.scene, **changes)
+
+    def _repaint_soon(self, *, urgent: bool = False) -> None:
+        """Paint now if it is urgent or due; else once, when it is due."""
+        wait = self._painted_at + 1 / self._settings.fps - self._monotonic()
+        if urgent or wait <= 0:
+            self._paint()
+        elif self._timer is None:
+            self._timer = self.set_timer(wait, self._paint)
+
+    def _paint(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        view = self._view()
+        if view is None:
+            return
+        self._painted_at = self._monotonic()
+        self._change(now=self._clock())
+        picture = compose(self.scene, *view.size)
+        view.show(picture.rows, self.scene.look)
+        self._note_card()
+        for failure in set(picture.failures) - self._failed:
+            self._failed.add(failure)
+            self.log.error(failure)
+
+    def _view(self) -> RunView | None:
+        base = self.screen_stack[0] if self.screen_stack else None
+        return next(iter(base.query(RunView)), None) if base is not None else None
+
+    def _note_card(self) -> None:
+        card = self.scene.card
+        number = card.id if card is not None else -1
+        if number != self._card_shown[0]:
+            self._card_shown = (number, self._monotonic())
+
+    def _say(self, text: str, style: str = "warn") -> None:
+        """One line for a few seconds."""
+        self._change(notice=Notice(clean_line(text), style))
+        if self._notice_timer is not None:
+            self._notice_timer.stop()
+        self._notice_timer = self.set_timer(NOTICE_S, self._hush)
+
+    def _hush(self) -> None:
+        self._change(notice=None)
+        self._paint()
+
+    # --- keys ------------------------------------------------------------------------------------------------
+
+    def press(self, name: str, character: str | None = None) -> None:
+        """A key on the run's screen."""
+        if not (self._typed(name, character) or self._answered_overlay(name)):
+            key = key_named(self.scene.kind, name)
+            if key is not None:
+                self.act(key.action, name)
+        self._paint()
+
+    def act(self, action: Action, name: str = "") -> None:
+        """Do what a key of the table stands for, or say why not."""
+        why = refusal(action, self.scene)
+        if why:
+            self._say(why)
+        elif action in ("pause", "checkpoint", "accept", "reject", "undo", "stop"):
+            self._order(action)
+        elif self.scene.kind == "replay" and self._transport(action):
+            pass
+        else:
+            self._look_around(action, name)
+
+    def _order(self, action: Action) -> None:
+        match action:
+            case "stop":
+                self._change(overlay=Overlay("stop"))
+            case "pause" if self.scene.state.status == "paused":
+                self._send(Resume(id=self._next_id()))
+            case "pause":
+                self._send(Pause(id=self._next_id()))
+            case "checkpoint":
+                self._send(SaveCheckpoint(id=self._next_id()))
+            case _:
+                self._answer(action)
+
+    def _answer(self, action: Action) -> None:
+        if action == "undo":
+            accepted = self.scene.last_accepted
+            if accepted is not None:
+                self._send(Answer(id=self._next_id(), recommendation=accepted.id, verdict="undo"))
+            return
+        card = self.scene.card
+        if card is None:
+            return
+        number, since = self._card_shown
+        if number != card.id or self._monotonic() - since < SETTLE_S:
+            self._say(f"recommendation {card.id} has only just appeared: read it, then press again")
+        elif any(order.recommendation == card.id for order in self.scene.orders):
+            self._say(f"recommendation {card.id} is being answered already")
+        else:
+            self._send(
+                Answer(
+                    id=self._next_id(),
+                    recommendation=card.id,
+                    verdict="accept" if action == "accept" else "reject",
+                )
+            )
+
+    def _next_id(self) -> str:
+        self._sent += 1
+        return f"{self._sender}-{self._sent}"
+
+    def _send(self, command: AnyCommand) -> None:
+        """Shown as sent at once; the rest of the screen waits for the engine's word."""
+        self._change(orders=orders.sent(self.scene.orders, command), notice=None)
+        self.run_worker(self._deliver(command), name=command.id, exit_on_error=True)
+
+    async def _deliver(self, command: AnyCommand) -> None:
+        try:
+            await self._source.send(command)
+        except OrderRefused as refused:
+            self._change(orders=orders.without(self.scene.orders, command.id))
+            self._say(str(refused), "bad")
+            self._paint()
+
+    # --- overlays and the filter -----------------------------------------------------------------------------
+
+    def _answered_overlay(self, name: str) -> bool:
+        overlay = self.scene.overlay
+        if overlay is None:
+            return False
+        if overlay.kind == "stop":
+            if name in ("s", "y", "enter"):
+                self._send(Stop(id=self._next_id()))
+            self._change(overlay=None)
+            return True
+        step = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}.get(name)
+        if step is None:
+            self._change(overlay=None)
+        else:
+            self._change(overlay=Overlay("help", max(0, overlay.scroll + step)))
+        return True
+
+    def _typed(self, name: str, character: str | None) -> bool:
+        """A key while the filter is written: it is text, not an order."""
+        if not self.scene.filtering:
+            return False
+        text = self.scene.filter
+        if name in ("enter", "escape", "ctrl+c"):
+            self._change(filtering=False, filter=text if name == "enter" else "")
+        elif name == "backspace":
+            self._change(filter=text[:-1])
+        elif character is not None and character.isprintable():
+            self._change(filter=(text + character)[:60])
+        return True
+
+    # --- looking around --------------------------------------------------------------------------------------
+
+    def _look_around(self, action: Action, name: str) -> None:
+        match action:
+            case "leave":
+                self._leave()
+            case "help":
+                self._change(overlay=Overlay("help"))
+            case "palette":
+                self.action_command_palette()
+            case "filter":
+                self._change(filtering=True, filter="", focus="log", scroll=0)
+            case "copy":
+                self._copy()
+            case "back":
+                self._back()
+            case "up" | "down":
+                self._scroll(action)
+            case "left" | "right":
+                self._choose_card(1 if action == "right" else -1)
+            case "panel":
+                self._focus(NUMBERED[int(name) - 1])
+            case _:
+                self._cycle(action)
+
+    def _focus(self, panel: str) -> None:
+        if panel == self.scene.focus:
+            self._change(maximised=not self.scene.maximised)
+        else:
+            self._change(focus=panel, scroll=0)
+            if panel not in {place.panel for place in places_of(self.scene, *self.size)}:
+                self._change(maximised=True)
+
+    def _cycle(self, action: Action) -> None:
+        if action == "maximise":
+            self._change(maximised=not self.scene.maximised and bool(self.scene.focus))
+            return
+        step = 1 if action == "next_panel" else -1
+        shown = {place.panel for place in places_of(msgspec.structs.replace(self.scene, maximised=False), *self.size)}
+        names = [name for name in NUMBERED if name in shown]
+        at = names.index(self.scene.focus) + step if self.scene.focus in names else (0 if step > 0 else -1)
+        self._change(focus=names[at % len(names)] if names else "", scroll=0)
+
+    def _back(self) -> None:
+        if self.scene.maximised:
+            self._change(maximised=False)
+        elif self.scene.filter:
+            self._change(filter="")
+        else:
+            self._change(focus="", scroll=0)
+
+    def _scroll(self, action: Action) -> None:
+        focus = self.scene.focus or "log"
+        lengths = {
+            "log": len(self.scene.state.log),
+            "decisions": len(self.scene.state.decisions),
+            "checkpoints": len(self.scene.state.checkpoints),
+        }
+        further = (action == "up") == (focus == "log")
+        scroll = self.scene.scroll + (1 if further else -1)
+        self._change(focus=focus, scroll=max(0, min(scroll, lengths.get(focus, 0))))
+
+    def _choose_card(self, step: int) -> None:
+        numbers = [r.id for r in self.scene.state.open_recommendations]
+        card = self.scene.card
+        if card is None or len(numbers) < 2:
+            return
+        self._change(chosen=numbers[(numbers.index(card.id) + step) % len(numbers)])
+
+    def _copy(self) -> None:
+        scene = self.scene
+        whole = not scene.focus
+        text = text_of(compose(scene, *self.size).rows) if whole else panel_text(scene, scene.focus, 100, 60)
+        self.copy_to_clipboard(text)
+        self._say(f"copied {scene.focus or 'the screen'}, {len(text)} characters (if the terminal allows it)", "good")
+
+    # --- replay ----------------------------------------------------------------------------------------------
+
+    def _transport(self, action: Action) -> bool:
+        """The replay's own keys. True where `action` is one of them."""
+        player = cast(Player, self._source)
+        at = self.scene.position or Position(0, 0, 0.0, False, 1.0)
+        stride = max(1, at.total // _STRIDES)
+        match action:
+            case "play":
+                (player.pause if at.playing else player.play)()
+            case "earlier" | "later":
+                wanted = at.index + (stride if action == "later" else -stride)
+                player.seek(max(0, min(at.total, wanted)))
+            case "slower" | "faster":
+                player.set_speed(_next_speed(at.speed, 1 if action == "faster" else -1))
+            case "left" | "right":
+                player.step(1 if action == "right" else -1)
+            case "home" | "end":
+                player.seek(0 if action == "home" else at.total)
+            case _:
+                return self._jump(player, action)
+        return True
+
+    def _jump(self, player: Player, action: Action) -> bool:
+        direction, _, kind = action.partition("_")
+        if kind not in ("decision", "evaluation", "checkpoint"):
+            return False
+        if not player.jump(kind, 1 if direction == "next" else -1):
+            self._say(f"no {'later' if direction == 'next' else 'earlier'} {kind}")
+        return True
+
+    # --- Textual ---------------------------------------------------------------------------------------------
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: the same table as the keys."""
+        for key in keys_for(self.scene.kind):
+            if key.action in ("panel", "palette", "up", "down", "left", "right", "back"):
+                continue
+            name = f"{label_of(key, self.scene) or key.action.replace('_', ' ')} ({key.shown})"
+            yield SystemCommand(name.capitalize(), key.help, self._palette_action(key.action))
+
+    def _palette_action(self, action: Action) -> Callable[[], None]:
+        def run() -> None:
+            self.act(action)
+            self._paint()
+
+        return run
+
+
+def _farthest(scene: Scene, marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
+    """A replay keeps the ticks that it has seen when it goes back."""
+    if not scene.marks or not marks or marks[-1].seq >= scene.marks[-1].seq:
+        return marks or scene.marks
+    return scene.marks
+
+
+def _next_speed(speed: float, step: int) -> float:
+    nearest = min(range(len(SPEEDS)), key=lambda i: abs(SPEEDS[i] - speed))
+    return SPEEDS[max(0, min(len(SPEEDS) - 1, nearest + step))]
+
+
+def run_app(source: RunSource, settings: UiSettings) -> Outcome:
+    """Show the run until the person leaves. Raises UsageError where there is no terminal."""
+    require_terminal()
+    app = TrainerApp(source, settings)
+    outcome = app.run(mouse=False)
+    return outcome or app.outcome()

@@ -1,0 +1,76 @@
+"""Textual's Linux driver, but it ends the app when the terminal goes away instead of reading nothing for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import select
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+_POLL_MS = 100
+_CHUNK = 4096
+
+
+class TerminalDriver(LinuxDriver):
+    """Input by poll, which tells a hang-up (POLLHUP, end of file, EIO) from silence.
+
+    Stock Textual 8.2 takes the end of input for a pause and asks again at once, at half a core, for ever.
+    """
+
+    def __init__(
+        self, app: App[Any], *, debug: bool = False, mouse: bool = False, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        assert sys.__stdout__ is not None
+        self._file = sys.__stdout__
+        self._loop = asyncio.get_running_loop()
+        self._gone = False
+        signal.signal(signal.SIGHUP, self._hung_up)
+
+    def write(self, data: str) -> None:
+        """Nothing is written to a terminal that has gone: its writer would never take it."""
+        writer = self._writer_thread
+        if not self._gone and writer is not None and writer.is_alive():
+            super().write(data)
+
+    def close(self) -> None:
+        """A writer blocked on a dead terminal is left behind; it is a daemon and ends with the process."""
+        if not self._gone and self._writer_thread is not None and self._writer_thread.is_alive():
+            super().close()
+
+    def run_input_thread(self) -> None:
+        """Read keys until the app ends or the terminal goes away."""
+        parser = XTermParser(self._debug)
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        poll = select.poll()
+        poll.register(self.fileno, select.POLLIN)
+        while not self.exit_event.is_set():
+            ready = poll.poll(_POLL_MS)
+            data = self._read() if ready else None
+            if data == b"":
+                self._hung_up()
+                return
+            for message in parser.feed(decode(data)) if data else ():
+                self.process_message(message)
+            for message in parser.tick():
+                self.process_message(message)
+
+    def _read(self) -> bytes:
+        """What was typed; nothing once the terminal has gone."""
+        try:
+            return os.read(self.fileno, _CHUNK)
+        except OSError:
+            return b""
+
+    def _hung_up(self, *_: object) -> None:
+        self._gone = True
+        self._loop.call_soon_threadsafe(self._app.exit)

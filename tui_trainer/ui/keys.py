@@ -1,0 +1,127 @@
+"""The one table of keys: what the app binds, the footer and the help show, and the documentation prints."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from tui_trainer.ui.scene import Scene
+
+Action: TypeAlias = Literal[
+    "pause", "checkpoint", "accept", "reject", "undo", "stop", "leave", "help", "palette", "copy", "filter",
+    "next_panel", "previous_panel", "panel", "maximise", "back", "up", "down", "left", "right",
+    "play", "earlier", "later", "slower", "faster", "next_decision", "previous_decision",
+    "next_evaluation", "previous_evaluation", "next_checkpoint", "previous_checkpoint", "home", "end",
+]  # fmt: skip
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One line of the table. `keys` are Textual's names, `shown` is what a person reads."""
+
+    action: Action
+    keys: tuple[str, ...]
+    shown: str
+    label: str
+    help: str
+    command: str = ""
+    """The command that does the same from a script."""
+    where: Literal["live", "replay", "both"] = "both"
+    rank: int = 0
+    """Place in the footer, 1 first; 0 stays out of it."""
+
+
+KEYS: tuple[Key, ...] = (
+    Key("pause", ("p", "space"), "p", "pause", "Pause at the next phase boundary, or go on",
+        "tui-trainer pause | resume NAME", "live", 1),
+    Key("checkpoint", ("c",), "c", "checkpoint", "Save a checkpoint after this update",
+        "tui-trainer checkpoint NAME", "live", 5),
+    Key("accept", ("a",), "a", "accept", "Accept the recommendation on the screen",
+        "tui-trainer accept NAME --id ID", "live", 3),
+    Key("reject", ("r",), "r", "reject", "Reject it; its subject stays quiet for a while",
+        "tui-trainer reject NAME --id ID", "live", 4),
+    Key("undo", ("z",), "z", "undo", "Take back the newest accepted recommendation",
+        "tui-trainer undo NAME --id ID", "live", 6),
+    Key("stop", ("s",), "s", "stop", "Save and end the run, after a question", "tui-trainer stop NAME", "live", 7),
+    Key("play", ("space", "p"), "space", "play", "Play or pause the replay", "tui-trainer replay NAME", "replay", 1),
+    Key("earlier", ("left_square_bracket",), "[", "back", "Go back a fiftieth of the session", "", "replay", 3),
+    Key("later", ("right_square_bracket",), "]", "forward", "Go forward a fiftieth of the session",
+        "tui-trainer replay NAME --at update:N", "replay", 4),
+    Key("slower", ("less_than_sign",), "<", "slower", "Play more slowly", "", "replay", 5),
+    Key("faster", ("greater_than_sign",), ">", "faster", "Play faster, up to as fast as it goes",
+        "tui-trainer replay NAME --speed N", "replay", 6),
+    Key("next_decision", ("n",), "n", "decision", "Jump to the next decision (N: the previous one)", "", "replay", 7),
+    Key("previous_decision", ("N", "upper_n"), "N", "", "Jump to the previous decision", "", "replay"),
+    Key("next_evaluation", ("e",), "e", "evaluation", "Jump to the next evaluation (E: the previous one)", "",
+        "replay", 8),
+    Key("previous_evaluation", ("E", "upper_e"), "E", "", "Jump to the previous evaluation", "", "replay"),
+    Key("next_checkpoint", ("k",), "k", "checkpoint", "Jump to the next checkpoint (K: the previous one)", "",
+        "replay", 9),
+    Key("previous_checkpoint", ("K", "upper_k"), "K", "", "Jump to the previous checkpoint", "", "replay"),
+    Key("left", ("left",), "←", "", "Previous open recommendation; in a replay one event back"),
+    Key("right", ("right",), "→", "", "Next open recommendation; in a replay one event on"),
+    Key("home", ("home",), "home", "", "Beginning of the session", "", "replay"),
+    Key("end", ("end",), "end", "", "End of the session", "", "replay"),
+    Key("leave", ("q", "ctrl+c"), "q", "leave", "Leave the view; the run goes on",
+        "tui-trainer attach NAME comes back", "both", 2),
+    Key("next_panel", ("tab",), "tab", "panels", "Next panel; shift+tab goes back", "", "both", 10),
+    Key("previous_panel", ("shift+tab",), "shift+tab", "", "Previous panel"),
+    Key("panel", tuple("123456789"), "1-9", "", "That panel; again, or enter: the whole screen"),
+    Key("maximise", ("enter",), "enter", "", "The focused panel on the whole screen, and back"),
+    Key("up", ("up",), "↑", "", "Scroll the focused panel back"),
+    Key("down", ("down",), "↓", "", "Scroll the focused panel forward"),
+    Key("filter", ("slash",), "/", "filter", "Show only log lines with this text", "", "both", 11),
+    Key("copy", ("y",), "y", "copy", "Copy the focused panel, or the whole screen, as text", "", "both", 12),
+    Key("palette", ("ctrl+p",), "ctrl+p", "", "Find an action by name"),
+    Key("back", ("escape",), "esc", "", "Close, clear the filter, or leave the focused panel"),
+    Key("help", ("question_mark",), "?", "help", "All keys and their commands", "tui-trainer --help", "both", 2),
+)  # fmt: skip
+
+SETTLE_S = 0.5
+"""A card younger than this takes no key, so that nothing is accepted unseen."""
+
+
+def keys_for(kind: Literal["live", "replay"]) -> tuple[Key, ...]:
+    """The keys of a live run or of a replay."""
+    return tuple(key for key in KEYS if key.where in (kind, "both"))
+
+
+def key_named(kind: Literal["live", "replay"], name: str) -> Key | None:
+    """The key that Textual calls `name`."""
+    return next((key for key in keys_for(kind) if name in key.keys), None)
+
+
+def refusal(action: Action, scene: Scene) -> str:
+    """Why the key cannot act now, in one sentence; empty where it can."""
+    if action in ("pause", "checkpoint", "accept", "reject", "undo", "stop"):
+        return _order_refusal(scene) or _subject_refusal(action, scene)
+    return ""
+
+
+def _order_refusal(scene: Scene) -> str:
+    if scene.readonly:
+        return "this view is read-only: attach without --readonly to steer"
+    if scene.state.status == "ended":
+        return f"the run has ended; tui-trainer resume {scene.name} takes it up again"
+    if scene.link is not None and scene.link.status != "live":
+        return f"no line to the engine: {scene.link.text}"
+    return ""
+
+
+def _subject_refusal(action: Action, scene: Scene) -> str:
+    match action:
+        case "accept" | "reject" if scene.card is None:
+            return "no open recommendation"
+        case "undo" if scene.last_accepted is None:
+            return "nothing to undo: no recommendation was accepted"
+        case _:
+            return ""
+
+
+def label_of(key: Key, scene: Scene) -> str:
+    """What the key will do now: `resume` while paused."""
+    if key.action == "pause" and scene.state.status == "paused":
+        return "resume"
+    if key.action == "play" and scene.position is not None and scene.position.playing:
+        return "pause"
+    return key.label

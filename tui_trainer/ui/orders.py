@@ -1,0 +1,34 @@
+"""Orders on their way: shown until the engine's event answers them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tui_trainer.core.commands import Answer, AnyCommand, describe
+from tui_trainer.core.events import AnyEvent, CommandApplied, CommandRefused
+from tui_trainer.ui.scene import Order
+
+Orders = tuple[Order, ...]
+
+
+def sent(orders: Orders, command: AnyCommand) -> Orders:
+    """With one more order, just sent."""
+    number = command.recommendation if isinstance(command, Answer) else None
+    return (*orders, Order(command.id, describe(command), "sent", number))
+
+
+def received(orders: Orders, id: str) -> Orders:
+    """The engine has it."""
+    return tuple(msgspec.structs.replace(o, status="received") if o.id == id else o for o in orders)
+
+
+def without(orders: Orders, id: str) -> Orders:
+    """The order is answered, or never left."""
+    return tuple(order for order in orders if order.id != id)
+
+
+def answer_in(orders: Orders, event: AnyEvent) -> CommandApplied | CommandRefused | None:
+    """The event, if it answers one of these orders."""
+    if isinstance(event, CommandApplied | CommandRefused) and any(order.id == event.id for order in orders):
+        return event
+    return None

@@ -1,0 +1,49 @@
+"""The game being trained, and how games end."""
+
+from __future__ import annotations
+
+from tui_trainer.charts.bars import bar
+from tui_trainer.charts.span import Row, Span, cells
+from tui_trainer.core.format import si
+from tui_trainer.ui.rows import centred, plain
+from tui_trainer.ui.scene import Scene
+
+TITLE = "Game"
+
+_PIECES = {"●": "s1", "○": "s0", "X": "s1", "O": "s0", "x": "s1", "o": "s0", "·": "dim", ".": "dim"}
+_OUTCOMES = (("game/black", "black", "s1"), ("game/white", "white", "s0"), ("game/draw", "draw", "s7"))
+
+
+def render(scene: Scene, width: int, height: int) -> list[Row]:
+    """The board with black, white and draw beneath it, as far as there is room."""
+    rates = _rates(scene, width)
+    board = _board(scene.state.frame)
+    if not board:
+        board = [plain("no picture yet" if scene.kind == "live" else "not recorded", "dim")]
+    if len(board) + len(rates) + 1 > height:
+        rates = rates[: max(0, height - len(board) - 1)]
+    return [*centred(board, width, height - len(rates)), *rates]
+
+
+def _board(text: str) -> list[Row]:
+    lines = [line.rstrip() for line in text.splitlines()]
+    wide = max((cells(line) for line in lines), default=0)
+    return [tuple(Span(char, _PIECES.get(char, "")) for char in line.ljust(wide)) for line in lines]
+
+
+def _rates(scene: Scene, width: int) -> list[Row]:
+    metrics = scene.state.metrics
+    rows: list[Row] = []
+    for name, label, style in _OUTCOMES:
+        value = metrics.get(name, metrics.get(f"{name}_rate"))
+        if value is not None:
+            room = max(3, width - 6 - 6)
+            rows.append((Span(f"{label:<6}", "dim"), *bar(value, room, scene.look.glyphs, style), _share(value)))
+    length = metrics.get("rollout/ep_len_mean")
+    if length is not None:
+        rows.append((Span("length", "dim"), Span(f" {si(length)} steps")))
+    return rows
+
+
+def _share(value: float) -> Span:
+    return Span(f" {100 * value:3.0f} %")

@@ -1,0 +1,139 @@
+"""Training Manager: how near each limit is, what intelligent termination thinks, the trend and the best model."""
+
+from __future__ import annotations
+
+from tui_trainer.charts.bars import bar
+from tui_trainer.charts.span import Row, Span
+from tui_trainer.core.format import about, count, duration, percent, si
+from tui_trainer.core.progress import LimitProgress, eta, limit_progress
+from tui_trainer.core.state import difficulty_label
+from tui_trainer.ui.panels.texts import next_evaluation
+from tui_trainer.ui.rows import labelled, most_important, plain
+from tui_trainer.ui.scene import Scene
+
+TITLE = "Training Manager"
+
+_NAMES = {"max_updates": "updates", "max_steps": "steps", "max_episodes": "episodes", "max_hours": "hours"}
+
+
+def heading(scene: Scene) -> str:
+    return scene.state.started.mode if scene.state.started else ""
+
+
+def render(scene: Scene, width: int, height: int) -> list[Row]:
+    """Limits first; then what will end the run, then how training goes."""
+    if scene.state.started is None:
+        text = scene.link.text if scene.link else "engine starting"
+        return [plain(text, "warn"), plain("limits, trend and best model follow once it answers", "dim")]
+    rows: list[tuple[int, Row]] = []
+    rows += [(0, _standing(scene, width))] if scene.state.status != "running" else []
+    rows += [(index, limit_row(row, width, scene)) for index, row in enumerate(limit_progress(scene.state))]
+    rows += _endings(scene) + _training(scene)
+    return most_important(rows, height)
+
+
+def _standing(scene: Scene, width: int) -> Row:
+    state = scene.state
+    if state.status == "paused":
+        return (Span(" ‖ PAUSED ", "paused"), Span(f" by {state.paused_by}: {state.paused_why}"))
+    ended = state.ended
+    if ended is None:
+        return plain(state.status)
+    return (Span(" ■ ENDED ", "ended"), Span(f" {ended.reason.name}", "bold"), Span(f", exit {ended.reason.exit_code}"))
+
+
+def limit_row(row: LimitProgress, width: int, scene: Scene) -> Row:
+    """`updates   1,204/5,000  ████▊·····  24 %   9-12 min`."""
+    figures = f"{_amount(row.name, row.done)}/{_amount(row.name, row.limit)}"
+    left = "" if row.eta_s is None or scene.state.status == "ended" else about(*row.eta_s)
+    room = width - 10 - 12 - 7 - 10
+    head = (Span(f"{_NAMES[row.name]:<10}", "dim"), Span(f"{figures:>11} "))
+    tail = (Span(f" {100 * row.fraction:3.0f} %"), Span(f" {left:>9}", "dim"))
+    return (*head, *bar(row.fraction, max(4, room + 1), scene.look.glyphs), *tail)
+
+
+def _amount(name: str, value: float) -> str:
+    if name == "max_hours":
+        return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+    return count(value) if value < 100_000 else si(value)
+
+
+def _endings(scene: Scene) -> list[tuple[int, Row]]:
+    state = scene.state
+    rows: list[tuple[int, Row]] = []
+    coming = eta(state)
+    if state.status == "ended":
+        if state.ended and state.ended.reason.evidence:
+            rows.append((1, labelled("because", state.ended.reason.evidence)))
+    elif coming is not None:
+        limit, span = coming
+        rows.append((3, labelled("ends in", f"{about(*span)}, by {_NAMES[limit.name]}")))
+    if state.started and state.started.target:
+        rows.append((4, labelled("target", _target(scene))))
+    if state.trend is not None:
+        rows.append((2, labelled("plateau", state.trend.termination)))
+    return rows
+
+
+def _target(scene: Scene) -> str:
+    started = scene.state.started
+    target = started.target if started else ""
+    now = scene.state.metrics.get(target.split()[0]) if target else None
+    return target if now is None else f"{target}, now {now:.3f}"
+
+
+def _training(scene: Scene) -> list[tuple[int, Row]]:
+    state = scene.state
+    rows = [(3, labelled("trend", _trend(scene))), (4, labelled("best", _best(scene)))]
+    if state.trend is not None:
+        spread = f"{state.trend.stability:.3f}, consistency {percent(state.trend.consistency, 0)}"
+        rows.append((8, labelled("stability", spread)))
+    if state.difficulty is not None:
+        rows.append((5, labelled("difficulty", _difficulty(scene), 11)))
+    rows.append((6, labelled("now", phase_text(scene))))
+    rows.append((7, labelled("episodes", _episodes(scene))))
+    return [(rank, row) for rank, row in rows]
+
+
+def _trend(scene: Scene) -> tuple[Span, ...]:
+    trend = scene.state.trend
+    if trend is None:
+        return (Span(f"unknown before the first evaluations ({next_evaluation(scene)})", "dim"),)
+    style = {"degrading": "bad", "struggling": "warn", "plateau": "warn"}.get(trend.trend, "good")
+    sign = {"degrading": "▼", "struggling": "▼", "improving": "▲", "excelling": "▲"}.get(trend.trend, "→")
+    return (Span(f"{sign} {trend.trend}", style), Span(f" ({trend.confidence:.2f})"), Span(f" {trend.evidence}", "dim"))
+
+
+def _best(scene: Scene) -> str:
+    best = scene.state.best
+    if best is None:
+        return "none yet: saved after an evaluation"
+    score = "" if best.score is None else f", score {best.score:.3f}"
+    return f"update {count(best.at_update)}{score}"
+
+
+def _difficulty(scene: Scene) -> str:
+    state = scene.state
+    space = state.started.space if state.started else None
+    if state.difficulty is None or space is None:
+        return "fixed: this task has one difficulty"
+    place = f" ({state.difficulty.level + 1} of {len(space.levels)})" if space.levels else ""
+    return difficulty_label(state, state.difficulty) + place
+
+
+def _episodes(scene: Scene) -> str:
+    state = scene.state
+    failed = f", {count(state.failed_episodes)} failed" if state.failed_episodes else ""
+    return f"{count(state.episodes)}{failed}"
+
+
+def phase_text(scene: Scene) -> str:
+    """What the loop does at this moment."""
+    state = scene.state
+    if state.status in ("paused", "ended"):
+        return f"{state.status} after {duration(state.elapsed_s)} of running"
+    phase = state.phase
+    if phase is None:
+        return "collect and learn"
+    progress = f" {count(phase.done)}/{count(phase.of)}" if phase.of else ""
+    return f"{phase.phase} {phase.part}".strip() + progress

@@ -1,0 +1,90 @@
+"""The open recommendation: evidence, change, expected effect, confidence, and the keys that answer it."""
+
+from __future__ import annotations
+
+from tui_trainer.charts.bars import bar
+from tui_trainer.charts.span import Row, Span
+from tui_trainer.core.format import count
+from tui_trainer.core.state import Recommendation
+from tui_trainer.ui.panels.texts import next_evaluation
+from tui_trainer.ui.rows import plain, wrapped
+from tui_trainer.ui.scene import Scene
+
+TITLE = "Recommendation"
+
+
+def heading(scene: Scene) -> str:
+    card = scene.card
+    if card is None:
+        return ""
+    waiting = scene.state.open_recommendations
+    place = f", {1 + waiting.index(card)} of {len(waiting)} (← →)" if len(waiting) > 1 else ""
+    return f"{card.id} ({card.raised.subject}){place}"
+
+
+def render(scene: Scene, width: int, height: int) -> list[Row]:
+    """The card with its keys in the last line; without one, when the adviser will speak again."""
+    card = scene.card
+    if card is None:
+        return _quiet(scene, width)[:height]
+    body = _card(scene, card, width, height - 1)
+    return [*body[: height - 1], _keys(scene, card)]
+
+
+def _card(scene: Scene, card: Recommendation, width: int, height: int) -> list[Row]:
+    raised = card.raised
+    what = raised.change.label or f"{raised.change.key} {raised.change.old:g} → {raised.change.new:g}"
+    title = wrapped(raised.title, width, "bold")
+    change: list[Row] = [(Span("→ ", "card"), *row) for row in wrapped(what, width - 2)[:2]]
+    expected = [(Span("expect ", "dim"), *row) for row in wrapped(raised.expected, width - 7)[:1]]
+    more = wrapped(raised.expected, width - 7)[1:2]
+    expected += [(Span("       "), *row) for row in more]
+    evidence = [(Span("· ", "dim"), *row) for line in raised.evidence for row in wrapped(line, width - 2)]
+    room = height - len(title[:2]) - len(change) - len(expected) - 1
+    rows = [*title[:2], *evidence[: max(0, room)], *change, *expected]
+    return rows[: max(1, height - 1)] + ([_confidence(scene, card, width)] if height > 2 else [])
+
+
+def _confidence(scene: Scene, card: Recommendation, width: int) -> Row:
+    left = max(0, card.raised.expires_update - scene.state.update)
+    expiry = f"  expires in {count(left)} updates" if width >= 40 else f"  {count(left)} updates"
+    share = card.raised.confidence
+    return (
+        Span("sure ", "dim"),
+        *bar(share, 8, scene.look.glyphs),
+        Span(f" {100 * share:3.0f} %"),
+        Span(expiry, "dim"),
+    )
+
+
+def _keys(scene: Scene, card: Recommendation) -> Row:
+    pending = next((order for order in scene.orders if order.recommendation == card.id), None)
+    if pending is not None:
+        return (Span(f" {pending.text} {pending.status} ", "sent"),)
+    if scene.kind == "replay":
+        return plain("open at this moment of the replay", "dim")
+    if scene.readonly:
+        return plain("read-only view: no answer from here", "dim")
+    return (Span("a", "key"), Span(" accept   "), Span("r", "key"), Span(" reject"))
+
+
+def _quiet(scene: Scene, width: int) -> list[Row]:
+    state = scene.state
+    rows = [plain("no open recommendation", "dim")]
+    if state.status == "ended":
+        return rows + _last_answered(scene, width)
+    if state.started is not None:
+        rows += wrapped(f"the adviser speaks after evaluations: {next_evaluation(scene)}", width, "dim")
+    return rows + _last_answered(scene, width)
+
+
+def _last_answered(scene: Scene, width: int) -> list[Row]:
+    done = next((r for r in reversed(scene.state.recommendations) if not r.is_open), None)
+    if done is None:
+        return []
+    outcome = f": {done.outcome}" if done.outcome else ""
+    by = f" by {done.by}" if done.by else ""
+    rows: list[Row] = [(), (Span(f"{done.id} {done.verdict}{by}{outcome}"),), *wrapped(done.raised.title, width, "dim")]
+    if done.verdict == "accepted" and scene.kind == "live" and not scene.readonly and scene.state.status != "ended":
+        rows.append((Span("z", "key"), Span(" undo")))
+    return rows

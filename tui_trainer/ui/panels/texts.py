@@ -1,0 +1,17 @@
+"""Sentences that more than one panel says."""
+
+from __future__ import annotations
+
+from tui_trainer.core.format import count
+from tui_trainer.ui.scene import Scene
+
+
+def next_evaluation(scene: Scene) -> str:
+    """`first evaluation after update 50`."""
+    started = scene.state.started
+    if started is None or not started.evaluate_every:
+        return "no evaluations are planned"
+    every = started.evaluate_every
+    upcoming = (scene.state.update // every + 1) * every
+    which = "next" if scene.state.evaluations else "first"
+    return f"{which} evaluation after update {count(upcoming)}"

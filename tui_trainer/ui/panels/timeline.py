@@ -1,0 +1,45 @@
+"""Where a replay stands: a line through the session with a tick for what happened."""
+
+from __future__ import annotations
+
+from tui_trainer.charts.span import Row, Span
+from tui_trainer.core.format import count, duration
+from tui_trainer.core.state import Mark
+from tui_trainer.ui.scene import Scene
+
+TITLE = "Timeline"
+
+_TICKS = {"evaluation": ("┴", 1), "checkpoint": ("◇", 2), "decision": ("◆", 3), "level": ("◆", 3), "alert": ("!", 4)}
+
+
+def render(scene: Scene, width: int, height: int) -> list[Row]:
+    """One line: sign, place, ticks, speed."""
+    at = scene.position
+    if at is None:
+        return []
+    sign = "▶" if at.playing else "‖"
+    speed = "max" if at.speed == 0 else f"×{at.speed:g}"
+    place = f" {count(at.index)}/{count(at.total)} events"
+    head = f"{sign} {duration(scene.since_start(at.time)):>7} "
+    tail = f" {speed:>5}{place:>{2 * len(count(at.total)) + 9}}"
+    room = max(4, width - len(head) - len(tail))
+    return [(Span(head, "bold"), *_line(scene, room), Span(tail))]
+
+
+def _line(scene: Scene, width: int) -> Row:
+    at = scene.position
+    total = at.total if at else 1
+    here = min(width - 1, (at.index if at else 0) * width // max(1, total))
+    ticks = ["─"] * width
+    rank = [0] * width
+    for mark in scene.marks:
+        _tick(ticks, rank, mark, min(width - 1, mark.seq * width // max(1, total)))
+    ticks[here] = "●"
+    text = "".join(ticks)
+    return (Span(text[:here], "brand"), Span(text[here], "key"), Span(text[here + 1 :], "axis"))
+
+
+def _tick(ticks: list[str], rank: list[int], mark: Mark, place: int) -> None:
+    sign, weight = _TICKS.get(mark.kind, ("┴", 0))
+    if weight > rank[place]:
+        ticks[place], rank[place] = sign, weight

@@ -1,0 +1,116 @@
+"""The evaluation's curves: a line for each opponent or category, with its latest value and interval at its end."""
+
+from __future__ import annotations
+
+from tui_trainer.charts.bars import bar
+from tui_trainer.charts.chart import DASHES, Chart, Line, Mark, draw
+from tui_trainer.charts.scale import roomy_end
+from tui_trainer.charts.span import Row, Span
+from tui_trainer.core.format import count, si
+from tui_trainer.core.series import Series
+from tui_trainer.core.values import PartResult
+from tui_trainer.ui.look import LINE_STYLES
+from tui_trainer.ui.rows import centred, plain
+from tui_trainer.ui.scene import Scene
+
+TITLE = "Win rate"
+
+
+def heading(scene: Scene) -> str:
+    last = scene.state.last_evaluation
+    if last is None:
+        return ""
+    result = last.result
+    half = (result.ci[1] - result.ci[0]) / 2
+    text = f"{100 * result.value:.1f} ±{100 * half:.1f} %" if is_rate(scene) else f"{si(result.value)} ±{si(half)}"
+    return f"{_metric(scene)} {text}, update {count(last.update)}"
+
+
+def render(scene: Scene, width: int, height: int) -> list[Row]:
+    """The chart, or when the first point will come."""
+    if not scene.state.evaluations:
+        return _waiting(scene, width, height)
+    rate = is_rate(scene)
+    chart = Chart(
+        lines=_lines(scene, rate, wide=width >= 44),
+        marks=(*_evaluation_ticks(scene), *_level_marks(scene)),
+        y_range=(0.0, 1.0) if rate else None,
+        x_end=roomy_end(float(scene.state.global_step)),
+        y_text=(lambda value: f"{100 * value:.0f}") if rate else si,
+    )
+    return draw(chart, width, height, scene.look.glyphs)
+
+
+def is_rate(scene: Scene) -> bool:
+    """Is the score a share in [0, 1]?"""
+    return "rate" in _metric(scene).replace(" ", "_").split("_")
+
+
+def _metric(scene: Scene) -> str:
+    started = scene.state.started
+    return started.metric.replace("_", " ") if started else "score"
+
+
+def _parts(scene: Scene) -> tuple[str, ...]:
+    started, last = scene.state.started, scene.state.last_evaluation
+    known = tuple(last.result.by) if last else ()
+    return started.parts if started and started.parts else known
+
+
+def _lines(scene: Scene, rate: bool, wide: bool) -> tuple[Line, ...]:
+    started = scene.state.started
+    prefix = f"eval/{started.metric if started else 'score'}"
+    parts = _parts(scene)
+    if not parts:
+        return (_line(scene, prefix, 0, "all", None, rate, wide),)
+    last = scene.state.last_evaluation
+    by = last.result.by if last else {}
+    return tuple(_line(scene, f"{prefix}/{p}", i, p, by.get(p), rate, wide) for i, p in enumerate(parts))
+
+
+def _line(scene: Scene, metric: str, index: int, part: str, result: PartResult | None, rate: bool, wide: bool) -> Line:
+    series = scene.state.series.get(metric, Series())
+    value = scene.state.metrics.get(metric)
+    style = LINE_STYLES[index % len(LINE_STYLES)]
+    return Line(series, style, _label(scene, part, value, result, rate, wide), DASHES[index % len(DASHES)])
+
+
+def _label(scene: Scene, part: str, value: float | None, result: PartResult | None, rate: bool, wide: bool) -> str:
+    widest = max((len(name) for name in _parts(scene)), default=3)
+    sign = "▸" if part == _present_level(scene) else " "
+    number = "     -" if value is None else (f"{100 * value:5.1f}" if rate else f"{si(value):>6}")
+    if not wide:
+        return f"{sign}{part[: min(widest, 9)]:<{min(widest, 9)}} {number.strip().split('.')[0]:>3}"
+    half = "" if result is None or result.ci is None else f" ±{100 * (result.ci[1] - result.ci[0]) / 2:4.1f}"
+    return f"{sign}{part:<{widest}} {number}{half if rate else ''}"
+
+
+def _present_level(scene: Scene) -> str:
+    """The opponent that training meets now."""
+    space = scene.state.started.space if scene.state.started else None
+    level = scene.state.difficulty.level if scene.state.difficulty else -1
+    return space.levels[level] if space is not None and 0 <= level < len(space.levels) else ""
+
+
+def _evaluation_ticks(scene: Scene) -> list[Mark]:
+    return [Mark(float(e.global_step)) for e in scene.state.evaluations[-40:]]
+
+
+def _level_marks(scene: Scene) -> list[Mark]:
+    marks = [mark for mark in scene.state.marks if mark.kind == "level"]
+    return [Mark(float(mark.global_step), f"{mark.label}") for mark in marks[-6:]]
+
+
+def _waiting(scene: Scene, width: int, height: int) -> list[Row]:
+    started = scene.state.started
+    if started is None or not started.evaluate_every:
+        return centred([plain("no evaluation yet", "dim")], width, height)
+    every = started.evaluate_every
+    text = f"first evaluation after update {count(every)}"
+    wide = min(40, width)
+    share = min(1.0, scene.state.update / every)
+    lines: list[Row] = [plain(text), (*bar(share, wide, scene.look.glyphs),)]
+    against = f"against {', '.join(started.parts)}" if started.players > 1 else ", ".join(started.parts)
+    if started.parts and len(against) <= width:
+        lines += [(Span(against, "dim"),)]
+    return centred(lines, width, height)

@@ -1,0 +1,109 @@
+"""Rows put together: boxes, columns, labels, wrapped text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tui_trainer.charts.span import Row, Span, cells, cut, fit, row_cells
+
+
+def plain(text: str, style: str = "") -> Row:
+    """A row of one span."""
+    return (Span(text, style),)
+
+
+def blank(width: int) -> Row:
+    return (Span(" " * max(0, width)),)
+
+
+def block(rows: Iterable[Row], width: int, height: int) -> list[Row]:
+    """Exactly `height` rows of `width` columns."""
+    shown = [fit(row, width) for row in rows][: max(0, height)]
+    return shown + [blank(width)] * (height - len(shown))
+
+
+def ends(left: Iterable[Span], right: Iterable[Span], width: int) -> Row:
+    """`left` and `right` at the two ends; the right end gives way when both do not fit."""
+    left, right = tuple(left), tuple(right)
+    room = width - row_cells(left) - row_cells(right)
+    if room < 1:
+        return fit(left, width)
+    return (*left, Span(" " * room), *right)
+
+
+def labelled(label: str, value: Iterable[Span] | str, gutter: int = 10) -> Row:
+    """A dim label in a column of its own, and its value."""
+    spans = plain(value) if isinstance(value, str) else tuple(value)
+    return (Span(f"{cut(label, gutter - 1):<{gutter}}", "dim"), *spans)
+
+
+def box(title: Row, rows: Sequence[Row], width: int, height: int, style: str = "frame") -> list[Row]:
+    """A frame around `rows`, `width` x `height` outside, its title in the upper edge."""
+    if width < 4 or height < 2:
+        return block(rows, width, height)
+    named = fit(title, min(row_cells(title), width - 6))
+    line = "─" * (width - 5 - row_cells(named))
+    top: Row = (Span("╭─ ", style), *named, Span(f" {line}╮", style))
+    side = Span("│", style)
+    body = [(side, Span(" "), *row, Span(" "), side) for row in block(rows, width - 4, height - 2)]
+    return [top, *body, plain(f"╰{'─' * (width - 2)}╯", style)]
+
+
+def wrapped(text: str, width: int, style: str = "", indent: int = 0) -> list[Row]:
+    """Words on as many lines as they need; later lines are indented."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        room = width - (indent if lines else 0)
+        if line and cells(line) + 1 + cells(word) > room:
+            lines.append(line)
+            line = cut(word, width - indent)
+        else:
+            line = f"{line} {word}" if line else cut(word, room)
+    lines.append(line)
+    return [plain(" " * (indent if index else 0) + text, style) for index, text in enumerate(lines)]
+
+
+def most_important(rows: Iterable[tuple[int, Row]], height: int) -> list[Row]:
+    """The rows that fit, in their order; those with the highest numbers go first."""
+    rows = list(rows)
+    kept = sorted(range(len(rows)), key=lambda index: (rows[index][0], index))[: max(0, height)]
+    return [rows[index][1] for index in sorted(kept)]
+
+
+def centred(lines: Sequence[Row], width: int, height: int) -> list[Row]:
+    """The lines in the middle of an empty field."""
+    above = max(0, (height - len(lines)) // 2)
+    middle = [(Span(" " * max(0, (width - row_cells(line)) // 2)), *line) for line in lines]
+    return block([blank(width)] * above + middle, width, height)
+
+
+def over(below: list[Row], above: list[Row], width: int) -> list[Row]:
+    """`above` laid in the middle of `below`."""
+    if not above:
+        return below
+    wide = row_cells(above[0])
+    x, y = max(0, (width - wide) // 2), max(0, (len(below) - len(above)) // 2)
+    out = list(below)
+    for index, row in enumerate(above[: len(below) - y]):
+        line = out[y + index]
+        out[y + index] = fit((*fit(line, x), *row, *rest(line, x + wide)), width)
+    return out
+
+
+def rest(row: Row, start: int) -> Row:
+    """The row from column `start` on; a wide character cut in two becomes a blank."""
+    out: list[Span] = []
+    at = 0
+    for span in row:
+        wide = cells(span.text)
+        if at >= start:
+            out.append(span)
+        elif at + wide > start:
+            head = cut(span.text, start - at)
+            tail = span.text[len(head) :]
+            if cells(head) < start - at:
+                tail = " " + tail[1:]
+            out.append(Span(tail, span.style))
+        at += wide
+    return tuple(out)

@@ -1,0 +1,78 @@
+"""Everything one picture is made of: the run's state and what the view itself knows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from tui_trainer.client.source import Link, Position
+from tui_trainer.core.state import Mark, Recommendation, RunState
+from tui_trainer.ui.look import Look
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A command on its way: no event has answered it yet."""
+
+    id: str
+    text: str
+    status: Literal["sent", "received"] = "sent"
+    recommendation: int | None = None
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """One line for the person, for a few seconds."""
+
+    text: str
+    style: str = ""
+
+
+class Overlay(msgspec.Struct, frozen=True):
+    """What lies over the panels and takes the keys: help, the stop question, or the filter's input line."""
+
+    kind: Literal["help", "stop"]
+    scroll: int = 0
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """One moment of the screen; every panel is a function of it."""
+
+    state: RunState
+    now: float
+    look: Look = Look()
+    name: str = ""
+    kind: Literal["live", "replay"] = "live"
+    readonly: bool = False
+    link: Link | None = None
+    position: Position | None = None
+    marks: tuple[Mark, ...] = ()
+    """For a replay: the farthest timeline seen so far."""
+    orders: tuple[Order, ...] = ()
+    notice: Notice | None = None
+    chosen: int | None = None
+    """Number of the recommendation that keys answer; None is the newest open one."""
+    focus: str = ""
+    maximised: bool = False
+    scroll: int = 0
+    """Lines that the focused panel is scrolled back."""
+    filter: str = ""
+    filtering: bool = False
+    overlay: Overlay | None = None
+
+    @property
+    def card(self) -> Recommendation | None:
+        """The open recommendation that the screen shows and the keys answer."""
+        waiting = self.state.open_recommendations
+        return next((r for r in waiting if r.id == self.chosen), waiting[-1] if waiting else None)
+
+    @property
+    def last_accepted(self) -> Recommendation | None:
+        """The newest accepted recommendation: what undo would take back."""
+        return next((r for r in reversed(self.state.recommendations) if r.verdict == "accepted"), None)
+
+    def scroll_of(self, panel: str) -> int:
+        return self.scroll if panel == self.focus else 0
+
+    def since_start(self, time: float) -> float:
+        """Seconds between the session's start and `time`."""
+        return time - self.state.started.time if self.state.started else 0.0

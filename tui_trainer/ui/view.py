@@ -1,0 +1,158 @@
+"""The one widget: it holds the picture's lines and has Textual write only the cells that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from rich.cells import get_character_cell_size
+from rich.console import Console
+from rich.control import Control
+from rich.segment import Segment
+from textual._compositor import ChopsUpdate, Compositor
+from textual.events import Key, Resize
+from textual.geometry import Region
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui_trainer.charts.span import Row
+from tui_trainer.ui.look import Look
+
+_JOIN = 6
+"""Changed cells this near to each other are written in one go: moving the cursor costs about as much."""
+
+
+class ExactUpdate(ChopsUpdate):
+    """A partial update that writes exactly the changed spans; Textual's own starts each at the widget's left edge."""
+
+    def render_segments(self, console: Console) -> str:
+        """Terminal sequences: for each span a cursor move and its cells."""
+        out: list[str] = []
+        for y, left, right in self.spans:
+            if not 0 <= y < len(self.chops):
+                continue
+            for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
+                if strip is None or x >= right or end <= left:
+                    continue
+                start, stop = max(x, left), min(end, right)
+                out.append(Control.move_to(start, y).segment.text)
+                out.append(strip.crop(start - x, stop - x).render(console))
+        return "".join(out)
+
+
+class ExactCompositor(Compositor):
+    """Textual's compositor with exact partial updates."""
+
+    def render_partial_update(self) -> ChopsUpdate | None:
+        """The dirty spans, or None."""
+        update = super().render_partial_update()
+        return None if update is None else ExactUpdate(update.chops, update.spans, update.chop_ends)
+
+
+class RunScreen(Screen[None]):
+    """The screen under everything; it has no widgets but the view."""
+
+    def __init__(self, press: Callable[[str, str | None], None], resized: Callable[[], None]) -> None:
+        super().__init__()
+        self._compositor = ExactCompositor()
+        self._press = press
+        self._resized = resized
+
+    def compose(self) -> Iterator[Widget]:
+        yield RunView(self._resized)
+
+    def on_key(self, event: Key) -> None:
+        """Every key goes to the one table."""
+        event.stop()
+        event.prevent_default()
+        self._press(event.key, event.character)
+
+
+class RunView(Widget, can_focus=False):
+    """Shows rows. `show` compares with what stands there, so that an unchanged cell costs nothing."""
+
+    def __init__(self, resized: Callable[[], None]) -> None:
+        super().__init__()
+        self._resized = resized
+        self._rows: list[Row] = []
+        self._strips: dict[int, Strip] = {}
+        self._look = Look()
+
+    def on_resize(self, event: Resize) -> None:
+        """The picture is made for the new size."""
+        self._strips.clear()
+        self._resized()
+
+    def show(self, rows: list[Row], look: Look) -> int:
+        """Replace the picture; returns how many spans of cells changed."""
+        before, self._rows, self._look = self._rows, rows, look
+        if len(before) != len(rows):
+            self._strips.clear()
+            self.refresh()
+            return len(rows)
+        regions = [region for y in range(len(rows)) for region in self._changed(y, before[y], rows[y])]
+        if regions:
+            self.refresh(*regions)
+        return len(regions)
+
+    def _changed(self, y: int, before: Row, after: Row) -> list[Region]:
+        if before == after:
+            return []
+        self._strips.pop(y, None)
+        return [Region(left, y, right - left, 1) for left, right in changed_spans(before, after)]
+
+    def render_line(self, y: int) -> Strip:
+        """Line `y` as Textual wants it."""
+        strip = self._strips.get(y)
+        if strip is None:
+            strip = self._strips[y] = self._strip(y)
+        return strip
+
+    def _strip(self, y: int) -> Strip:
+        row = self._rows[y] if y < len(self._rows) else ()
+        strip = Strip([Segment(span.text, self._look.style(span.style)) for span in row])
+        return strip.adjust_cell_length(self.size.width)
+
+    def text(self) -> str:
+        """The screen as plain text."""
+        return "\n".join("".join(span.text for span in row).rstrip() for row in self._rows)
+
+
+Cells = list[tuple[str, str]]
+
+
+def changed_spans(before: Row, after: Row) -> list[tuple[int, int]]:
+    """Runs of columns that differ, near ones joined; a wide character is never cut in two."""
+    old, new = _cells(before), _cells(after)
+    if len(old) != len(new):
+        return [(0, max(len(old), len(new)))]
+    spans: list[tuple[int, int]] = []
+    for x in (x for x, (a, b) in enumerate(zip(old, new, strict=True)) if a != b):
+        left = x - 1 if x and "" in (new[x][0], old[x][0]) else x
+        if spans and left - spans[-1][1] <= _JOIN:
+            spans[-1] = (spans[-1][0], x + 1)
+        else:
+            spans.append((left, x + 1))
+    return [(left, _past_wide(right, old, new)) for left, right in spans]
+
+
+def _past_wide(right: int, old: Cells, new: Cells) -> int:
+    while right < len(new) and "" in (new[right][0], old[right][0]):
+        right += 1
+    return right
+
+
+def _cells(row: Row) -> Cells:
+    """One entry a column: (character, style); the second column of a wide character is empty."""
+    out: Cells = []
+    for text, style in row:
+        if text.isascii():
+            out += [(char, style) for char in text]
+            continue
+        for char in text:
+            width = get_character_cell_size(char)
+            if width:
+                out.append((char, style))
+            if width == 2:
+                out.append(("", style))
+    return out
