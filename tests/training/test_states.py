@@ -15,6 +15,7 @@ from tui_trainer.core.events import (
     CommandRefused,
     DifficultyChanged,
     RecommendationAnswered,
+    RecommendationRaised,
     RunContinued,
     RunPaused,
 )
@@ -29,12 +30,12 @@ SECONDS = st.sampled_from([0.0, 0.5, 30.0, 600.0, -5.0, -1e9, 1e9])
 LIMITS = st.fixed_dictionaries(
     {},
     optional={
-        "max_updates": st.integers(1, 30),
-        "max_episodes": st.integers(1, 60),
-        "max_steps": st.integers(1, 600),
-        "max_hours": st.floats(0.01, 0.5),
-        "target": st.sampled_from(["eval/win_rate >= 0.9", "eval/win_rate/random > 0.7"]),
-        "patience": st.integers(2, 6),
+        "max_updates": st.integers(1, 150),
+        "max_episodes": st.integers(1, 300),
+        "max_steps": st.integers(1, 3000),
+        "max_hours": st.floats(0.01, 1.5),
+        "target": st.sampled_from(["eval/win_rate >= 0.99", "eval/win_rate/random > 0.97"]),
+        "patience": st.integers(2, 20),
         "min_updates": st.integers(0, 10),
     },
 )
@@ -97,11 +98,20 @@ class Steering(RuleBasedStateMachine):
 
     mode = "production"
 
-    @initialize(limits=LIMITS, every=st.integers(1, 6), spaced=st.booleans(), auto=st.booleans())
-    def begin(self, limits: dict[str, object], every: int, spaced: bool, auto: bool) -> None:
+    @initialize(
+        limits=LIMITS,
+        every=st.integers(1, 6),
+        spaced=st.sampled_from([True, True, True, False]),
+        intelligent=st.booleans(),
+        auto=st.booleans(),
+        rate=st.sampled_from([0.02, 0.5, 0.95]),
+    )
+    def begin(
+        self, limits: dict[str, object], every: int, spaced: bool, auto: bool, rate: float, intelligent: bool
+    ) -> None:
         self.config: Config = config(
             manager__mode=self.mode,
-            manager__termination=limits,
+            manager__termination={"intelligent": intelligent, **limits},
             manager__evaluation__every_updates=every,
             manager__checkpoints__every_updates=4,
             continuous__auto_accept=auto,
@@ -109,11 +119,13 @@ class Steering(RuleBasedStateMachine):
             continuous__quiet_evaluations=2,
         )
         self.space = SPACE if spaced else None
-        self.rate = 0.5
+        self.rate = rate
         self.world = World(TrainingManager(self.config, SPEC, self.space), lambda update, part: self.rate)
         self.world.start()
         self.twin: TrainingManager | None = None
         self.paused = False
+        self.newest = 0
+        self.acts = 0
 
     @property
     def manager(self) -> TrainingManager:
@@ -121,8 +133,9 @@ class Steering(RuleBasedStateMachine):
 
     # --- what may happen ---------------------------------------------------------------------------------------
 
-    @rule(seconds=SECONDS, actions=st.integers(1, 12))
+    @rule(seconds=SECONDS, actions=st.sampled_from([1, 1, 5, 40, 100]))
     def act(self, seconds: float, actions: int) -> None:
+        self.acts += 1
         for _ in range(actions):
             report = self.world.answer(self.manager.next_action())
             if report is not None:
@@ -141,13 +154,13 @@ class Steering(RuleBasedStateMachine):
     def befall(self, report: AnyReport) -> None:
         self.tell(report)
 
-    @precondition(lambda self: self.manager.update > 2)
+    @precondition(lambda self: self.acts > 12)
     @rule(report=ENDINGS)
     def break_down(self, report: AnyReport) -> None:
         self.tell(report)
         assert isinstance(self.manager.next_action(), End)
 
-    @precondition(lambda self: self.manager.update > 2)
+    @precondition(lambda self: self.acts > 12)
     @rule()
     def stop(self) -> None:
         self.command(orders.Stop(id="s"))
@@ -171,6 +184,14 @@ class Steering(RuleBasedStateMachine):
             before = (self.manager.difficulty, self.manager.next_action(), self.plans())
             self.command(orders.Answer(id="r", recommendation=raised.id, verdict="reject"))
             assert before == (self.manager.difficulty, self.manager.next_action(), self.plans())
+
+    @precondition(lambda self: self.newest > 0)
+    @rule(verdict=st.sampled_from(["accept", "reject", "undo"]), back=st.integers(0, 2))
+    def answer_a_recent_one(self, verdict: str, back: int) -> None:
+        """The numbers run 1, 2, 3 ...: the newest few are the ones that a person answers."""
+        if self.newest > back:
+            number = self.newest - back
+            self.command(orders.Answer(id="a", recommendation=number, verdict=verdict))  # type: ignore[arg-type]
 
     def plans(self) -> list[object]:
         state = self.manager.state_dict()["manager"]
@@ -208,6 +229,9 @@ class Steering(RuleBasedStateMachine):
         """Pauses and continuations alternate on the screen, and difficulty never changes without a space."""
         for event in events:
             match event:
+                case RecommendationRaised(id=number):
+                    assert number == self.newest + 1
+                    self.newest = number
                 case RunPaused():
                     self.paused = True
                 case RunContinued():
@@ -303,7 +327,7 @@ class TwoClocks(RuleBasedStateMachine):
 
 
 FEW = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 TestSteering = Steering.TestCase
 TestSteering.settings = FEW
