@@ -28,6 +28,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     obs_shape: tuple[int, ...]
     obs_dtype: str
     """numpy name; `uint8` observations are fed to networks as 0.0 and 1.0 where `obs_binary`."""
+    obs_binary: bool = False
     action: Literal["discrete", "box"]
     n: int
     """Number of discrete actions, or the length of a box action."""

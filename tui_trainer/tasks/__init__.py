@@ -1,1 +1,124 @@
-"""What can be trained. One file a task; the registry loads nothing heavy."""
+"""What can be trained. One file a task; the registry loads nothing heavy.
+
+A task id is a registered name (`connect_four`), a family's prefix and a name (`gym:CartPole-v1`), `module:factory` of
+your own, or a name that an installed package registers under the entry points `tui_trainer.tasks`. A factory is called
+as `factory(options, num_envs, max_episode_steps)` and returns a Task (core/protocols.py).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tui_trainer.core.config import Settings, nearest
+from tui_trainer.core.protocols import Task, TaskSpec
+from tui_trainer.core.registry import Entry, load, load_attribute
+from tui_trainer.errors import UsageError
+
+if TYPE_CHECKING:
+    from tui_trainer.tasks.options import OptionDoc
+
+ENTRY_POINTS = "tui_trainer.tasks"
+
+Factory = Callable[[Mapping[str, Any], int, int], Task]
+
+TASKS: dict[str, Entry] = {
+    entry.id: entry
+    for entry in (
+        Entry(
+            id="connect_four",
+            summary="Connect Four by self-play, ladder random to minimax-5",
+            factory="tui_trainer.tasks.connect_four:make",
+        ),
+        Entry(
+            id="tictactoe",
+            summary="Tic-tac-toe by self-play: the debug task",
+            factory="tui_trainer.tasks.tictactoe:make",
+        ),
+        Entry(
+            id="gym:",
+            summary="any Gymnasium environment, such as gym:CartPole-v1",
+            factory="tui_trainer.tasks.gym:make",
+            extra="gym",
+        ),
+    )
+}
+"""Every built-in task by id; an id that ends in `:` is a family and takes a name behind it."""
+
+
+def make(task_id: str, options: Mapping[str, Any], num_envs: int, max_episode_steps: int = 0) -> Task:
+    """The task with `num_envs` environments; `max_episode_steps` truncates longer episodes, 0 = the task's own limit.
+
+    Raises UsageError for an unknown id, ConfigError for an unknown or impossible option, MissingExtra.
+    """
+    entry, name = _find(task_id)
+    factory: Callable[..., Task] = load(entry)
+    if entry.id.endswith(":"):
+        return factory(name, options, num_envs, max_episode_steps)
+    return factory(options, num_envs, max_episode_steps)
+
+
+def spec_of(task_id: str, options: Mapping[str, Any] | None = None, num_envs: int = 1) -> TaskSpec:
+    """What is fixed about the task. Builds it once."""
+    task = make(task_id, options or {}, num_envs)
+    try:
+        return task.spec
+    finally:
+        task.close()
+
+
+def options_doc(task_id: str) -> tuple[OptionDoc, ...]:
+    """The task's options with defaults and sentences: its module's `Options`, or none where it has no such struct."""
+    from tui_trainer.tasks.options import option_docs
+
+    entry, _ = _find(task_id)
+    load(entry)
+    module = entry.factory.partition(":")[0]
+    kind = getattr(importlib.import_module(module), "Options", None)
+    is_settings = isinstance(kind, type) and issubclass(kind, msgspec.Struct) and issubclass(kind, Settings)
+    return option_docs(kind) if is_settings else ()
+
+
+def installed() -> dict[str, Entry]:
+    """The tasks that installed packages register, by name."""
+    found = importlib.metadata.entry_points(group=ENTRY_POINTS)
+    return {
+        point.name: Entry(id=point.name, summary=f"from {point.value.partition(':')[0]}", factory=point.value)
+        for point in found
+    }
+
+
+def _find(task_id: str) -> tuple[Entry, str]:
+    """The entry and, for a family, the name behind its prefix."""
+    if task_id in TASKS and not task_id.endswith(":"):
+        return TASKS[task_id], ""
+    family, colon, name = task_id.partition(":")
+    if colon and name and f"{family}:" in TASKS:
+        return TASKS[f"{family}:"], name
+    plugins = installed()
+    if task_id in plugins:
+        return plugins[task_id], ""
+    if colon and family and name:
+        return _own(task_id), ""
+    raise _unknown(task_id, [*TASKS, *plugins])
+
+
+def _own(task_id: str) -> Entry:
+    """`module:factory`. Raises UsageError where there is no such module or attribute."""
+    try:
+        load_attribute(task_id)
+    except ModuleNotFoundError as error:
+        module = task_id.partition(":")[0]
+        if error.name is None or not module.startswith(error.name):
+            raise
+        raise _unknown(task_id, list(TASKS), f"there is no module {module}") from None
+    return Entry(id=task_id, summary="your own", factory=task_id)
+
+
+def _unknown(task_id: str, known: list[str], why: str = "") -> UsageError:
+    close = nearest(task_id, known)
+    hint = f"did you mean {close}?" if close else "`tui-trainer tasks list` shows every task"
+    return UsageError(f"{task_id!r} is not a task" + (f": {why}" if why else ""), hint)

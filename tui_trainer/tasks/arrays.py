@@ -1,0 +1,56 @@
+"""Array types of the tasks, and how arrays and generators go into a state and come back bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.errors import DamagedSession
+
+Array: TypeAlias = NDArray[Any]
+Float: TypeAlias = NDArray[np.float32]
+Bool: TypeAlias = NDArray[np.bool_]
+Int: TypeAlias = NDArray[np.int64]
+Small: TypeAlias = NDArray[np.int8]
+
+
+def generator_of(seed: int, *stream: int) -> np.random.Generator:
+    """An independent PCG64 generator for each stream of a seed."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *stream])))
+
+
+def generator_state(generator: np.random.Generator) -> dict[str, object]:
+    """A PCG64 generator's state as plain values; its 128-bit integers as strings."""
+    state: Any = generator.bit_generator.state
+    return {
+        "state": str(state["state"]["state"]),
+        "inc": str(state["state"]["inc"]),
+        "has_uint32": int(state["has_uint32"]),
+        "uinteger": int(state["uinteger"]),
+    }
+
+
+def load_generator(generator: np.random.Generator, state: Mapping[str, Any]) -> None:
+    """Set a PCG64 generator to a state of `generator_state`."""
+    generator.bit_generator.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": int(state["state"]), "inc": int(state["inc"])},
+        "has_uint32": int(state["has_uint32"]),
+        "uinteger": int(state["uinteger"]),
+    }
+
+
+def restore(target: Array, state: Mapping[str, Any], key: str) -> None:
+    """Fill `target` from an array or tensor of the state. Raises DamagedSession where it is missing or does not fit."""
+    if key not in state:
+        raise DamagedSession(f"the task's state lacks {key!r}", "use an older checkpoint of the session")
+    value = np.asarray(state[key])
+    if value.shape != target.shape:
+        raise DamagedSession(
+            f"the task's {key!r} has shape {value.shape}, this run needs {target.shape}",
+            "resume with the settings it was made with",
+        )
+    target[...] = value

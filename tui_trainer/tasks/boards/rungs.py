@@ -1,0 +1,53 @@
+"""The ladder of scripted opponents: random, 1-ply (takes wins, blocks losses), minimax-d."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tui_trainer.errors import UsageError
+from tui_trainer.tasks.arrays import Array, Int
+from tui_trainer.tasks.boards.geometry import Geometry
+from tui_trainer.tasks.boards.search import ILLEGAL, WIN, move_scores
+
+_TIE_BITS = 16
+_MIX = np.array([0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB], np.int64)
+
+
+def choose(board: Geometry, rung: str, own: Int, other: Int, rng: np.random.Generator) -> Int:
+    """The rung's action on each board for the side to move, (N,), (N,) -> (N,) int64.
+
+    random and 1-ply break ties by `rng`. minimax-d is deterministic: a hash of the position breaks ties, so that a
+    rung's strength is its search alone and not a liking for the centre.
+    """
+    scores = _scores(board, rung, own, other)
+    if rung.startswith("minimax-"):
+        ties = _hashes(board, own, other)
+    else:
+        ties = rng.integers(0, 1 << _TIE_BITS, scores.shape)
+    return np.asarray(((scores.astype(np.int64) << _TIE_BITS) + ties).argmax(axis=1))
+
+
+def _scores(board: Geometry, rung: str, own: Int, other: Int) -> Array:
+    if rung == "random":
+        return np.where(board.mask(board.playable(own | other)), 0, ILLEGAL)
+    if rung == "1-ply":
+        return one_ply_scores(board, own, other)
+    if rung.startswith("minimax-"):
+        return move_scores(board, own, other, int(rung.removeprefix("minimax-")))
+    raise UsageError(f"{rung!r} is no rung of the ladder")
+
+
+def one_ply_scores(board: Geometry, own: Int, other: Int) -> Array:
+    """WIN where the action wins, 1 where it takes the cell on which the other side would win, otherwise 0."""
+    playable = board.playable(own | other)
+    scores = np.where(board.mask(playable), 0, ILLEGAL)
+    scores[board.mask(playable & board.winning_cells(other))] = 1
+    scores[board.mask(playable & board.winning_cells(own))] = WIN
+    return scores
+
+
+def _hashes(board: Geometry, own: Int, other: Int) -> Array:
+    """A number in [0, 2^16) for each board and action; int64 arithmetic wraps around."""
+    mixed = (own * _MIX[0] + other * _MIX[1])[:, None] + np.arange(1, board.actions + 1) * _MIX[2]
+    mixed = (mixed ^ (mixed >> 29)) * _MIX[1]
+    return np.asarray((mixed >> 37) & ((1 << _TIE_BITS) - 1))
