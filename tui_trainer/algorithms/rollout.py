@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tui_trainer.algorithms.arrays import Array, as_tensor, copy_into, take
+from tui_trainer.algorithms.arrays import Array, as_tensor, copy_into, take, take_array
 from tui_trainer.core.protocols import Reset, Step, TaskSpec
 
 _AHEAD = ("obs", "mask", "to_move")
@@ -87,4 +87,6 @@ class Rollout:
         self.t = int(take(state, "t"))
         for name, array in self._arrays().items():
             copy_into(array[: self.t + (name in _AHEAD)], state, name)
-        self.final_obs = {int(t): np.array(obs) for t, obs in take(state, "final_obs").items()}
+        held = take(state, "final_obs")
+        cut = np.flatnonzero(self.truncated[: self.t].any(1)).tolist()
+        self.final_obs = {t: take_array(held, str(t)) for t in cut}
