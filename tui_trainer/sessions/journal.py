@@ -51,6 +51,7 @@ class Journal:
         self._queue = b"\n" if self.torn else b""
         with storage_errors(path.parent):
             self._fd = disk.open(path, APPEND)
+            self._size = os.fstat(self._fd).st_size
 
     def append(self, events: Sequence[Event]) -> None:
         """Write stamped events with one call; transient ones are left out.
@@ -71,9 +72,17 @@ class Journal:
             self._write_queue()
 
     def _write_queue(self) -> None:
+        if self._queue and os.fstat(self._fd).st_size != self._size:
+            self._close_torn_line()
         while self._queue:
             written = self._disk.write(self._fd, self._queue)
             self._queue = self._queue[written:]
+            self._size += written
+
+    def _close_torn_line(self) -> None:
+        """A refused write left some bytes: end that line and write all again; readers drop what is there twice."""
+        self._size = os.fstat(self._fd).st_size
+        self._queue = b"\n" + self._queue
 
     def sync(self) -> None:
         """Return when everything appended is on the medium."""
@@ -157,9 +166,7 @@ def _lines(fd: int, start: int, stop: int) -> Iterator[_Line]:
 
 def _parsed(lines: Iterable[_Line]) -> Iterator[Entry]:
     for line in lines:
-        if line.whole and line.closed and not line.data.strip():
-            yield Entry(None, line.end, "an empty line")
-        else:
+        if line.data.strip() or not line.whole:
             yield _entry(line)
 
 

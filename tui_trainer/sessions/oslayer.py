@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tui_trainer.core.format import size as format_size
@@ -73,6 +73,18 @@ class Disk:
 
 
 REAL = Disk()
+
+
+def make_directories(disk: Disk, path: Path) -> None:
+    """Make `path` and what is missing above it, each entry on the medium."""
+    if path.is_dir():
+        return
+    make_directories(disk, path.parent)
+    with suppress(FileExistsError):
+        disk.mkdir(path)
+        disk.fsync_dir(path.parent)
+    if not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
 
 
 def write_all(disk: Disk, fd: int, data: bytes | memoryview) -> None:

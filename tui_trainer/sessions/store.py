@@ -19,7 +19,7 @@ from tui_trainer.sessions.files import parse_toml, read_bytes, shown, toml_bytes
 from tui_trainer.sessions.journal import create_journal
 from tui_trainer.sessions.lock import Owner, SessionLock
 from tui_trainer.sessions.names import SESSION_FILE, check_name, default_name, session_names
-from tui_trainer.sessions.oslayer import REAL, Disk, create_file, discard, replace_file, storage_errors
+from tui_trainer.sessions.oslayer import REAL, Disk, create_file, discard, make_directories, replace_file, storage_errors
 
 FORMAT = 1
 STARTING_S = 30.0
@@ -221,7 +221,7 @@ class Session:
 def _claim(root: Path, name: str, resolved: Resolved, disk: Disk) -> Path:
     """Making the directory is the claim: of two who try, one gets it."""
     with storage_errors(root):
-        os.makedirs(root, exist_ok=True)
+        make_directories(disk, root)
     run = resolved.config.run
     for _ in range(_ATTEMPTS):
         path = root / check_name(name or default_name(root, run.task, run.algorithm))
