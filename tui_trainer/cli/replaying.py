@@ -18,16 +18,20 @@ def replay_session(sessions: str | None, name: str, speed: str, at: str | None, 
     session = _session(sessions, name)
     if no_ui or json:
         return _print(session, json=json)
-    from tui_trainer.cli.running import require_terminal
-    from tui_trainer.client.replay import ReplaySource
+    from tui_trainer.cli.running import leave
+    from tui_trainer.client.replay import open_replay
     from tui_trainer.core.config import UiSettings
+    from tui_trainer.ui.terminal import require_terminal
 
     require_terminal()
-    source = ReplaySource.open(session.path, speed=pace, at=at)
+    source, skipped = open_replay(session.name, session.journal_path, speed=pace, at=at or "")
     from tui_trainer.ui.app import run_app
 
     settings = msgspec.convert(session.read().config.get("ui", {}), UiSettings)
-    return run_app(source, settings)
+    code = leave(run_app(source, settings))
+    if skipped:
+        print(f"tui-trainer: {skipped} damaged lines of {session.journal_path} were skipped", file=sys.stderr)
+    return code
 
 
 def parse_speed(text: str) -> float:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,6 +18,9 @@ from tui_trainer.launch.spawn import spawn
 from tui_trainer.sessions.names import default_name
 from tui_trainer.sessions.provenance import collect
 from tui_trainer.sessions.store import Session
+
+if TYPE_CHECKING:
+    from tui_trainer.ui.app import Outcome
 
 
 class Start(msgspec.Struct):
@@ -50,7 +52,7 @@ def start(wish: Start, seeds: str | None, jobs: int) -> int:
     if seeds is not None:
         return _start_seeds(wish, seeds, jobs)
     if not (wish.no_ui or wish.detach):
-        require_terminal()
+        _require_terminal()
     resolved = resolve_run(wish.config, wish.flags, wish.assignments)
     _check_task_options(resolved)
     session = _create(wish.sessions, resolved)
@@ -66,7 +68,7 @@ def start(wish: Start, seeds: str | None, jobs: int) -> int:
 
 def attach_view(sessions: str | None, name: str | None, readonly: bool) -> int:
     """`attach`: the view's exit code."""
-    require_terminal()
+    _require_terminal()
     session = find.live_session(sessions, name)
     if session.owner() is None:
         raise UsageError(f"{session.name} is not live", f"`tui-trainer resume {session.name}` or `replay` it")
@@ -81,7 +83,7 @@ def resume_session(wish: Resume) -> int:
         return _resume_live(session, owner.pid)
     require_room(session, wish.assignments)
     if not (wish.no_ui or wish.detach):
-        require_terminal()
+        _require_terminal()
     if wish.no_ui:
         return run_foreground(session, wish.assignments, [], json=wish.json)
     session.write_status("starting")
@@ -170,19 +172,19 @@ def _create(sessions: str | None, resolved: Resolved, suffix: str = "") -> Sessi
 
 
 def _check_task_options(resolved: Resolved) -> None:
-    """Wrong options of the task are told before anything is created; without options nothing is imported."""
+    """Wrong options of the task are told before anything is created; a preset's own are known to be right, so nothing is imported for them."""
     from tui_trainer import tasks
 
     tasks.check_id(resolved.config.run.task)
-    if resolved.config.task:
+    if any(key.startswith("task.") and not origin.startswith("preset") for key, origin in resolved.origins.items()):
         tasks.check_options(resolved.config.run.task, resolved.config.task)
 
 
-def require_terminal() -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("stdin or stdout is no terminal", "use --no-ui, or --detach")
-    if os.environ.get("TERM") == "dumb":
-        raise UsageError("TERM=dumb cannot show the app", "use --no-ui")
+def _require_terminal() -> None:
+    """Before anything is created."""
+    from tui_trainer.ui.terminal import require_terminal
+
+    require_terminal()
 
 
 def _view(session: Session, *, readonly: bool = False, starting: bool = False) -> int:
@@ -191,4 +193,10 @@ def _view(session: Session, *, readonly: bool = False, starting: bool = False) -
     from tui_trainer.ui.app import run_app
 
     settings = msgspec.convert(session.read().config.get("ui", {}), UiSettings)
-    return run_app(LiveSource(Path(session.path), readonly=readonly, starting=starting), settings)
+    return leave(run_app(LiveSource(Path(session.path), readonly=readonly, starting=starting), settings))
+
+
+def leave(outcome: Outcome) -> int:
+    """Say how the view was left; its exit code is the run's where the run ended in it."""
+    print(outcome.text)
+    return outcome.exit_code or 0

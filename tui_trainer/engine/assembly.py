@@ -126,7 +126,7 @@ def global_state() -> dict[str, object]:
             "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), cached],
             "torch": torch.get_rng_state(),
         },
-        "environment": {"threads": torch.get_num_threads(), "torch": torch.__version__},
+        "environment": {"threads": torch.get_num_threads(), "torch": str(torch.__version__)},
     }
 
 
@@ -223,7 +223,7 @@ def restore(
 
 def differences(environment: Mapping[str, Any]) -> list[str]:
     """What is not as it was when the checkpoint was saved."""
-    now = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    now = {"threads": torch.get_num_threads(), "torch": str(torch.__version__)}
     return [f"{name} was {environment[name]}, is {now[name]}" for name in now if environment[name] != now[name]]
 
 

@@ -105,6 +105,7 @@ class Hub:
             watch = self._loop.create_task(self._stay_bound())
             self._loop.run_forever()
             watch.cancel()
+            self._loop.run_until_complete(asyncio.gather(watch, return_exceptions=True))
         self._loop.close()
 
     async def _bind(self) -> None:

@@ -61,6 +61,16 @@ def make(task_id: str, options: Mapping[str, Any], num_envs: int, max_episode_st
     return factory(options, num_envs, max_episode_steps)
 
 
+def check_id(task_id: str) -> None:
+    """Raises UsageError with the nearest right one where there is no such task. Builds nothing."""
+    _find(task_id)
+
+
+def check_options(task_id: str, options: Mapping[str, Any]) -> None:
+    """Raises ConfigError for an unknown or impossible option. Builds the task once, with one environment."""
+    make(task_id, options, 1).close()
+
+
 def spec_of(task_id: str, options: Mapping[str, Any] | None = None, num_envs: int = 1) -> TaskSpec:
     """What is fixed about the task. Builds it once."""
     task = make(task_id, options or {}, num_envs)
@@ -78,8 +88,7 @@ def options_doc(task_id: str) -> tuple[OptionDoc, ...]:
     load(entry)
     module = entry.factory.partition(":")[0]
     kind = getattr(importlib.import_module(module), "Options", None)
-    is_settings = isinstance(kind, type) and issubclass(kind, msgspec.Struct) and issubclass(kind, Settings)
-    return option_docs(kind) if is_settings else ()
+    return option_docs(kind) if isinstance(kind, type) and issubclass(kind, Settings) else ()
 
 
 def installed() -> dict[str, Entry]:
