@@ -1,0 +1,114 @@
+"""Writes text to a stream that may be slow, narrow in its encoding, or gone: never blocks, never raises."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections import deque
+from typing import TextIO
+
+PIECE = 256
+"""Characters written at once; a terminal or pipe that is ready takes at least so many."""
+MAX_WAITING = 16 * 1024 * 1024
+"""Characters kept for a reader that has stopped reading; past this, output ends for good."""
+_LAST_WORDS_S = 2.0
+
+_PLAIN = str.maketrans(
+    {"→": "->", "·": "|", "…": "...", "±": "+/-", "–": "-", "°": "", "█": "#", "▌": "=", "✓": "+", "●": "*"}
+)
+
+
+class Output:
+    """A stream for people and scripts. A closed one turns this silent for good; `is_silent` tells."""
+
+    def __init__(self, out: TextIO | None) -> None:
+        self._out = out
+        self._fd = _descriptor(out)
+        self._encoding = getattr(out, "encoding", None) or "utf-8"
+        self._waiting: deque[str] = deque()
+        self._size = 0
+
+    @property
+    def is_silent(self) -> bool:
+        """True once nobody listens."""
+        return self._out is None
+
+    @property
+    def is_behind(self) -> bool:
+        """True while the reader has not taken everything."""
+        return self._size > 0
+
+    @property
+    def encoding(self) -> str:
+        """What the stream can carry."""
+        return self._encoding
+
+    def write(self, text: str) -> None:
+        """Hand `text` over, as much as the reader takes now; the rest goes with later calls."""
+        if self._out is None:
+            return
+        shown = encodable(text, self._encoding)
+        self._waiting.extend(shown[i : i + PIECE] for i in range(0, len(shown), PIECE))
+        self._size += len(shown)
+        self._drain()
+        if self._size > MAX_WAITING:
+            self._give_up()
+
+    def close(self) -> None:
+        """Give a slow reader two seconds to take the rest."""
+        until = time.monotonic() + _LAST_WORDS_S
+        while self._waiting and self._out is not None and time.monotonic() < until:
+            self._drain(wait_s=0.1)
+
+    def _drain(self, wait_s: float = 0.0) -> None:
+        try:
+            while self._out is not None and self._waiting and self._is_ready(wait_s):
+                piece = self._waiting.popleft()
+                self._size -= len(piece)
+                self._out.write(piece)
+                self._out.flush()
+        except BlockingIOError:
+            return
+        except (OSError, ValueError):
+            self._give_up()
+
+    def _is_ready(self, wait_s: float) -> bool:
+        if self._fd is None:
+            return True
+        return bool(select.select([], [self._fd], [], wait_s)[1])
+
+    def _give_up(self) -> None:
+        """Silent from now on; what the stream still buffers goes nowhere, so that the exit code stays ours."""
+        self._out = None
+        self._waiting.clear()
+        self._size = 0
+        if self._fd is None:
+            return
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._fd)
+            os.close(nowhere)
+        except OSError:
+            self._fd = None
+
+
+def encodable(text: str, encoding: str) -> str:
+    """`text` in characters that `encoding` has: our own signs in their ASCII form, others as `?`."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        plain = text.translate(_PLAIN)
+        return plain.encode(encoding, "replace").decode(encoding)
+    except LookupError:
+        return encodable(text, "ascii")
+    return text
+
+
+def _descriptor(out: TextIO | None) -> int | None:
+    if out is None:
+        return None
+    try:
+        return out.fileno()
+    except (OSError, ValueError):
+        return None
