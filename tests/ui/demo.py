@@ -33,8 +33,8 @@ class Engine(FakeSource):
         super().__init__()
         self._begin = begin
         self._speed = speed
-        self._paused = False
-        self._seq = 1_000_000
+        self._going = asyncio.Event()
+        self._going.set()
         self._last: AnyEvent = started()
 
     async def news(self) -> AsyncIterator[News]:
@@ -47,7 +47,7 @@ class Engine(FakeSource):
         self.publish(Link("starting", "engine starting"))
         await asyncio.sleep(0.3 if self._begin == 0 else 0)
         events = list(history())
-        past = [event for event in events if event.seq and event.update <= self._begin]
+        past = events[: next(i for i, event in enumerate(events) if event.update > self._begin)]
         state = RunState()
         for event in past:
             state = state.apply(event)
@@ -58,8 +58,7 @@ class Engine(FakeSource):
             if event.seq and event.update > now:
                 await asyncio.sleep(SECONDS_PER_UPDATE / self._speed * (event.update - now))
                 now = event.update
-            while self._paused:
-                await asyncio.sleep(0.05)
+            await self._going.wait()
             if event.update > self._begin or (not event.seq and now > self._begin):
                 self._last = event if event.seq else self._last
                 self.happen(event)
@@ -76,10 +75,10 @@ class Engine(FakeSource):
         self._tell(CommandApplied(id=command.id, order=describe(command), by="user", effect="done"))
         match command:
             case Pause():
-                self._paused = True
+                self._going.clear()
                 self._tell(RunPaused(by="user", why="key p"))
             case Resume():
-                self._paused = False
+                self._going.set()
                 self._tell(RunContinued(by="user"))
             case Answer(recommendation=number, verdict=verdict):
                 done = {"accept": "accepted", "reject": "rejected", "undo": "undone"}

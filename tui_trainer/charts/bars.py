@@ -27,9 +27,14 @@ def bar(share: float, width: int, glyphs: Glyphs = "braille", style: str = "bar"
     return (Span(text, style), Span("·" * (width - len(text)), "track"))
 
 
+def patterns(glyphs: Glyphs = "braille") -> str:
+    """The fillings of a stacked bar's parts, in order."""
+    return _ASCII_STACK if glyphs == "ascii" else _STACK
+
+
 def stacked(shares: Sequence[tuple[float, str]], width: int, glyphs: Glyphs = "braille") -> Row:
     """One bar of several parts, each (share, style); the parts differ in pattern, too."""
-    patterns = _ASCII_STACK if glyphs == "ascii" else _STACK
+    fillings = patterns(glyphs)
     total = sum(share for share, _ in shares)
     if total <= 0 or width <= 0:
         return (Span(" " * max(0, width)),)
@@ -39,7 +44,7 @@ def stacked(shares: Sequence[tuple[float, str]], width: int, glyphs: Glyphs = "b
         upto += share / total
         end = round(upto * width)
         if end > used:
-            spans.append(Span(patterns[index % len(patterns)] * (end - used), style))
+            spans.append(Span(fillings[index % len(fillings)] * (end - used), style))
             used = end
     return tuple(spans)
 

@@ -17,6 +17,13 @@ DASHES: tuple[tuple[int, int], ...] = ((1, 0), (6, 2), (2, 2), (4, 1), (8, 4), (
 """One pattern a line, so that colour is not the only difference."""
 
 
+def short(value: float) -> str:
+    """`5M`, not `5.00M`."""
+    text = si(value)
+    number, prefix = (text[:-1], text[-1]) if text[-1].isalpha() else (text, "")
+    return (number.rstrip("0").rstrip(".") if "." in number else number) + prefix
+
+
 class Line(msgspec.Struct, frozen=True):
     """One line: its history, its style's name, and the text at its end (value included)."""
 
@@ -42,7 +49,7 @@ class Chart(msgspec.Struct, frozen=True):
     y_range: tuple[float, float] | None = None
     x_start: float = 0.0
     x_end: float | None = None
-    y_text: Callable[[float], str] = si
+    y_text: Callable[[float], str] = short
     x_unit: str = "steps"
 
 
@@ -99,7 +106,7 @@ def _y_range(chart: Chart, height: int) -> tuple[float, float]:
         return chart.y_range
     lows = [b.low for line in chart.lines for b in line.series.buckets if b.low is not None]
     highs = [b.high for line in chart.lines for b in line.series.buckets if b.high is not None]
-    return nice_range(min(lows, default=0.0), max(highs, default=1.0), max(2, height // 3))
+    return nice_range(min(lows, default=0.0), max(highs, default=1.0), 5)
 
 
 def _x_end(chart: Chart) -> float:
@@ -112,7 +119,9 @@ def _x_end(chart: Chart) -> float:
 def _y_axis(chart: Chart, low: float, high: float, height: int) -> dict[int, str]:
     """Row → label."""
     parts = max(1, min(5, (height - 1) // 2))
-    return {_row_of(value, low, high, height): chart.y_text(value) for value in ticks(low, high, parts)}
+    values = ticks(low, high, parts)
+    shown = values if len(values) > 1 else [low, high]
+    return {_row_of(value, low, high, height): chart.y_text(value) for value in shown}
 
 
 def _row_of(value: float, low: float, high: float, rows: int) -> int:
@@ -207,21 +216,10 @@ def _x_axis(chart: Chart, x_end: float, gutter: int, plot_width: int, width: int
         if column is not None:
             cells_[column] = tick
     for value in ticks(chart.x_start, x_end, max(1, plot_width // 12)):
-        _write(cells_, _column_of(value, chart.x_start, x_end, plot_width), _short(value))
+        _write(cells_, _column_of(value, chart.x_start, x_end, plot_width), short(value))
     unit = f" {chart.x_unit}"
-    if len(unit) <= width - gutter - plot_width:
-        tail = unit
-    else:
-        _write(cells_, plot_width - len(unit), f"{unit}")
-        tail = ""
+    tail = unit if len(unit) <= width - gutter - plot_width else ""
     return fit((Span(f"{'':>{gutter - 1}}{corner}{''.join(cells_)}{tail}", "axis"),), width)
-
-
-def _short(value: float) -> str:
-    """`5M`, not `5.00M`."""
-    text = si(value)
-    number, prefix = (text[:-1], text[-1]) if text[-1].isalpha() else (text, "")
-    return (number.rstrip("0").rstrip(".") if "." in number else number) + prefix
 
 
 def _write(cells_: list[str], column: int | None, text: str) -> None:

@@ -51,19 +51,25 @@ def row_cells(row: Iterable[Span]) -> int:
     return sum(cells(span.text) for span in row)
 
 
-def fit(row: Iterable[Span], width: int) -> Row:
-    """The row cut or padded with blanks to exactly `width` columns."""
+def fit(row: Iterable[Span], width: int, more: str = "") -> Row:
+    """The row cut or padded with blanks to exactly `width` columns; `more`, such as `…`, ends a row that was cut."""
+    row = tuple(row)
+    room = row_cells(row)
+    if room <= width:
+        return row if room == width else (*row, Span(" " * (width - room)))
+    return _cut_row(row, max(0, width), more if width > cells(more) else "")
+
+
+def _cut_row(row: Row, width: int, more: str) -> Row:
     out: list[Span] = []
-    left = max(0, width)
+    left = width - cells(more)
     for span in row:
-        if left <= 0:
-            break
         text = cut(span.text, left)
         if text:
             out.append(Span(text, span.style))
         left -= cells(text)
         if text != span.text:
             break
-    if left > 0:
-        out.append(Span(" " * left))
-    return tuple(out)
+    if more:
+        out.append(Span(more, "dim"))
+    return (*out, Span(" " * left)) if left > 0 else tuple(out)

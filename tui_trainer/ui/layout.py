@@ -84,9 +84,9 @@ def _body(width: int, height: int, advice: str) -> list[Place]:
 
 def _wide(advice: str) -> tuple[tuple[int, list[Slot]], ...]:
     return (
-        (50, [_slot("manager", 10, 1, 14), _slot(advice, 10, 2, 16), Slot((("game", 4), ("checkpoints", 6)), 8, 3)]),
+        (50, [_slot("manager", 10, 1, 14), _slot(advice, 10, 2, 16), Slot((("game", 5), ("checkpoints", 6)), 8, 3)]),
         (88, [_slot("win_rate", 12, 3), _slot("speed", 9, 2), _slot("losses", 8, 2, 16)]),
-        (64, [_slot("machine", 7, 1, 10), _slot("decisions", 6, 2), _slot("log", 6, 2)]),
+        (64, [_slot("machine", 7, 1, 10), _slot("decisions", 6, 1), _slot("log", 6, 2)]),
     )
 
 
@@ -94,11 +94,11 @@ def _large(advice: str) -> tuple[tuple[int, list[Slot]], ...]:
     return (
         (46, [
             _slot("manager", 9, 1, 13), _slot(advice, 9, 2, 13, rank=0),
-            Slot((("game", 4), ("checkpoints", 5)), 7, 3, rank=1),
+            Slot((("game", 11), ("checkpoints", 12)), 7, 3, rank=1),
         ]),
         (70, [
-            _slot("win_rate", 9, 5, 22), Slot((("speed", 1), ("losses", 1)), 8, 3, 14, rank=1),
-            _slot("machine", 5, 0, 6, rank=2), _slot("decisions", 4, 1, 8, rank=4), _slot("log", 4, 2, rank=3),
+            _slot("win_rate", 9, 5, 22), Slot((("speed", 20), ("losses", 17)), 8, 3, 14, rank=1),
+            _slot("machine", 5, 1, 7, rank=2), _slot("decisions", 4, 1, 8, rank=4), _slot("log", 4, 2, rank=3),
         ]),
     )  # fmt: skip
 
@@ -106,10 +106,11 @@ def _large(advice: str) -> tuple[tuple[int, list[Slot]], ...]:
 def _medium(advice: str) -> tuple[tuple[int, list[Slot]], ...]:
     return (
         (41, [
-            _slot("manager", 7, 2, 12), _slot(advice, 7, 2, 13), Slot((("game", 4), ("checkpoints", 5)), 7, 1, rank=3),
+            _slot("manager", 7, 2, 12), _slot(advice, 7, 2, 13),
+            Slot((("game", 11), ("checkpoints", 12)), 7, 1, rank=3),
         ]),
         (39, [
-            _slot("win_rate", 7, 3, 20), _slot("speed", 6, 2, 14), _slot("losses", 6, 1, 12, rank=2),
+            _slot("win_rate", 9, 3, 20), _slot("speed", 7, 2, 14), _slot("losses", 6, 1, 12, rank=2),
             _slot("log", 5, 1, rank=4),
         ]),
     )  # fmt: skip
@@ -119,7 +120,7 @@ def _narrow(height: int, advice: str) -> list[Slot]:
     boxed = height >= 26
     edge = 2 if boxed else 0
     return [
-        _slot("manager", 1 + edge, 1, 3 + edge + max(0, (height - 20) // 6), 0, boxed),
+        _slot("manager", 1 + edge, 1, 1 + edge + max(0, (height - 12) // 3), 0, boxed),
         _slot("win_rate", 5 + edge, 4, 14 + edge, 1, boxed),
         _slot(advice, 3 + edge, 2, 9 + edge, 2, boxed),
         _slot("speed", 6 + edge, 2, 12 + edge, 3, boxed),

@@ -18,20 +18,18 @@ def blank(width: int) -> Row:
 
 def block(rows: Iterable[Row], width: int, height: int) -> list[Row]:
     """Exactly `height` rows of `width` columns."""
-    shown = [fit(row, width) for row in rows][: max(0, height)]
+    shown = [fit(row, width, "…") for row in rows][: max(0, height)]
     return shown + [blank(width)] * (height - len(shown))
 
 
 def ends(left: Iterable[Span], right: Iterable[Span], width: int) -> Row:
-    """`left` and `right` at the two ends; the right end gives way when both do not fit."""
+    """`left` and `right` at the two ends; the left one is cut where both do not fit."""
     left, right = tuple(left), tuple(right)
-    room = width - row_cells(left) - row_cells(right)
-    if room < 1:
-        return fit(left, width)
-    return (*left, Span(" " * room), *right)
+    room = width - row_cells(right)
+    return fit((*fit(left, max(0, room)), *right), width)
 
 
-def labelled(label: str, value: Iterable[Span] | str, gutter: int = 10) -> Row:
+def labelled(label: str, value: Iterable[Span] | str, gutter: int = 11) -> Row:
     """A dim label in a column of its own, and its value."""
     spans = plain(value) if isinstance(value, str) else tuple(value)
     return (Span(f"{cut(label, gutter - 1):<{gutter}}", "dim"), *spans)
@@ -41,7 +39,7 @@ def box(title: Row, rows: Sequence[Row], width: int, height: int, style: str = "
     """A frame around `rows`, `width` x `height` outside, its title in the upper edge."""
     if width < 4 or height < 2:
         return block(rows, width, height)
-    named = fit(title, min(row_cells(title), width - 6))
+    named = fit(title, min(row_cells(title), width - 6), "…")
     line = "─" * (width - 5 - row_cells(named))
     top: Row = (Span("╭─ ", style), *named, Span(f" {line}╮", style))
     side = Span("│", style)

@@ -13,7 +13,7 @@ TITLE = "Checkpoints"
 
 def heading(scene: Scene) -> str:
     saved = scene.state.checkpoints
-    return f"{len(saved)}, {size(sum(c.size for c in saved))}" if saved else ""
+    return f"{len(saved)}" if saved else ""
 
 
 def render(scene: Scene, width: int, height: int) -> list[Row]:

@@ -41,7 +41,7 @@ def _rates(scene: Scene, width: int) -> list[Row]:
             rows.append((Span(f"{label:<6}", "dim"), *bar(value, room, scene.look.glyphs, style), _share(value)))
     length = metrics.get("rollout/ep_len_mean")
     if length is not None:
-        rows.append((Span("length", "dim"), Span(f" {si(length)} steps")))
+        rows.append((Span("length ", "dim"), Span(si(length))))
     return rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui_trainer.charts.span import Row, Span, fit, row_cells
+from tui_trainer.charts.span import Row, Span, cells, fit, row_cells
 from tui_trainer.core.format import count, duration, si
 from tui_trainer.ui.rows import ends
 from tui_trainer.ui.scene import Scene
@@ -28,8 +28,8 @@ def _names(scene: Scene, room: int) -> Row:
     row: list[Span] = [Span("tui-trainer", "brand"), Span("  ")] if room > 60 else []
     for index, (text, style) in enumerate(parts):
         joint = Span(" · ", "dim") if index else Span("")
-        if row_cells(row) + len(joint.text) + len(text) > room:
-            break
+        if row_cells(row) + len(joint.text) + cells(text) > room:
+            return tuple(row) if row else fit((Span(text, style),), max(0, room), "…")
         row += [joint, Span(text, style)]
     return tuple(row)
 
@@ -38,7 +38,10 @@ def _figures(scene: Scene, width: int) -> Row:
     state = scene.state
     badge = status_badge(scene)
     elapsed = Span(f" {duration(state.elapsed_s):>6}")
-    update = Span(f"   update {count(state.update):>7}") if width >= 60 else Span(f" u {count(state.update):>6}")
+    digits = len(count(state.limits.get("max_updates", 99_999)))
+    update = Span(
+        f"   update {count(state.update):>{digits}}" if width >= 60 else f" u {count(state.update):>{digits}}"
+    )
     steps = Span(f"   {si(state.global_step):>5} steps")
     speed = Span(f"   {si(state.sps):>5} SPS") if width >= 60 else Span(f" {si(state.sps):>5}/s")
     if width >= 100:

@@ -64,12 +64,13 @@ def _rows(scene: Scene, r: Resources, width: int) -> list[tuple[int, Row]]:
 
 def _gauge(scene: Scene, name: str, percent: float, text: str, metric: str, width: int) -> Row:
     """Name, bar, figures, and the history where there is room."""
-    room = width - 8 - 32
-    wide = max(6, min(16, room))
-    history = max(0, min(60, width - 8 - wide - 1 - 30))
-    line = spark(resampled(scene.state.series.get(f"system/{metric}", Series()), history), history, scene.look.glyphs)
+    figures = 29 if scene.state.resources and scene.state.resources.gpus else 18
+    wide = max(6, min(16, width - 8 - figures - 1))
+    history = max(0, min(60, width - 8 - wide - 2 - figures))
+    series = scene.state.series.get(f"system/{metric}", Series())
+    line = spark(resampled(series, history), history, scene.look.glyphs, "s0") if history >= 6 else ()
     gauge = bar(percent / 100, wide, scene.look.glyphs)
-    return (Span(f"{name:<8}", "dim"), *gauge, Span(f" {text:<29}"), *(line if history >= 6 else ()))
+    return (Span(f"{name:<8}", "dim"), *gauge, Span(f" {text:<{figures}} "), *line)
 
 
 def _gpu_text(gpu: Gpu) -> str:

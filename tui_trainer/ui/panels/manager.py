@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from tui_trainer.charts.bars import bar
-from tui_trainer.charts.span import Row, Span
+from tui_trainer.charts.span import Row, Span, row_cells
 from tui_trainer.core.format import about, count, duration, percent, si
 from tui_trainer.core.progress import LimitProgress, eta, limit_progress
 from tui_trainer.core.state import difficulty_label
-from tui_trainer.ui.panels.texts import next_evaluation
 from tui_trainer.ui.rows import labelled, most_important, plain
 from tui_trainer.ui.scene import Scene
 
@@ -28,7 +27,7 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     rows: list[tuple[int, Row]] = []
     rows += [(0, _standing(scene, width))] if scene.state.status != "running" else []
     rows += [(index, limit_row(row, width, scene)) for index, row in enumerate(limit_progress(scene.state))]
-    rows += _endings(scene) + _training(scene)
+    rows += _endings(scene) + _training(scene, width)
     return most_important(rows, height)
 
 
@@ -43,13 +42,15 @@ def _standing(scene: Scene, width: int) -> Row:
 
 
 def limit_row(row: LimitProgress, width: int, scene: Scene) -> Row:
-    """`updates   1,204/5,000  ████▊·····  24 %   9-12 min`."""
+    """`updates   1,204/5,000  ████▊·····  24 %   9-12 min`; the percentage gives way to the bar."""
     figures = f"{_amount(row.name, row.done)}/{_amount(row.name, row.limit)}"
     left = "" if row.eta_s is None or scene.state.status == "ended" else about(*row.eta_s)
-    room = width - 10 - 12 - 7 - 10
-    head = (Span(f"{_NAMES[row.name]:<10}", "dim"), Span(f"{figures:>11} "))
-    tail = (Span(f" {100 * row.fraction:3.0f} %"), Span(f" {left:>9}", "dim"))
-    return (*head, *bar(row.fraction, max(4, room + 1), scene.look.glyphs), *tail)
+    gutter = 11 if width >= 42 else 9
+    room = width - gutter - 12 - 6 - 10
+    head = (Span(f"{_NAMES[row.name]:<{gutter}}", "dim"), Span(f"{figures:>11} "))
+    share = Span(f" {100 * row.fraction:3.0f} %") if room >= 4 else Span("")
+    gauge = bar(row.fraction, room if room >= 4 else max(3, room + 6), scene.look.glyphs)
+    return (*head, *gauge, share, Span(f" {left:>9}", "dim"))
 
 
 def _amount(name: str, value: float) -> str:
@@ -71,7 +72,7 @@ def _endings(scene: Scene) -> list[tuple[int, Row]]:
     if state.started and state.started.target:
         rows.append((4, labelled("target", _target(scene))))
     if state.trend is not None:
-        rows.append((2, labelled("plateau", state.trend.termination)))
+        rows.append((2, labelled("plateau", state.trend.termination.removeprefix("plateau "))))
     return rows
 
 
@@ -79,35 +80,40 @@ def _target(scene: Scene) -> str:
     started = scene.state.started
     target = started.target if started else ""
     now = scene.state.metrics.get(target.split()[0]) if target else None
-    return target if now is None else f"{target}, now {now:.3f}"
+    short = target.removeprefix("eval/").replace(">=", "≥").replace("<=", "≤")
+    return short if now is None else f"{now:.3f} now, {short}"
 
 
-def _training(scene: Scene) -> list[tuple[int, Row]]:
+def _training(scene: Scene, width: int) -> list[tuple[int, Row]]:
     state = scene.state
-    rows = [(3, labelled("trend", _trend(scene))), (4, labelled("best", _best(scene)))]
+    rows = [*_trend(scene, width), (4, labelled("best", _best(scene)))]
     if state.trend is not None:
         spread = f"{state.trend.stability:.3f}, consistency {percent(state.trend.consistency, 0)}"
         rows.append((8, labelled("stability", spread)))
     if state.difficulty is not None:
-        rows.append((5, labelled("difficulty", _difficulty(scene), 11)))
+        rows.append((5, labelled("difficulty", _difficulty(scene))))
     rows.append((6, labelled("now", phase_text(scene))))
     rows.append((7, labelled("episodes", _episodes(scene))))
-    return [(rank, row) for rank, row in rows]
+    return rows
 
 
-def _trend(scene: Scene) -> tuple[Span, ...]:
+def _trend(scene: Scene, width: int) -> list[tuple[int, Row]]:
     trend = scene.state.trend
     if trend is None:
-        return (Span(f"unknown before the first evaluations ({next_evaluation(scene)})", "dim"),)
-    style = {"degrading": "bad", "struggling": "warn", "plateau": "warn"}.get(trend.trend, "good")
-    sign = {"degrading": "▼", "struggling": "▼", "improving": "▲", "excelling": "▲"}.get(trend.trend, "→")
-    return (Span(f"{sign} {trend.trend}", style), Span(f" ({trend.confidence:.2f})"), Span(f" {trend.evidence}", "dim"))
+        return [(3, labelled("trend", plain("unknown yet", "dim")))]
+    style = {"degrading": "bad", "struggling": "warn", "plateau": "warn", "unknown": "dim"}.get(trend.trend, "good")
+    sign = {"degrading": "▼ ", "struggling": "▼ ", "improving": "▲ ", "excelling": "▲ ", "unknown": ""}
+    head = (Span(f"{sign.get(trend.trend, '→ ')}{trend.trend}", style), Span(f", {100 * trend.confidence:.0f} % sure"))
+    whole = (*head, Span(f": {trend.evidence}", "dim"))
+    if not trend.evidence or row_cells(whole) <= width - 11:
+        return [(3, labelled("trend", whole if trend.evidence else head))]
+    return [(3, labelled("trend", head)), (5, labelled("", plain(trend.evidence, "dim")))]
 
 
 def _best(scene: Scene) -> str:
     best = scene.state.best
     if best is None:
-        return "none yet: saved after an evaluation"
+        return "none yet"
     score = "" if best.score is None else f", score {best.score:.3f}"
     return f"update {count(best.at_update)}{score}"
 

@@ -7,7 +7,7 @@ from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.format import count
 from tui_trainer.core.state import Recommendation
 from tui_trainer.ui.panels.texts import next_evaluation
-from tui_trainer.ui.rows import plain, wrapped
+from tui_trainer.ui.rows import most_important, plain, wrapped
 from tui_trainer.ui.scene import Scene
 
 TITLE = "Recommendation"
@@ -34,15 +34,23 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
 def _card(scene: Scene, card: Recommendation, width: int, height: int) -> list[Row]:
     raised = card.raised
     what = raised.change.label or f"{raised.change.key} {raised.change.old:g} → {raised.change.new:g}"
-    title = wrapped(raised.title, width, "bold")
-    change: list[Row] = [(Span("→ ", "card"), *row) for row in wrapped(what, width - 2)[:2]]
-    expected = [(Span("expect ", "dim"), *row) for row in wrapped(raised.expected, width - 7)[:1]]
-    more = wrapped(raised.expected, width - 7)[1:2]
-    expected += [(Span("       "), *row) for row in more]
-    evidence = [(Span("· ", "dim"), *row) for line in raised.evidence for row in wrapped(line, width - 2)]
-    room = height - len(title[:2]) - len(change) - len(expected) - 1
-    rows = [*title[:2], *evidence[: max(0, room)], *change, *expected]
-    return rows[: max(1, height - 1)] + ([_confidence(scene, card, width)] if height > 2 else [])
+    ranks: list[tuple[int, Row]] = []
+    ranks += _ranked((0, 5), wrapped(raised.title, width, "bold")[:2])
+    ranks += _ranked((4, 6), [row for line in raised.evidence for row in _led("· ", "dim", line, width)])
+    ranks += _ranked((1, 5), _led("→ ", "card", what, width)[:2])
+    ranks += _ranked((3, 5), _led("expect ", "dim", raised.expected, width)[:3])
+    return most_important([*ranks, (2, _confidence(scene, card, width))], height)
+
+
+def _ranked(ranks: tuple[int, int], rows: list[Row]) -> list[tuple[int, Row]]:
+    """The first line's rank and that of the lines that continue it."""
+    return [(ranks[0] if index == 0 else ranks[1], row) for index, row in enumerate(rows)]
+
+
+def _led(lead: str, style: str, text: str, width: int) -> list[Row]:
+    """Wrapped text behind a sign or word; later lines stand under the text."""
+    lines = wrapped(text, max(8, width - len(lead)))
+    return [(Span(lead if index == 0 else " " * len(lead), style), *line) for index, line in enumerate(lines)]
 
 
 def _confidence(scene: Scene, card: Recommendation, width: int) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui_trainer.charts.bars import stacked
+from tui_trainer.charts.bars import patterns, stacked
 from tui_trainer.charts.chart import Chart, Line, draw
 from tui_trainer.charts.scale import nice_range, roomy_end
 from tui_trainer.charts.span import Row, Span, row_cells
@@ -13,7 +13,14 @@ from tui_trainer.ui.scene import Scene
 
 TITLE = "SPS"
 
-PHASES = (("env", "s0"), ("forward", "s1"), ("learn", "s2"), ("evaluate", "s3"), ("save", "s4"), ("wait", "s7"))
+PHASES = (
+    ("env", "env", "s0"),
+    ("forward", "fwd", "s1"),
+    ("learn", "learn", "s2"),
+    ("evaluate", "eval", "s3"),
+    ("save", "save", "s4"),
+    ("wait", "wait", "s7"),
+)
 
 
 def heading(scene: Scene) -> str:
@@ -27,7 +34,7 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
         return centred([plain("speed appears with the first update", "dim")], width, height)
     shares = phase_rows(scene, width) if height >= 5 else []
     shares = shares[: 1 if height < 8 else 2]
-    top = nice_range(0.0, max(b.high for b in series.buckets if b.high is not None), max(2, height // 3))[1]
+    top = nice_range(0.0, max(b.high for b in series.buckets if b.high is not None), 5)[1]
     chart = Chart((Line(series, "s0"),), y_range=(0.0, top), x_end=roomy_end(float(scene.state.global_step)))
     return [*draw(chart, width, height - len(shares), scene.look.glyphs), *shares]
 
@@ -38,10 +45,14 @@ def phase_rows(scene: Scene, width: int) -> list[Row]:
     total = sum(recent.values())
     if total <= 0:
         return []
-    shares = [(name, recent[name] / total, style) for name, style in PHASES if recent.get(name, 0.0) > 0]
-    row: list[Span] = []
-    for name, share, style in shares:
-        piece = [Span("  " if row else ""), Span(name, style), Span(f" {100 * share:2.0f} %")]
-        if row_cells((*row, *piece)) <= width:
-            row += piece
-    return [tuple(row), stacked([(share, style) for _, share, style in shares], width, scene.look.glyphs)]
+    shares = [(recent.get(name, 0.0) / total, word, style) for name, word, style in PHASES]
+    shares = [part for part in shares if part[0] >= 0.005]
+    signs = patterns(scene.look.glyphs)
+    words = [
+        (Span(sign, style), Span(f"{word} {100 * share:.0f} ")) for sign, (share, word, style) in zip(signs, shares)
+    ]
+    while words and row_cells(span for piece in words for span in piece) > width:
+        smallest = min(range(len(words)), key=lambda index: shares[index][0])
+        del words[smallest], shares[smallest]
+    percents = (*(span for piece in words for span in piece), Span("%"))
+    return [percents, stacked([(share, style) for share, _, style in shares], width, scene.look.glyphs)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui_trainer.charts.span import Row, Span
+from tui_trainer.charts.span import Row, Span, row_cells
 from tui_trainer.core.format import count, duration, percent, si
 from tui_trainer.ui.rows import labelled, most_important, plain, wrapped
 from tui_trainer.ui.scene import Scene
@@ -20,14 +20,14 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     if state.ended is None:
         return [plain("the run goes on", "dim")]
     rows: list[tuple[int, Row]] = []
-    because = wrapped(state.ended.reason.evidence or state.ended.reason.name, width - 10)
+    because = wrapped(state.ended.reason.evidence or state.ended.reason.name, width - 11)
     rows += [(0 if i == 0 else 3, labelled("because" if i == 0 else "", row)) for i, row in enumerate(because)]
     rows.append((2, labelled("trained", f"{duration(state.elapsed_s)}, {count(state.update)} updates, "
                                         f"{si(state.global_step)} steps")))  # fmt: skip
     rows += _scores(scene)
     rows.append((3, labelled("saved", state.ended.checkpoint or "nothing")))
     rows.append((6, ()))
-    rows += [(1 + i, row) for i, row in enumerate(_next(scene))]
+    rows += [(1 + i, row) for i, row in enumerate(_next(scene, width))]
     return most_important(rows, height)
 
 
@@ -36,16 +36,21 @@ def _scores(scene: Scene) -> list[tuple[int, Row]]:
     rows: list[tuple[int, Row]] = []
     for final in finals:
         result = final.result
-        text = f"{percent(result.value)} ({percent(result.ci[0])} to {percent(result.ci[1])}) on unseen seeds"
-        rows.append((2, labelled("final", f"{text} {final.checkpoint}".rstrip())))
+        text = f"{percent(result.value)} ({100 * result.ci[0]:.1f}-{100 * result.ci[1]:.1f}), unseen seeds"
+        which = f", {final.checkpoint}" if final.checkpoint and len(finals) > 1 else ""
+        rows.append((2, labelled("final", text + which)))
     last = scene.state.last_evaluation
     if not finals and last is not None:
         rows.append((2, labelled("last", f"{last.result.metric} {last.result.value:.3f} after update {last.update}")))
     return rows
 
 
-def _next(scene: Scene) -> list[Row]:
-    name = scene.name
-    verbs = ("resume", "replay", "eval")
-    words = {"resume": "goes on from here", "replay": "plays it back", "eval": "plays it against each opponent"}
-    return [(Span(f"tui-trainer {verb} {name}", "key"), Span(f"  {words[verb]}", "dim")) for verb in verbs]
+def _next(scene: Scene, width: int) -> list[Row]:
+    """Commands, with a word beside each where there is room."""
+    words = {"resume": "goes on from here", "replay": "plays it back", "eval": "plays each opponent"}
+    rows: list[Row] = []
+    for verb, word in words.items():
+        command = Span(f"tui-trainer {verb} {scene.name}", "key")
+        note = Span(f"  {word}", "dim")
+        rows.append((command, note) if row_cells((command, note)) <= width else (command,))
+    return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui_trainer.charts.bars import bar
-from tui_trainer.charts.chart import DASHES, Chart, Line, Mark, draw
+from tui_trainer.charts.chart import DASHES, Chart, Line, Mark, draw, short
 from tui_trainer.charts.scale import roomy_end
 from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.format import count, si
@@ -36,7 +36,7 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
         marks=(*_evaluation_ticks(scene), *_level_marks(scene)),
         y_range=(0.0, 1.0) if rate else None,
         x_end=roomy_end(float(scene.state.global_step)),
-        y_text=(lambda value: f"{100 * value:.0f}") if rate else si,
+        y_text=(lambda value: f"{100 * value:.0f}") if rate else short,
     )
     return draw(chart, width, height, scene.look.glyphs)
 
@@ -72,7 +72,8 @@ def _line(scene: Scene, metric: str, index: int, part: str, result: PartResult |
     series = scene.state.series.get(metric, Series())
     value = scene.state.metrics.get(metric)
     style = LINE_STYLES[index % len(LINE_STYLES)]
-    return Line(series, style, _label(scene, part, value, result, rate, wide), DASHES[index % len(DASHES)])
+    dash = DASHES[0] if scene.look.colour else DASHES[index % len(DASHES)]
+    return Line(series, style, _label(scene, part, value, result, rate, wide), dash)
 
 
 def _label(scene: Scene, part: str, value: float | None, result: PartResult | None, rate: bool, wide: bool) -> str:
@@ -80,8 +81,8 @@ def _label(scene: Scene, part: str, value: float | None, result: PartResult | No
     sign = "▸" if part == _present_level(scene) else " "
     number = "     -" if value is None else (f"{100 * value:5.1f}" if rate else f"{si(value):>6}")
     if not wide:
-        return f"{sign}{part[: min(widest, 9)]:<{min(widest, 9)}} {number.strip().split('.')[0]:>3}"
-    half = "" if result is None or result.ci is None else f" ±{100 * (result.ci[1] - result.ci[0]) / 2:4.1f}"
+        return f"{sign}{part[: min(widest, 9)]:<{min(widest, 9)}}{number}"
+    half = "" if result is None or result.ci is None else f" {f'±{50 * (result.ci[1] - result.ci[0]):.1f}':>5}"
     return f"{sign}{part:<{widest}} {number}{half if rate else ''}"
 
 
