@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ class Condition(msgspec.Struct, frozen=True):
     def holds(self, metrics: Mapping[str, float | None]) -> bool:
         """False while the metric is unknown or not finite."""
         seen = metrics.get(self.metric)
-        return seen is not None and _OPERATORS[self.op](seen, self.value)
+        return seen is not None and math.isfinite(seen) and _OPERATORS[self.op](seen, self.value)
 
     def __str__(self) -> str:
         return f"{self.metric} {self.op} {self.value:g}"
@@ -39,8 +40,8 @@ def parse_condition(text: str) -> Condition:
     """Read a condition; raises ConfigError with an example when it is none."""
     match = _PATTERN.fullmatch(text)
     try:
-        if match:
-            return Condition(match[1], match[2], float(match[3]))
+        if match and math.isfinite(value := float(match[3])):
+            return Condition(match[1], match[2], value)
     except ValueError:
         pass
     raise ConfigError(f"{text!r} is not a condition", 'write it like "eval/win_rate >= 0.95"')

@@ -6,7 +6,10 @@ Layers, later wins: built-in defaults, a preset or file, the environment (`TUI_T
 from __future__ import annotations
 
 import difflib
+import functools
+import math
 import tomllib
+import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -230,9 +233,10 @@ def flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield key, value
 
 
-def known_keys() -> dict[str, msgspec.structs.FieldInfo]:
+@functools.cache
+def known_keys() -> Mapping[str, msgspec.structs.FieldInfo]:
     """Every setting by dotted key."""
-    return dict(_walk(Config, ""))
+    return types.MappingProxyType(dict(_walk(Config, "")))
 
 
 def setting_doc(key: str) -> str:
@@ -296,8 +300,9 @@ def _require_known(origin: str, key: str) -> None:
 def _put(table: dict[str, Any], key: str, value: Any) -> None:
     *parents, last = key.split(".")
     for name in parents:
-        inner = table.setdefault(name, {})
-        table = inner
+        if not isinstance(table.get(name), dict):
+            table[name] = {}
+        table = table[name]
     table[last] = value
 
 
@@ -334,8 +339,14 @@ def _require_sense(config: Config, origins: Mapping[str, str]) -> None:
         fail("ppo.batch_size", f"{config.ppo.batch_size} is larger than a rollout", f"num_envs x n_steps is {rollout}")
     if config.dqn.batch_size > config.dqn.buffer_size:
         fail("dqn.batch_size", "is larger than dqn.buffer_size", "lower it")
+    for key, value in flatten(to_table(config)):
+        if isinstance(value, float) and not math.isfinite(value):
+            fail(key, f"{value} is no number", setting_help(key))
     if config.manager.termination.target:
-        parse_condition(config.manager.termination.target)
+        try:
+            parse_condition(config.manager.termination.target)
+        except ConfigError as error:
+            fail("manager.termination.target", error.message, error.hint)
 
 
 def assignments_layer(assignments: Sequence[str], origin: str = "--set") -> Layer:

@@ -82,6 +82,10 @@ class RunResumed(Event, frozen=True):
     exact: bool
     limits: dict[str, float]
     note: str = ""
+    difficulty: Difficulty | None = None
+    """What the checkpoint had; None where the task has none to vary, or in older journals."""
+    episodes: int | None = None
+    elapsed_s: float | None = None
 
 
 class RunPaused(Event, frozen=True):

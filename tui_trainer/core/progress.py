@@ -59,7 +59,7 @@ def _recent_rate(state: RunState, name: str) -> float | None:
     if series is None or state.global_step <= 0:
         return None
     buckets = series.buckets
-    values = [b.mean for b in buckets[-max(1, len(buckets) // _SPREAD) :] if b.mean]
+    values = [b.mean for b in buckets[-max(1, len(buckets) // _SPREAD) :] if b.mean and b.mean > 0]
     if not values:
         return None
     steps_a_second = sum(values) / len(values)

@@ -263,7 +263,8 @@ def _started(s: RunState, e: RunStarted) -> RunState:
 
 
 def _resumed(s: RunState, e: RunResumed) -> RunState:
-    """Go back to the checkpoint's update: later points, evaluations and marks did not survive."""
+    """Go back to the checkpoint's update: later points, evaluations, answers and marks did not survive."""
+    series = {name: series.until(e.from_update, e.from_step) for name, series in s.series.items()}
     s = _with(
         s,
         status="running",
@@ -275,15 +276,25 @@ def _resumed(s: RunState, e: RunResumed) -> RunState:
         global_step=e.from_step,
         limits=e.limits,
         exact=s.exact and e.exact,
-        series={name: series.until(e.from_update, e.from_step) for name, series in s.series.items()},
+        series=series,
+        metrics={name: kept.last.mean for name, kept in series.items() if kept.last},
         evaluations=tuple(v for v in s.evaluations if v.update <= e.from_update),
         final_evaluations=(),
-        recommendations=tuple(r for r in s.recommendations if r.raised.update <= e.from_update),
+        trend=s.trend if s.trend and s.trend.update <= e.from_update else None,
+        difficulty=e.difficulty or s.difficulty,
+        episodes=s.episodes if e.episodes is None else e.episodes,
+        elapsed_s=s.elapsed_s if e.elapsed_s is None else e.elapsed_s,
+        recommendations=tuple(_reopened(r, e) for r in s.recommendations if r.raised.update <= e.from_update),
         marks=tuple(m for m in s.marks if m.update <= e.from_update),
         alerts=(),
     )
     text = f"resumed from update {e.from_update}" + (f" ({e.note})" if e.note else "")
     return _mark(_log(s, e, "info", text), e, "resume", text)
+
+
+def _reopened(r: Recommendation, e: RunResumed) -> Recommendation:
+    undone = r.answered_update is not None and r.answered_update > e.from_update
+    return Recommendation(r.raised) if undone else r
 
 
 def _ended(s: RunState, e: RunEnded) -> RunState:
@@ -312,7 +323,9 @@ def _evaluated(s: RunState, e: EvaluationFinished) -> RunState:
     points = evaluation_metrics(e)
     s = _with(s, metrics={**s.metrics, **points}, series=_appended(s.series, e, points))
     if e.suite == "reference":
-        s = _with(s, evaluations=(*s.evaluations, e)[-KEPT_EVALUATIONS:])
+        repeated = bool(s.evaluations) and s.evaluations[-1].update == e.update
+        earlier = s.evaluations[:-1] if repeated else s.evaluations
+        s = _with(s, evaluations=(*earlier, e)[-KEPT_EVALUATIONS:])
         s = _mark(s, e, "evaluation", f"{e.result.metric} {e.result.value:.3f}")
     return s
 
