@@ -11,8 +11,6 @@ import importlib.metadata
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tui_trainer.core.config import Settings, nearest
 from tui_trainer.core.protocols import Task, TaskSpec
 from tui_trainer.core.registry import Entry, load, load_attribute

@@ -43,14 +43,17 @@ def load_generator(generator: np.random.Generator, state: Mapping[str, Any]) -> 
     }
 
 
-def restore(target: Array, state: Mapping[str, Any], key: str) -> None:
-    """Fill `target` from an array or tensor of the state. Raises DamagedSession where it is missing or does not fit."""
+def loaded(like: Array, state: Mapping[str, Any], key: str) -> Array:
+    """A copy of the state's array or tensor. Raises DamagedSession where it is missing or not `like` what it replaces.
+
+    A copy, never a write in place: the array it replaces may be in somebody's hands.
+    """
     if key not in state:
         raise DamagedSession(f"the task's state lacks {key!r}", "use an older checkpoint of the session")
-    value = np.asarray(state[key])
-    if value.shape != target.shape:
+    value = np.array(state[key])
+    if value.shape != like.shape or value.dtype != like.dtype:
         raise DamagedSession(
-            f"the task's {key!r} has shape {value.shape}, this run needs {target.shape}",
+            f"the task's {key!r} is {value.dtype} {value.shape}, this run needs {like.dtype} {like.shape}",
             "resume with the settings it was made with",
         )
-    target[...] = value
+    return value

@@ -12,7 +12,7 @@ from tui_trainer.core.config import Settings
 from tui_trainer.core.protocols import Policy, Reset, Step, TaskSpec
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
 from tui_trainer.errors import DamagedSession, UsageError
-from tui_trainer.tasks.arrays import Array, Bool, Int, Small, generator_of, generator_state, load_generator, restore
+from tui_trainer.tasks.arrays import Array, Bool, Int, Small, generator_of, generator_state, load_generator, loaded
 from tui_trainer.tasks.boards.geometry import Geometry
 from tui_trainer.tasks.boards.matches import play_match
 from tui_trainer.tasks.boards.openings import OpeningStock
@@ -213,10 +213,11 @@ class BoardTask:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue bit for bit. Raises DamagedSession for a state of another game or number of environments."""
-        for name, array in self._arrays().items():
-            restore(array, state, name)
+        arrays = {name: loaded(array, state, name) for name, array in self._arrays().items()}
         if not {"level", "rng", "openings"} <= state.keys():
             raise DamagedSession("the task's state is incomplete", "use an older checkpoint of the session")
+        self._own, self._other, self._to_move = arrays["own"], arrays["other"], arrays["to_move"]
+        self._age, self._seat, self._rung = arrays["age"], arrays["seat"], arrays["rung"]
         self._level = int(state["level"])
         load_generator(self._rng, state["rng"])
         self._stock.load_state_dict(state["openings"])

@@ -56,7 +56,7 @@ class Geometry:
 
     def mask(self, playable: Int) -> Bool:
         """Legal actions, (N,) -> (N, actions)."""
-        return (playable[:, None] & self.targets) != 0
+        return np.asarray((playable[:, None] & self.targets) != 0)
 
     def has_line(self, stones: Int) -> Bool:
         """Whether the stones hold a complete line, (N,) -> (N,)."""
@@ -66,15 +66,20 @@ class Geometry:
         return np.asarray(run.any(axis=0))
 
     def winning_cells(self, stones: Int) -> Int:
-        """The cells, playable now or not, that would complete a line, (N,) -> (N,). Cells already filled included."""
-        found = np.zeros((4, len(stones)), np.int64)
-        shifted = [stones >> step * self._shifts for step in range(self.line)]
-        for gap in range(self.line):
-            run = self._starts
-            for step in range(self.line):
-                if step != gap:
-                    run = run & shifted[step]
-            found |= run << gap * self._shifts
+        """The cells, playable now or not, that would complete a line, (N,) -> (N,). Cells already filled included.
+
+        With x_k the stones k steps along a line, cell g completes it where every other x_k is set: a product of what
+        comes before g and what comes after, both built up once.
+        """
+        along = [stones >> step * self._shifts for step in range(self.line)]
+        before = [np.broadcast_to(self._starts, along[0].shape)]
+        for step in range(self.line - 1):
+            before.append(before[-1] & along[step])
+        found = before[-1] << (self.line - 1) * self._shifts
+        after = along[-1]
+        for gap in range(self.line - 2, -1, -1):
+            found |= (before[gap] & after) << gap * self._shifts
+            after &= along[gap]
         return np.asarray(np.bitwise_or.reduce(found, axis=0))
 
     def planes(self, own: Int, other: Int) -> Array:
@@ -84,6 +89,12 @@ class Geometry:
         np.right_shift(other, 64 - self.cells, out=packed[:, 1])
         bits = np.unpackbits(packed.view(np.uint8), axis=1, count=2 * self.cells, bitorder="little")
         return bits.reshape(len(own), 2, self.rows, self.columns)
+
+    def stones(self, planes: Array) -> tuple[Int, Int]:
+        """Undo of `planes`: both players' stones, (N,) and (N,)."""
+        bits = planes.reshape(len(planes), 2, self.cells).astype(np.int64)
+        own, other = (bits << np.arange(self.cells)).sum(axis=2).T.copy()
+        return own, other
 
     def draw(self, first: int, second: int) -> str:
         """The board as text, top row first: X the first mover's stones, O the other's."""

@@ -20,10 +20,8 @@ def choose(board: Geometry, rung: str, own: Int, other: Int, rng: np.random.Gene
     rung's strength is its search alone and not a liking for the centre.
     """
     scores = _scores(board, rung, own, other)
-    if rung.startswith("minimax-"):
-        ties = _hashes(board, own, other)
-    else:
-        ties = rng.integers(0, 1 << _TIE_BITS, scores.shape)
+    is_fixed = rung.startswith("minimax-")
+    ties = _hashes(board, own, other) if is_fixed else rng.integers(0, 1 << _TIE_BITS, scores.shape)
     return np.asarray(((scores.astype(np.int64) << _TIE_BITS) + ties).argmax(axis=1))
 
 

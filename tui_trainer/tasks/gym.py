@@ -1,0 +1,366 @@
+"""Any Gymnasium environment by its id: `gym:CartPole-v1`. Needs the extra `gym`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers import FlattenObservation
+from msgspec import Meta
+
+from tui_trainer.core.config import Settings, nearest
+from tui_trainer.core.protocols import Policy, Reset, Step, TaskSpec
+from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
+from tui_trainer.errors import DamagedSession, MissingExtra, UsageError
+from tui_trainer.tasks import gym_state
+from tui_trainer.tasks.arrays import Array, Bool, generator_of, loaded
+from tui_trainer.tasks.options import read_options
+from tui_trainer.tasks.statistics import normal
+
+_MOST_JOINT_ACTIONS = 4096
+_WAVE = {"vector": 128, "sync": 32}
+"""Evaluation episodes played side by side."""
+FLOOR = 0.3
+
+
+class Options(Settings, frozen=True):
+    """[task] of a Gymnasium environment."""
+
+    vectorization: Annotated[
+        Literal["auto", "vector", "sync"],
+        Meta(description="vector: the environment's own batched form; sync: one after the other; auto: whichever is."),
+    ] = "auto"
+    autoreset: Annotated[
+        Literal["same_step", "next_step", "disabled"],
+        Meta(description="When a finished environment of `sync` starts anew; a batched form has its own way."),
+    ] = "same_step"
+    kwargs: Annotated[dict[str, Any], Meta(description="The environment's own arguments, as task.kwargs.NAME.")] = {}
+
+
+def make(name: str, options: Mapping[str, Any], num_envs: int, max_episode_steps: int) -> GymTask:
+    """`num_envs` environments. Raises UsageError for an unknown id, MissingExtra where its own library is absent."""
+    return GymTask(name, read_options(Options, options, f"gym:{name}"), num_envs, max_episode_steps)
+
+
+class GymTask:
+    """A Gymnasium vector environment under the Task contract, whichever way it resets itself."""
+
+    def __init__(self, name: str, options: Options, num_envs: int, max_episode_steps: int) -> None:
+        self._name, self._options, self._limit = name, options, max_episode_steps
+        self._registered = _registered(name)
+        self._form = _form(self._registered, options)
+        self._env = self._build(num_envs)
+        self._actions = _actions(self._env.single_action_space, name)
+        self._mode = self._env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
+        self._seed = self._resumed = 0
+        self._is_stale = False
+        self._quiet = np.zeros(num_envs, np.int8)
+        self._all = np.ones(num_envs, np.bool_)
+        self._ended: Bool = np.zeros(num_envs, np.bool_)
+        self.reset(0)
+        space = self._env.single_observation_space
+        self._spec = TaskSpec(
+            id=f"gym:{name}",
+            obs_shape=space.shape,
+            obs_dtype="uint8" if space.dtype == np.uint8 else "float32",
+            action=self._actions.kind,
+            n=self._actions.n,
+            num_envs=num_envs,
+            metric="mean_reward",
+            resume="exact" if gym_state.is_exact(self._env) else "episode",
+            action_low=self._actions.low,
+            action_high=self._actions.high,
+        )
+
+    @property
+    def spec(self) -> TaskSpec:
+        """Fixed facts; `resume` tells whether the environment's state can be copied."""
+        return self._spec
+
+    def _build(self, num_envs: int) -> Any:
+        arguments = dict(self._options.kwargs)
+        if self._limit:
+            arguments["max_episode_steps"] = self._limit
+        if self._form == "vector":
+            return _made(self._name, lambda: _make_vector(self._name, num_envs, arguments))
+        mode = AutoresetMode[self._options.autoreset.upper()]
+        one = lambda: _make_one(self._name, arguments)  # noqa: E731
+        return _made(self._name, lambda: gymnasium.vector.SyncVectorEnv([one] * num_envs, autoreset_mode=mode))
+
+    # --- stepping --------------------------------------------------------------------------------------------
+
+    def reset(self, seed: int) -> Reset:
+        """New episodes everywhere; environment i is seeded by the i-th number of the seed's stream."""
+        self._seed, self._resumed, self._is_stale = seed, 0, False
+        return Reset(self._start(seed), None, self._quiet)
+
+    def _start(self, *stream: int) -> Array:
+        self._ended = np.zeros(self._env.num_envs, np.bool_)
+        return self._keep(_seeded_reset(self._env, self._form, generator_of(*stream)))
+
+    def _keep(self, obs: Any) -> Array:
+        self._obs: Array = np.asarray(obs, np.uint8 if obs.dtype == np.uint8 else np.float32)
+        return self._obs
+
+    def step(self, action: Array) -> Step:
+        """One transition of every environment; rows in which an environment only reset are not `valid`."""
+        if self._is_stale:
+            return self._fresh_step()
+        obs, reward, terminated, truncated, info = self._env.step(self._actions.to_env(action))
+        truncated = truncated & ~terminated
+        ended, before = terminated | truncated, self._ended
+        final_obs = obs = self._keep(obs)
+        valid = self._all
+        match self._mode:
+            case AutoresetMode.NEXT_STEP:
+                self._ended = ended
+                valid = ~before if before.any() else self._all
+            case AutoresetMode.SAME_STEP:
+                final_obs = _final_observations(obs, ended, info)
+            case _ if ended.any():
+                fresh, _ = self._env.reset(options={"reset_mask": ended})
+                obs = self._keep(fresh)
+        return Step(
+            obs, reward.astype(np.float32), terminated, truncated, final_obs, None, self._quiet, valid, self._quiet
+        )
+
+    def _fresh_step(self) -> Step:
+        """After a resume that is not exact: every row starts a new episode, and none is a transition."""
+        self._is_stale = False
+        none, zero = np.zeros_like(self._all), np.zeros(len(self._all), np.float32)
+        return Step(self._obs, zero, none, none, self._obs, None, self._quiet, none, self._quiet)
+
+    # --- difficulty and evaluation ---------------------------------------------------------------------------
+
+    def difficulty_space(self) -> DifficultySpace | None:
+        """A range where the environment has `set_difficulty(x)`, 0 easy to 1 hard; otherwise None."""
+        if self._form == "sync" and _has_difficulty(self._env.envs[0]):
+            return DifficultySpace(ranged=True, floor=FLOOR, unit="1 - difficulty")
+        return None
+
+    def set_difficulty(self, difficulty: Difficulty) -> None:
+        """Hand `1 - low` to each environment at its next reset."""
+        if self.difficulty_space() is None:
+            raise UsageError(f"gym:{self._name} has no difficulty")
+        for env in self._env.envs:
+            _difficulty_layer(env).pending = 1.0 - difficulty.low
+
+    def evaluate(self, policy: Policy, *, part: str, episodes: int, seed: int) -> PartResult:
+        """Greedy episodes in environments of their own; a difficulty stands at its hardest."""
+        if part not in self._spec.parts:
+            raise UsageError(f"gym:{self._name} has no part {part!r}", f"it has {', '.join(self._spec.parts)}")
+        wave = min(episodes, _WAVE[self._form])
+        other = GymTask(self._name, self._options, wave, self._limit)
+        try:
+            if other.difficulty_space() is not None:
+                other.set_difficulty(Difficulty(low=FLOOR))
+            waves = -(-episodes // wave)
+            returns = np.concatenate([other.play(policy, seed, number) for number in range(waves)])[:episodes]
+            return _result(returns, other.render_text(0))
+        finally:
+            other.close()
+
+    def play(self, policy: Policy, *stream: int) -> Array:
+        """The return of the first episode of each environment, (N,) float64."""
+        obs = self._start(*stream)
+        returns, alive = np.zeros(len(obs)), np.ones(len(obs), np.bool_)
+        while alive.any():
+            step = self.step(policy.act(obs, None))
+            returns += step.reward * alive
+            alive &= ~(step.terminated | step.truncated)
+            obs = step.obs
+        return returns
+
+    def baselines(self) -> dict[str, float]:
+        """The return that counts as solved, where the environment names one."""
+        threshold = self._registered.reward_threshold
+        return {} if threshold is None else {"solved": float(threshold)}
+
+    # --- state -----------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, object]:
+        """Every layer's state where that can be copied, otherwise what the next episodes are seeded by."""
+        state: dict[str, object] = {
+            "seed": self._seed,
+            "resumed": self._resumed,
+            "is_stale": self._is_stale,
+            "ended": self._ended.copy(),
+            "obs": self._obs.copy(),
+        }
+        return {**state, "layers": gym_state.read(self._env)} if self._spec.resume == "exact" else state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue exactly, or, where that cannot be, with new episodes and one step that is no transition."""
+        self._ended = loaded(self._ended, state, "ended")
+        self._obs = loaded(self._obs, state, "obs")
+        self._seed, self._resumed, self._is_stale = int(state["seed"]), int(state["resumed"]), bool(state["is_stale"])
+        if self._spec.resume == "episode":
+            self._resumed += 1
+            self._start(self._seed, self._resumed)
+            self._is_stale = True
+        elif "layers" in state:
+            gym_state.write(self._env, state["layers"])
+        else:
+            raise DamagedSession(f"the state of gym:{self._name} is incomplete", "use an older checkpoint")
+
+    def render_text(self, env: int) -> str:
+        """The observation as numbers with bars."""
+        return f"{self._name}\n{_bars(self._obs[env])}"
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._env.close()
+
+
+class Actions:
+    """How a learner's actions become the environment's."""
+
+    def __init__(
+        self, kind: Literal["discrete", "box"], n: int, to_env: Callable[[Array], Any], low: float, high: float
+    ) -> None:
+        self.kind, self.n, self.to_env, self.low, self.high = kind, n, to_env, low, high
+
+
+def _actions(space: Any, name: str) -> Actions:
+    """Discrete; multi-discrete as one number; box clipped to its bounds, scaled to [-1, 1] where they differ."""
+    match space:
+        case Discrete():
+            first = int(space.start)
+            return Actions("discrete", int(space.n), (lambda a: a + first) if first else (lambda a: a), -1.0, 1.0)
+        case MultiDiscrete() if int(np.prod(space.nvec)) <= _MOST_JOINT_ACTIONS:
+            nvec = tuple(int(n) for n in space.nvec.ravel())
+            shape, start = space.shape, np.asarray(space.start)
+
+            def unravel(action: Array) -> Array:
+                return np.asarray(np.stack(np.unravel_index(action, nvec), axis=1).reshape(-1, *shape) + start)
+
+            return Actions("discrete", int(np.prod(nvec)), unravel, -1.0, 1.0)
+        case Box() if space.dtype.kind == "f":
+            return _box_actions(space)
+    raise UsageError(f"gym:{name}: actions of {type(space).__name__} are not supported", "discrete and box are")
+
+
+def _box_actions(space: Any) -> Actions:
+    n, shape, dtype = int(np.prod(space.shape)), space.shape, space.dtype
+    low, high = space.low.ravel().astype(np.float32), space.high.ravel().astype(np.float32)
+    low, high = np.where(np.isfinite(low), low, -1.0), np.where(np.isfinite(high), high, 1.0)
+    if (low == low[0]).all() and (high == high[0]).all():
+        bounds = float(low[0]), float(high[0])
+        return Actions("box", n, lambda a: np.clip(a, *bounds).reshape(-1, *shape).astype(dtype), *bounds)
+    half, centre = (high - low) / 2, (high + low) / 2
+
+    def scaled(action: Array) -> Array:
+        inside = np.clip(centre + half * np.clip(action, -1.0, 1.0), low, high)
+        return np.asarray(inside.reshape(-1, *shape).astype(dtype))
+
+    return Actions("box", n, scaled, -1.0, 1.0)
+
+
+class DifficultyAtReset(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Hands the pending difficulty to the environment at each reset."""
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env)
+        self.pending = FLOOR
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Set the difficulty, then reset."""
+        inner: Any = self.env.unwrapped
+        inner.set_difficulty(self.pending)
+        return self.env.reset(seed=seed, options=options)
+
+
+def _has_difficulty(env: Any) -> bool:
+    return hasattr(env.unwrapped, "set_difficulty")
+
+
+def _difficulty_layer(env: Any) -> DifficultyAtReset:
+    return next(layer for layer in gym_state.layers(env) if isinstance(layer, DifficultyAtReset))
+
+
+def _registered(name: str) -> Any:
+    """The registered spec. Raises UsageError naming the nearest id."""
+    module, colon, plain = name.rpartition(":")
+    try:
+        if colon:
+            importlib.import_module(module)
+        return gymnasium.spec(plain)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"gym:{name} needs the module {error.name}", "install it beside tui-trainer") from None
+    except gymnasium.error.Error as error:
+        close = nearest(name, list(gymnasium.registry))
+        hint = f"did you mean gym:{close}?" if close else "gymnasium.pprint_registry() lists its environments"
+        raise UsageError(f"Gymnasium has no environment {name!r} ({str(error).splitlines()[0]})", hint) from None
+
+
+def _form(registered: Any, options: Options) -> Literal["vector", "sync"]:
+    has_vector = registered.vector_entry_point is not None and not registered.additional_wrappers
+    if options.vectorization == "vector" and not has_vector:
+        raise UsageError(f"gym:{registered.id} has no batched form", "use task.vectorization = sync")
+    if options.vectorization == "sync":
+        return "sync"
+    return "vector" if has_vector else "sync"
+
+
+def _made(name: str, build: Callable[[], Any]) -> Any:
+    try:
+        return build()
+    except (gymnasium.error.DependencyNotInstalled, ModuleNotFoundError) as error:
+        raise MissingExtra(f"gym:{name}: {str(error).splitlines()[0]}", "install what it names") from None
+    except TypeError as error:
+        raise UsageError(f"gym:{name} was refused its arguments: {error}", "look at task.kwargs") from None
+
+
+def _make_vector(name: str, num_envs: int, arguments: dict[str, Any]) -> Any:
+    return gymnasium.make_vec(name, num_envs, vectorization_mode="vector_entry_point", **arguments)
+
+
+def _make_one(name: str, arguments: dict[str, Any]) -> Any:
+    env = gymnasium.make(name, disable_env_checker=True, **arguments)
+    if _has_difficulty(env):
+        env = DifficultyAtReset(env)
+    return env if isinstance(env.observation_space, Box) else FlattenObservation(env)
+
+
+def _seeded_reset(env: Any, form: str, rng: np.random.Generator) -> Any:
+    """First observations. A batched form takes one seed, others one for each environment."""
+    seeds = rng.integers(0, 2**31, env.num_envs if form == "sync" else 1).tolist()
+    obs, _ = env.reset(seed=seeds if form == "sync" else seeds[0])
+    return obs
+
+
+def _final_observations(obs: Array, ended: Bool, info: Mapping[str, Any]) -> Array:
+    """The true last observations of a same-step reset, which hands them over in `info`."""
+    if not ended.any():
+        return obs
+    final = obs.copy()
+    for row in np.flatnonzero(ended):
+        final[row] = info["final_obs"][row]
+    return final
+
+
+def _result(returns: Array, frame: str) -> PartResult:
+    mean, std = float(returns.mean()), float(returns.std())
+    return PartResult(
+        episodes=len(returns),
+        ci=normal(mean, std, len(returns)),
+        mean=mean,
+        std=std,
+        min=float(returns.min()),
+        max=float(returns.max()),
+        frame=frame,
+    )
+
+
+def _bars(obs: Array, width: int = 21, most: int = 8) -> str:
+    """The first numbers of an observation, each with its place on a scale from -1 to 1 (tanh beyond)."""
+    lines = []
+    for value in obs.ravel()[:most].astype(float):
+        place = round((np.tanh(value) + 1) / 2 * (width - 1))
+        lines.append(f"{value:+9.3f} {'-' * place}o{'-' * (width - 1 - place)}")
+    return "\n".join(lines)
