@@ -1,4 +1,4 @@
-"""A tiny task and learner with honest state, to drive the real loop, manager, journal and store without torch's cost."""
+"""A tiny task and learner with honest state, to drive the real loop, manager, journal and store cheaply."""
 
 from __future__ import annotations
 

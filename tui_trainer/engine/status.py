@@ -29,6 +29,9 @@ class StatusKeeper:
         self._update = update
         self._global_step = global_step
         self._state: StateName = "starting"
+        self._latest_path: str | None = None
+        self._best_path: str | None = None
+        self._summary: dict[str, object] = {}
 
     def note(self, event: AnyEvent, line: bytes) -> None:
         """Listener."""
@@ -40,9 +43,19 @@ class StatusKeeper:
                 self._state = "paused"
             case events.RunStarted() | events.RunResumed() | events.RunContinued():
                 self._state = "running"
+            case events.CheckpointSaved():
+                self._note_checkpoint(event)
+            case events.EvaluationFinished(result=result):
+                self._summary |= {"metric": result.metric, f"last_{event.suite}": result.value}
             case _:
                 pass
         self._write(None, "")
+
+    def _note_checkpoint(self, saved: events.CheckpointSaved) -> None:
+        self._latest_path = saved.path
+        if saved.kind == "best":
+            self._best_path = saved.path
+            self._summary["best_score"] = saved.score
 
     def ended(self, reason: Reason) -> None:
         """The last word."""
@@ -65,4 +78,7 @@ class StatusKeeper:
                 global_step=self._global_step,
                 termination_reason=reason,
                 exit_code=exit_code,
+                summary={key: value for key, value in self._summary.items() if value is not None},
+                latest=self._latest_path,
+                best=self._best_path,
             )
