@@ -1,4 +1,4 @@
-"""Real SIGKILLs: a child saves, syncs and prunes as fast as it can, dies at a random moment, and its session is read."""
+"""Real SIGKILLs: a child saves, syncs and prunes as fast as it can, dies at random, and its session is read."""
 
 from __future__ import annotations
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tui_trainer.errors import StorageError, TuiTrainerError
+from tui_trainer.errors import StorageError
 from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.journal import Journal, read_journal
 from tui_trainer.sessions.store import Session
@@ -84,10 +85,8 @@ def test_whichever_call_of_a_prune_fails_the_kept_checkpoints_load(tmp_path: Pat
         for update in range(1, 5):
             save(CheckpointStore(session.path), update)
         store = CheckpointStore(session.path, FailingDisk(n, n))
-        try:
+        with suppress(StorageError):
             store.prune(1, 1, 0)
-        except StorageError:
-            pass
         assert store.survey().bad == ()
         assert store.newest_good().manifest.update == 4
         store.clean()
@@ -98,10 +97,8 @@ def test_whichever_call_of_a_status_write_fails_the_old_or_new_status_reads(tmp_
     for n in range(1, 8):
         session = new_session(tmp_path, f"n{n}")
         other = Session.open(session.path, disk=FailingDisk(n, n))
-        try:
+        with suppress(StorageError):
             other.write_status("running", update=7)
-        except StorageError:
-            pass
         assert session.read().status.update in (0, 7)
         session.write_status("paused", update=8)
         assert session.read().status.update == 8
@@ -151,5 +148,3 @@ def test_a_session_that_vanished_says_so(tmp_path: Path) -> None:
         save(store, 1)
     with pytest.raises(StorageError, match="has vanished"):
         session.write_status("running")
-
-

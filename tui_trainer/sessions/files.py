@@ -98,7 +98,7 @@ def parse_toml(data: bytes, path: Path) -> dict[str, Any]:
         line = data.count(b"\n", 0, error.start) + 1
         raise DamagedSession(f"{shown(path)}, line {line}: is not UTF-8 text") from None
     except ValueError as error:
-        raise DamagedSession(f"{shown(path)}{_line(error)}: {clean_line(str(error), 120)}") from None
+        raise DamagedSession(f"{shown(path)}{_line(error, data)}: {clean_line(str(error), 120)}") from None
     except RecursionError:
         raise DamagedSession(f"{shown(path)}: is nested too deeply") from None
     _require_shallow(table, path)
@@ -106,7 +106,9 @@ def parse_toml(data: bytes, path: Path) -> dict[str, Any]:
     return cleaned
 
 
-def _line(error: ValueError) -> str:
+def _line(error: ValueError, data: bytes) -> str:
+    if "at end of document" in str(error):
+        return f", line {len(data.splitlines())}"
     found = _LINE.search(str(error))
     return f", line {found[1]}" if found else ""
 

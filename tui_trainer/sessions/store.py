@@ -19,7 +19,15 @@ from tui_trainer.sessions.files import parse_toml, read_bytes, shown, toml_bytes
 from tui_trainer.sessions.journal import create_journal
 from tui_trainer.sessions.lock import Owner, SessionLock
 from tui_trainer.sessions.names import SESSION_FILE, check_name, default_name, session_names
-from tui_trainer.sessions.oslayer import REAL, Disk, create_file, discard, make_directories, replace_file, storage_errors
+from tui_trainer.sessions.oslayer import (
+    REAL,
+    Disk,
+    create_file,
+    discard,
+    make_directories,
+    replace_file,
+    storage_errors,
+)
 
 FORMAT = 1
 STARTING_S = 30.0
