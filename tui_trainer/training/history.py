@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -47,6 +47,8 @@ class Trend(msgspec.Struct, frozen=True, kw_only=True):
     consistency: float = 0.0
     noise: float = 0.0
     """Estimated standard deviation of one evaluation around the smooth curve."""
+    rising: float = 0.5
+    """Probability that the score rises still, from the evaluations since its last clear rise."""
     since_progress: int = 0
     """Evaluations since the score last rose clearly."""
     fallen: int = 0
@@ -107,3 +109,9 @@ def point_of(spec: TaskSpec, result: EvalResult, *, update: int, difficulty: Dif
     by = {name: Share(score(spec, part), *interval(spec, part)) for name, part in result.by.items()}
     low, high = result.ci
     return Point(update=update, value=result.value, low=low, high=high, by=by, difficulty=difficulty, metrics=metrics)
+
+
+def recent_metric(points: Sequence[Point], name: str, count: int) -> list[float]:
+    """The last values of a metric, newest last; shorter where it was not told."""
+    values = [point.metrics.get(name) for point in points[-count:]]
+    return [value for value in values if value is not None]

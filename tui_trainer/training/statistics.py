@@ -18,6 +18,11 @@ def normal_cdf(z: float) -> float:
     return _NORMAL.cdf(z)
 
 
+def logistic(x: float) -> float:
+    """1 / (1 + exp(-x)), without overflow."""
+    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+
+
 def mean(values: Sequence[float]) -> float:
     """Arithmetic mean; 0 for none."""
     return math.fsum(values) / len(values) if values else 0.0

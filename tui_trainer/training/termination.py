@@ -9,6 +9,8 @@ from tui_trainer.core.config import TerminationSettings
 from tui_trainer.core.values import Metrics, Reason, ReasonName
 from tui_trainer.training.history import Trend
 
+STILL_RISING = 0.9
+"""No plateau while the slope since the last progress is this likely to be above 0."""
 DEGRADED_SHARE = 0.5
 """A fall must last this share of the patience."""
 
@@ -53,7 +55,7 @@ def intelligent_end(settings: TerminationSettings, trend: Trend, update: int) ->
         return None
     if trend.fallen >= degradation_patience(settings):
         return Reason(name="degradation", evidence=f"{trend.evidence} (patience {degradation_patience(settings)})")
-    if trend.since_progress >= settings.patience and trend.name != "improving":
+    if trend.since_progress >= settings.patience and trend.fallen == 0 and trend.rising < STILL_RISING:
         text = f"no progress for {trend.since_progress} evaluations (patience {settings.patience})"
         return Reason(name="plateau", evidence=f"{text}, slope {trend.slope:+.4f} an evaluation")
     return None

@@ -13,20 +13,25 @@ import msgspec
 from tui_trainer.core.protocols import TaskSpec
 from tui_trainer.core.values import DifficultySpace, TrendName
 from tui_trainer.training.history import UNKNOWN, Point, Share, Trend
-from tui_trainer.training.statistics import Slope, deviation, mean, median, noise, normal_cdf, theil_sen
+from tui_trainer.training.statistics import Slope, deviation, logistic, mean, median, noise, normal_cdf, theil_sen
 
 WINDOW = 12
 """Evaluations in the slope."""
-SMOOTH = 5
+LONGEST_WINDOW = 40
+SMOOTH = 7
 """Evaluations in the running median."""
 NOISE_WINDOW = 40
-PROGRESS = 1.0
+PROGRESS = 1.25
 """A rise of the running median by this many noise deviations is progress."""
 FALL = 3.0
 """A running median this many noise deviations below its best is a fall."""
 FALLEN_FOR = 3
-PLATEAU_FOR = 10
+PLATEAU_FOR = 8
 RISING = 0.95
+RISING_LATE = 0.98
+"""The same, once it has stood still for PLATEAU_FOR evaluations: by then most rises are noise."""
+IMPROVING_RIGHT = 0.93
+"""Share of the readings *improving* that were right in the generated histories; the logistic curves alike."""
 EXCELLING = 0.8
 """Win rate at the present level from which it is too easy."""
 STRUGGLING = 0.2
@@ -50,7 +55,7 @@ def assess(points: Sequence[Point], spec: TaskSpec, space: DifficultySpace | Non
     sign = 1.0 if spec.higher_is_better else -1.0
     values = [sign * p.value for p in points]
     course = follow(values, sampling_error(points), restart)
-    slope = theil_sen(values[-WINDOW:])
+    slope = theil_sen(values[-_slope_window(course) :])
     name, confidence, evidence = _named(points, course, slope, spec, space)
     low, high = sorted((sign * slope.low, sign * slope.high))
     return Trend(
@@ -62,9 +67,17 @@ def assess(points: Sequence[Point], spec: TaskSpec, space: DifficultySpace | Non
         stability=deviation(values[-WINDOW:]),
         consistency=consistency(points, spec),
         noise=course.sigma,
+        rising=slope.rising,
         since_progress=course.since_progress,
         fallen=course.fallen,
     )
+
+
+def _slope_window(course: Course) -> int:
+    """Once it has stood still for a while, only the evaluations since the last progress tell whether it still does."""
+    if course.since_progress < PLATEAU_FOR:
+        return WINDOW
+    return min(course.since_progress, LONGEST_WINDOW)
 
 
 def sampling_error(points: Sequence[Point]) -> float:
@@ -137,16 +150,23 @@ def _named(
 ) -> tuple[TrendName, float, str]:
     if course.fallen >= FALLEN_FOR:
         sigmas = course.drop / course.sigma
-        return "degrading", normal_cdf(sigmas - 2), f"{course.drop:.3f} below its best for {course.fallen} evaluations"
+        return (
+            "degrading",
+            normal_cdf(sigmas - 2.5),
+            f"{course.drop:.3f} below its best for {course.fallen} evaluations",
+        )
     level = _level_reading(points, slope, spec, space)
     if level is not None:
         return level
     span = f"{slope.value:+.4f} an evaluation [{slope.low:+.4f}, {slope.high:+.4f}]"
-    if slope.rising >= RISING:
-        return "improving", slope.rising, span
-    if course.since_progress >= PLATEAU_FOR:
-        return "plateau", 1 - slope.rising / 2, f"no progress for {course.since_progress} evaluations, {span}"
-    return "stable", 1 - abs(2 * slope.rising - 1), span
+    still = course.since_progress
+    if still < PLATEAU_FOR:
+        if slope.rising >= RISING:
+            return "improving", min(slope.rising, IMPROVING_RIGHT), span
+        return "stable", 0.1 + 0.017 * still, span
+    if slope.rising >= RISING_LATE:
+        return "improving", min(IMPROVING_RIGHT, logistic(-0.30 * (still - 18.2))), span
+    return "plateau", logistic(0.354 * (still - 12.2)), f"no progress for {still} evaluations, {span}"
 
 
 def _level_reading(

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from tui_trainer.training.history import Rule
 from tui_trainer.training.rules.easier import easier
+from tui_trainer.training.rules.entropy import entropy
 from tui_trainer.training.rules.harder import harder
+from tui_trainer.training.rules.learning_rate import learning_rate
+from tui_trainer.training.rules.stop import stop
 
 RULES: dict[str, Rule] = {
     "harder": harder,
     "easier": easier,
+    "learning_rate": learning_rate,
+    "entropy": entropy,
+    "stop": stop,
 }
 """In the order of precedence: of several proposals on one subject the first is raised."""
