@@ -10,7 +10,7 @@ import msgspec
 
 from tui_trainer.core import events as ev
 from tui_trainer.core.events import AnyEvent
-from tui_trainer.core.state import RunState
+from tui_trainer.core.state import TOLD_BY_FACTS, RunState
 
 CHUNK = 128
 """Events folded between two breaths: a few milliseconds. The last states at such steps are kept for stepping back."""
@@ -153,6 +153,13 @@ class Timeline:
             self._updates.append(update)
             self._times.append(time)
             self._played.append(played)
-            for kind in _KINDS.get(type(event), ()):
+            for kind in _kinds(event):
                 self._at_kind[kind].append(index + 1)
         self._segments.append(_Segment(first, len(self.events), from_update))
+
+
+def _kinds(event: AnyEvent) -> tuple[str, ...]:
+    """An order whose facts follow as events of their own is no second decision."""
+    if isinstance(event, ev.CommandApplied) and event.order.startswith(TOLD_BY_FACTS):
+        return ()
+    return _KINDS.get(type(event), ())

@@ -373,7 +373,7 @@ def _cleaned(value: object) -> object:
     match value:
         case str():
             return value if is_clean(value) else clean(value)
-        case list():
+        case list() | tuple():
             return [_cleaned(item) for item in value]
         case dict():
             return {_cleaned(key): _cleaned(item) for key, item in value.items()}

@@ -49,7 +49,7 @@ KEPT_MARKS = 600
 KEPT_RECOMMENDATIONS = 60
 
 
-_TOLD_BY_FACTS = ("accept", "reject", "undo", "set", "difficulty")
+TOLD_BY_FACTS = ("accept", "reject", "undo", "set", "difficulty")
 """Orders whose effect is an event of its own: listing both would say everything twice."""
 
 
@@ -238,7 +238,7 @@ def _folded(s: RunState, e: AnyEvent) -> RunState:
         case SettingChanged(key=key, old=old, new=new, by=by, why=why):
             return _decided(s, e, by, f"{key} {old:g} → {new:g}", why)
         case CommandApplied(order=order, by=by, effect=effect):
-            return s if order.startswith(_TOLD_BY_FACTS) else _decided(s, e, by, order, effect)
+            return s if order.startswith(TOLD_BY_FACTS) else _decided(s, e, by, order, effect)
         case CommandRefused(order=order, by=by, why=why):
             return _decided(s, e, by, order, why, applied=False)
         case ResourcesSampled(resources=resources):

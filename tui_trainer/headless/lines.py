@@ -36,7 +36,7 @@ from tui_trainer.core.events import (
 )
 from tui_trainer.core.format import about, count, duration, percent, si, size
 from tui_trainer.core.progress import eta
-from tui_trainer.core.state import RunState, difficulty_label
+from tui_trainer.core.state import TOLD_BY_FACTS, RunState, difficulty_label
 from tui_trainer.core.text import clean
 from tui_trainer.core.values import EvalResult, PartResult
 
@@ -95,7 +95,8 @@ def _told(e: AnyEvent, s: RunState) -> tuple[str, str] | None:
         case SettingChanged(key=key, old=old, new=new, by=by, why=why):
             return "setting", _joined(f"{key} {old:g} → {new:g} by {by}", why)
         case CommandApplied(order=order, by=by, effect=effect):
-            return "order", _joined(f"{order} by {by}", effect)
+            told = order.startswith(TOLD_BY_FACTS)
+            return None if told else ("order", _joined(f"{order} by {by}", effect))
         case CommandRefused(order=order, by=by, why=why):
             return "refused", f"{order} by {by}: {why}"
         case AlertRaised(severity=severity, text=text):
