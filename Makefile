@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN_ARGS ?=
 
-.PHONY: run test test-long bench lint types contracts clean
+.PHONY: run test test-long lint types contracts reference pictures bench clean
 
 run: $(STAMP)
 	$(BIN)/tui-trainer run $(RUN_ARGS)
@@ -13,7 +13,7 @@ run: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tui-trainer needs Python 3.11 or newer: make run PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --constraint constraints.txt --editable '.[test]'
 	touch $(STAMP)
 
 lint: $(STAMP)
@@ -31,6 +31,14 @@ test: lint types contracts
 
 test-long: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m long --timeout 3600
+
+# docs/reference.md, from the code
+reference: $(STAMP)
+	$(BIN)/python docs/make_reference.py
+
+# docs/pictures/*.svg, from the recorded sample session
+pictures: $(STAMP)
+	$(BIN)/python docs/pictures/make.py
 
 bench: $(STAMP)
 	@for script in benchmarks/*.py; do echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done
