@@ -105,6 +105,8 @@ def _find(task_id: str) -> tuple[Entry, str]:
     family, colon, name = task_id.partition(":")
     if colon and name and f"{family}:" in TASKS:
         return TASKS[f"{family}:"], name
+    if task_id in TASKS:
+        raise UsageError(f"{task_id!r} takes a name behind the colon", TASKS[task_id].summary)
     plugins = installed()
     if task_id in plugins:
         return plugins[task_id], ""

@@ -42,7 +42,11 @@ def read_options(kind: type[Options], table: Mapping[str, Any], task_id: str) ->
 def option_docs(kind: type[Settings]) -> tuple[OptionDoc, ...]:
     """Every option with its default and its sentence."""
     fields = msgspec.structs.fields(kind)
-    return tuple(OptionDoc(field.name, field.default, _sentence(field.type)) for field in fields)
+    return tuple(OptionDoc(field.name, _default(field), _sentence(field.type)) for field in fields)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _describe(kind: type[Settings], key: str) -> str:

@@ -16,6 +16,7 @@ from tui_trainer.tasks.arrays import Array, Bool, Int, Small, generator_of, gene
 from tui_trainer.tasks.boards.geometry import Geometry
 from tui_trainer.tasks.boards.matches import play_match
 from tui_trainer.tasks.boards.openings import OpeningStock
+from tui_trainer.tasks.boards.players import RungPlayer
 from tui_trainer.tasks.boards.rungs import choose
 
 
@@ -203,6 +204,10 @@ class BoardTask:
     def baselines(self) -> dict[str, float]:
         """The rungs' own scores in the reference evaluation."""
         return dict(self._rules.baselines)
+
+    def reference_player(self) -> RungPlayer:
+        """A fixed player that feels every level: 1-ply."""
+        return RungPlayer(self._board, "1-ply", 1)
 
     # --- state -----------------------------------------------------------------------------------------------
 
