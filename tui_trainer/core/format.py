@@ -30,7 +30,7 @@ def count(value: float) -> str:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """.978 -> `97.8 %`; `-` where unknown."""
-    return UNKNOWN if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f} %"
+    return UNKNOWN if share is None or not math.isfinite(100 * share) else f"{100 * share:.{digits}f} %"
 
 
 def duration(seconds: float) -> str:

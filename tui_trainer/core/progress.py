@@ -20,7 +20,7 @@ class LimitProgress(msgspec.Struct, frozen=True):
     @property
     def fraction(self) -> float:
         """0..1."""
-        return min(1.0, self.done / self.limit) if self.limit > 0 else 1.0
+        return max(0.0, min(1.0, self.done / self.limit)) if self.limit > 0 else 1.0
 
 
 def limit_progress(state: RunState) -> tuple[LimitProgress, ...]:
