@@ -2,91 +2,28 @@
 
 Runs the app in a pty on a made-up connect_four run (about 7 updates a second) and measures, from outside: time to the
 first frame, bytes a second written to the terminal, share of one core, and the time from a key to its mark on the
-screen. Nothing of the app is imported here; POSIX only.
+screen. POSIX only.
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
-import os
-import pty
-import re
-import select
-import signal
 import statistics
-import struct
 import sys
-import termios
 import time
+from pathlib import Path
 
-_ESCAPES = re.compile(rb"\x1b\[[0-9;?<>$]*[a-zA-Z]|\x1b[()][A-Z0-9]|\x1b[=>]")
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
-
-class Terminal:
-    """The app in a pty of a given size; reads everything it writes."""
-
-    def __init__(self, command: list[str], width: int, height: int) -> None:
-        self.started = time.perf_counter()
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", LANG="C.UTF-8", PYTHONPATH=os.getcwd())
-            os.execvp(command[0], command)
-        self.resize(width, height)
-        self.bytes = 0
-        self.recent = b""
-
-    def resize(self, width: int, height: int) -> None:
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-
-    def read(self, timeout_s: float) -> bytes:
-        ready, _, _ = select.select([self.fd], [], [], timeout_s)
-        if not ready:
-            return b""
-        try:
-            data = os.read(self.fd, 65536)
-        except OSError:
-            return b""
-        self.bytes += len(data)
-        self.recent = (self.recent + data)[-200_000:]
-        return data
-
-    def read_for(self, seconds: float) -> None:
-        end = time.perf_counter() + seconds
-        while (left := end - time.perf_counter()) > 0:
-            self.read(left)
-
-    def wait_for(self, text: bytes, timeout_s: float = 10.0) -> float:
-        """Seconds until `text` stands in what was written since the call."""
-        begin = time.perf_counter()
-        self.recent = b""
-        while time.perf_counter() - begin < timeout_s:
-            self.read(0.5)
-            if text in _ESCAPES.sub(b"", self.recent):
-                return time.perf_counter() - begin
-        raise SystemExit(f"{text!r} did not appear within {timeout_s} s")
-
-    def key(self, key: bytes) -> None:
-        os.write(self.fd, key)
-
-    def cpu_s(self) -> float:
-        with open(f"/proc/{self.pid}/stat") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def rss_mib(self) -> float:
-        with open(f"/proc/{self.pid}/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-    def close(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        os.close(self.fd)
+from tests.ui.pty_terminal import PtyTerminal  # noqa: E402
 
 
 def measure(width: int, height: int, seconds: float, keys: int) -> dict[str, float]:
-    terminal = Terminal([sys.executable, "-m", "tests.ui.demo", "mid"], width, height)
-    terminal.wait_for(b"running")
+    """One run of the app at one size."""
+    command = [sys.executable, "-m", "tests.ui.demo", "mid"]
+    terminal = PtyTerminal(command, width, height, {"PYTHONPATH": str(ROOT)})
+    terminal.wait_for(b"Training Manager" if width >= 80 else b"updates")
     first = time.perf_counter() - terminal.started
     terminal.read_for(2.0)
     bytes_, cpu, begin = terminal.bytes, terminal.cpu_s(), time.perf_counter()
@@ -106,7 +43,7 @@ def measure(width: int, height: int, seconds: float, keys: int) -> dict[str, flo
     }
 
 
-def _key_delay(terminal: Terminal) -> float:
+def _key_delay(terminal: PtyTerminal) -> float:
     terminal.read_for(0.613)
     terminal.key(b"c")
     return terminal.wait_for(b"sent")

@@ -92,6 +92,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.title = f"tui-trainer {self._source.name}"
+        self.app_resume_signal.subscribe(self, self._redraw)
         self.run_worker(self._converse(), name="news", exit_on_error=True)
 
     async def on_unmount(self) -> None:
@@ -193,6 +194,13 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         for failure in set(picture.failures) - self._failed:
             self._failed.add(failure)
             self.log.error(failure)
+
+    def _redraw(self, _: object = None) -> None:
+        """Every cell anew: the terminal was somebody else's for a while."""
+        for screen in self.screen_stack:
+            screen.refresh(layout=True)
+        if (view := self._view()) is not None:
+            view.refresh()
 
     def _view(self) -> RunView | None:
         base = self.screen_stack[0] if self.screen_stack else None
@@ -331,6 +339,8 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
                 self._change(overlay=Overlay("help"))
             case "palette":
                 self.action_command_palette()
+            case "suspend":
+                self.action_suspend_process()
             case "filter":
                 self._change(filtering=True, filter="", focus="log", scroll=0)
             case "copy":

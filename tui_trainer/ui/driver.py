@@ -34,7 +34,19 @@ class TerminalDriver(LinuxDriver):
         self._file = sys.__stdout__
         self._loop = asyncio.get_running_loop()
         self._gone = False
-        signal.signal(signal.SIGHUP, self._hung_up)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._hung_up)
+        signal.signal(signal.SIGTERM, self._asked_to_end)
+        signal.signal(signal.SIGTSTP, self._asked_to_stop)
+        signal.signal(signal.SIGCONT, self._told_to_go_on)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """The terminal's own word: COLUMNS and LINES in the environment do not follow a resize."""
+        try:
+            width, height = os.get_terminal_size(self.fileno)
+        except OSError:
+            return 80, 24
+        return (width, height) if width > 0 and height > 0 else (80, 24)
 
     def write(self, data: str) -> None:
         """Nothing is written to a terminal that has gone: its writer would never take it."""
@@ -70,6 +82,29 @@ class TerminalDriver(LinuxDriver):
             return os.read(self.fileno, _CHUNK)
         except OSError:
             return b""
+
+    # Signals only leave a note for the loop: a handler that wrote to the terminal itself could interrupt a write and
+    # wait for ever on the lock that this write holds.
+
+    def _asked_to_stop(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop_here)
+
+    def _stop_here(self) -> None:
+        """Give the terminal back, stop, and take it again when the process is continued."""
+        self.suspend_application_mode()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _told_to_go_on(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._take_terminal)
+
+    def _take_terminal(self) -> None:
+        """The terminal is ours again, whoever stopped us and whatever was done to it meanwhile."""
+        self.suspend_application_mode()
+        self.resume_application_mode()
+        self._app.call_later(self._app.app_resume_signal.publish, self._app)
+
+    def _asked_to_end(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._app.exit)
 
     def _hung_up(self, *_: object) -> None:
         self._gone = True

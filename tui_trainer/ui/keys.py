@@ -12,7 +12,7 @@ Action: TypeAlias = Literal[
     "pause", "checkpoint", "accept", "reject", "undo", "stop", "leave", "help", "palette", "copy", "filter",
     "next_panel", "previous_panel", "panel", "maximise", "back", "up", "down", "left", "right",
     "play", "earlier", "later", "slower", "faster", "next_decision", "previous_decision",
-    "next_evaluation", "previous_evaluation", "next_checkpoint", "previous_checkpoint", "home", "end",
+    "suspend", "next_evaluation", "previous_evaluation", "next_checkpoint", "previous_checkpoint", "home", "end",
 ]  # fmt: skip
 
 
@@ -72,6 +72,7 @@ KEYS: tuple[Key, ...] = (
     Key("down", ("down",), "↓", "", "Scroll the focused panel forward"),
     Key("filter", ("slash",), "/", "filter", "Show only log lines with this text", "", "both", 11),
     Key("copy", ("y",), "y", "copy", "Copy the focused panel, or the whole screen, as text", "", "both", 12),
+    Key("suspend", ("ctrl+z",), "ctrl+z", "", "Back to the shell; fg comes back, the run goes on meanwhile"),
     Key("palette", ("ctrl+p",), "ctrl+p", "", "Find an action by name"),
     Key("back", ("escape",), "esc", "", "Close, clear the filter, or leave the focused panel"),
     Key("help", ("question_mark",), "?", "help", "All keys and their commands", "tui-trainer --help", "both", 2),

@@ -14,11 +14,15 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     """One line; what a person needs least gives way first."""
     right = _figures(scene, width)
     left = _names(scene, width - row_cells(right) - 3)
+    if not left:
+        return [fit((Span(" "), *right), width)]
     return [fit(ends((Span(" "), *left), (*right, Span(" ")), width), width)]
 
 
 def _names(scene: Scene, room: int) -> Row:
     started = scene.state.started
+    if room < 8:
+        return ()
     name = scene.name or (started.session if started else "")
     parts: list[tuple[str, str]] = [(name, "bold")]
     if started:

@@ -42,15 +42,21 @@ def _standing(scene: Scene, width: int) -> Row:
 
 
 def limit_row(row: LimitProgress, width: int, scene: Scene) -> Row:
-    """`updates   1,204/5,000  ████▊·····  24 %   9-12 min`; the percentage gives way to the bar."""
+    """`updates   1,204/5,000  ████▊·····  24 %   ~11 min`; the percentage gives way to the bar."""
     figures = f"{_amount(row.name, row.done)}/{_amount(row.name, row.limit)}"
-    left = "" if row.eta_s is None or scene.state.status == "ended" else about(*row.eta_s)
-    gutter = 11 if width >= 42 else 9
+    left = "" if row.eta_s is None or scene.state.status == "ended" else _roughly(*row.eta_s)
+    gutter = 11 if width >= 46 else 9
     room = width - gutter - 12 - 6 - 10
     head = (Span(f"{_NAMES[row.name]:<{gutter}}", "dim"), Span(f"{figures:>11} "))
     share = Span(f" {100 * row.fraction:3.0f} %") if room >= 4 else Span("")
     gauge = bar(row.fraction, room if room >= 4 else max(3, room + 6), scene.look.glyphs)
     return (*head, *gauge, share, Span(f" {left:>9}", "dim"))
+
+
+def _roughly(low_s: float, high_s: float) -> str:
+    """`~11 min`: the middle of the range, which stands in full elsewhere."""
+    middle = (low_s + high_s) / 2
+    return f"~{about(middle, middle)}"
 
 
 def _amount(name: str, value: float) -> str:

@@ -1,0 +1,103 @@
+"""A program in a pseudo-terminal: what it writes, what it costs, and what becomes of it when the terminal goes away."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import termios
+import time
+from collections.abc import Mapping
+
+ESCAPES = re.compile(rb"\x1b\[[0-9;:?<>=$ ]*[a-zA-Z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]|\x1b[=>78]")
+
+
+class PtyTerminal:
+    """Starts `command` in a pty of a given size."""
+
+    def __init__(self, command: list[str], width: int, height: int, environ: Mapping[str, str] = {}) -> None:
+        self.started = time.perf_counter()
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            try:
+                os.environ.update({**environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"})
+                os.execvp(command[0], command)
+            finally:
+                os._exit(127)  # never let a copy of the test run go on
+        self.resize(width, height)
+        self.bytes = 0
+        self.recent = b""
+
+    def resize(self, width: int, height: int) -> None:
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+    def read(self, timeout_s: float) -> bytes:
+        """What comes within the time; nothing also at the end of the program."""
+        ready, _, _ = select.select([self.fd], [], [], timeout_s)
+        if not ready:
+            return b""
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:
+            return b""
+        self.bytes += len(data)
+        self.recent = (self.recent + data)[-400_000:]
+        return data
+
+    def read_for(self, seconds: float) -> None:
+        end = time.perf_counter() + seconds
+        while (left := end - time.perf_counter()) > 0:
+            self.read(left)
+
+    def wait_for(self, text: bytes, timeout_s: float = 20.0) -> float:
+        """Seconds until `text` stands in what is written from now on, escape sequences left out."""
+        begin = time.perf_counter()
+        self.recent = b""
+        while time.perf_counter() - begin < timeout_s:
+            self.read(0.2)
+            if text in ESCAPES.sub(b"", self.recent):
+                return time.perf_counter() - begin
+        raise AssertionError(f"{text!r} did not appear within {timeout_s} s: {self.recent[-2000:]!r}")
+
+    def key(self, key: bytes) -> None:
+        os.write(self.fd, key)
+
+    def cpu_s(self) -> float:
+        """Processor seconds so far."""
+        with open(f"/proc/{self.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def rss_mib(self) -> float:
+        with open(f"/proc/{self.pid}/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def exit_code(self, timeout_s: float = 10.0) -> int | None:
+        """The exit code (negative: the signal) once the program has ended; None while it runs on."""
+        end = time.perf_counter() + timeout_s
+        while time.perf_counter() < end:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.pid = 0
+                return os.waitstatus_to_exitcode(status)
+            if self.fd >= 0:
+                self.read(0.05)
+            else:
+                time.sleep(0.05)
+        return None
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a lost SSH connection does."""
+        os.close(self.fd)
+        self.fd = -1
+
+    def close(self) -> None:
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        if self.fd >= 0:
+            os.close(self.fd)

@@ -1,0 +1,135 @@
+"""The real app in a real pseudo-terminal: what happens when the terminal shrinks, stops or goes away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.ui.pty_terminal import ESCAPES, PtyTerminal
+
+ROOT = str(Path(__file__).resolve().parents[2])
+DEMO = [sys.executable, "-m", "tests.ui.demo"]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture
+def app() -> Iterator[PtyTerminal]:
+    terminal = PtyTerminal([*DEMO, "mid"], 120, 40, {"PYTHONPATH": ROOT})
+    terminal.wait_for(b"Training Manager")
+    yield terminal
+    terminal.close()
+
+
+def test_a_closed_terminal_ends_the_view(app: PtyTerminal) -> None:
+    app.hang_up()
+    assert app.exit_code() is not None
+
+
+def test_a_closed_terminal_ends_the_view_even_where_hang_ups_are_ignored() -> None:
+    shell = ["sh", "-c", f"trap '' HUP; exec {sys.executable} -m tests.ui.demo mid"]
+    terminal = PtyTerminal(shell, 120, 40, {"PYTHONPATH": ROOT})
+    terminal.wait_for(b"Training Manager")
+    terminal.hang_up()
+    assert terminal.exit_code() is not None
+
+
+def test_a_hang_up_signal_ends_the_view(app: PtyTerminal) -> None:
+    os.kill(app.pid, signal.SIGHUP)
+    assert app.exit_code() == 0
+
+
+def test_sigterm_restores_the_terminal(app: PtyTerminal) -> None:
+    os.kill(app.pid, signal.SIGTERM)
+    app.recent = b""
+    assert app.exit_code() is not None
+    assert b"\x1b[?1049l" in app.recent
+    assert b"\x1b[?25h" in app.recent
+
+
+def test_leaving_says_that_the_run_goes_on(app: PtyTerminal) -> None:
+    app.key(b"q")
+    app.wait_for(b"goes on; tui-trainer attach connect_four-ppo-1")
+    assert app.exit_code() == 0
+
+
+def test_ctrl_c_leaves_the_view_as_q_does(app: PtyTerminal) -> None:
+    app.key(b"\x03")
+    app.wait_for(b"goes on")
+    assert app.exit_code() == 0
+
+
+def test_any_size_is_survived_and_the_picture_comes_back(app: PtyTerminal) -> None:
+    for width, height in [(1, 1), (0, 0), (2, 40), (120, 1), (7, 3), (40, 12), (300, 90), (1, 1)]:
+        app.resize(width, height)
+        app.read_for(0.05)
+    for size in range(100):
+        app.resize(1 + size, 1 + size // 3)
+        app.read_for(0.004)
+    app.resize(120, 40)
+    app.wait_for(b"Training Manager")
+
+
+def test_stopping_and_continuing_restores_and_redraws(app: PtyTerminal) -> None:
+    app.recent = b""
+    os.kill(app.pid, signal.SIGTSTP)
+    app.read_for(1.0)
+    assert b"\x1b[?1049l" in app.recent
+    os.kill(app.pid, signal.SIGCONT)
+    app.wait_for(b"Training Manager")
+    app.key(b"c")
+    app.wait_for(b"checkpoint sent")
+
+
+def test_an_idle_view_burns_almost_no_processor_time() -> None:
+    terminal = PtyTerminal([*DEMO, "paused"], 120, 40, {"PYTHONPATH": ROOT})
+    terminal.wait_for(b"Training Manager")
+    terminal.read_for(1.0)
+    before, bytes_ = terminal.cpu_s(), terminal.bytes
+    terminal.read_for(2.0)
+    used, written = terminal.cpu_s() - before, terminal.bytes - bytes_
+    terminal.close()
+    assert used < 0.2
+    assert written < 200
+
+
+def test_a_training_run_costs_the_line_under_15_kb_a_second(app: PtyTerminal) -> None:
+    app.read_for(1.0)
+    before, begin = app.bytes, time.perf_counter()
+    app.read_for(4.0)
+    rate = (app.bytes - before) / (time.perf_counter() - begin)
+    assert 100 < rate < 15_000
+
+
+@pytest.mark.parametrize("closed", ["stdin", "stdout"])
+def test_without_a_terminal_the_app_is_refused_with_what_to_do(closed: str) -> None:
+    code = "from tui_trainer.ui.terminal import require_terminal\nrequire_terminal()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, stdin=subprocess.DEVNULL, cwd=ROOT)
+    assert b"use --no-ui" in done.stderr
+    assert closed in ("stdin", "stdout")
+
+
+def test_no_colour_means_no_colour() -> None:
+    terminal = PtyTerminal([*DEMO, "mid"], 120, 40, {"PYTHONPATH": ROOT, "NO_COLOR": "1"})
+    terminal.wait_for(b"Training Manager")
+    terminal.read_for(1.0)
+    drawn = terminal.recent
+    terminal.close()
+    colours = [code for code in ESCAPES.findall(drawn) if code.endswith(b"m") and (b"38;" in code or b"48;" in code)]
+    assert colours == []
+
+
+def test_a_latin_locale_gets_ascii_only() -> None:
+    terminal = PtyTerminal([*DEMO, "mid"], 120, 40, {"PYTHONPATH": ROOT, "LC_ALL": "C", "PYTHONUTF8": "1"})
+    terminal.wait_for(b"Training Manager")
+    terminal.read_for(1.0)
+    drawn = ESCAPES.sub(b"", terminal.recent)
+    terminal.close()
+    assert drawn.isascii()
