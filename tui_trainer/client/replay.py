@@ -190,7 +190,7 @@ class ReplaySource:
             elif self._playing and (batch := self._due()):
                 yield Happened(batch)
                 self._stale = True
-            if self._stale:
+            if self._stale and self._target is None:
                 self._stale = False
                 yield self.position
             if self._target is None and not self._closed:
