@@ -31,7 +31,11 @@ TINY = (
 
 
 def environment(root: Path) -> dict[str, str]:
-    return {**os.environ, "TUI_TRAINER_SESSIONS": str(root), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **overrides(root)}
+
+
+def overrides(root: Path) -> dict[str, str]:
+    return {"TUI_TRAINER_SESSIONS": str(root), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def command(*words: str) -> list[str]:
