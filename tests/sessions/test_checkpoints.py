@@ -25,6 +25,8 @@ from tui_trainer.sessions.checkpoints import (
 
 from .world import new_session, save, small_state
 
+LONG = (pytest.mark.long, pytest.mark.timeout(1200))
+
 
 @pytest.fixture
 def session_dir(tmp_path: Path) -> Path:
@@ -210,7 +212,7 @@ def test_a_checkpoint_of_a_newer_format_is_told_apart_from_a_damaged_one(session
     assert store.newest_good().manifest.update == 1
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [60, pytest.param(10_000, marks=LONG)])
 def test_no_mutation_of_a_checkpoint_is_loaded(session_dir: Path, count: int) -> None:
     chance = random.Random(7)
     store = CheckpointStore(session_dir)

@@ -20,6 +20,8 @@ from tui_trainer.sessions.configs import (
     read_config,
 )
 
+LONG = (pytest.mark.long, pytest.mark.timeout(1200))
+
 
 def test_a_file_becomes_a_layer_that_names_itself(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
@@ -104,7 +106,7 @@ def complaint(path: Path) -> str:
     return ""
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=LONG)])
 def test_no_mutation_of_a_file_makes_anything_but_our_errors(tmp_path: Path, count: int) -> None:
     chance = random.Random(9)
     text = (

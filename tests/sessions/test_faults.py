@@ -27,6 +27,7 @@ def test_no_kill_loses_an_acknowledged_checkpoint_or_leaves_a_session_that_canno
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_no_kill_of_a_thousand_loses_anything(tmp_path: Path) -> None:
     result = kill_at_random(tmp_path, kills=1000, seed=2)
     assert result.broken == []
@@ -37,6 +38,7 @@ def test_no_power_cut_loses_an_acknowledged_checkpoint_or_a_synced_event(tmp_pat
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_no_power_cut_of_two_thousand_loses_anything(tmp_path: Path) -> None:
     assert cut_at_random(tmp_path, RecordingDisk(), cuts=2000, seed=2).broken == []
 

@@ -17,6 +17,8 @@ from tui_trainer.sessions.journal import MAX_LINE, Journal, iter_journal, read_j
 
 from .world import line
 
+LONG = (pytest.mark.long, pytest.mark.timeout(1200))
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -198,7 +200,7 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
             return data[:at] + bytes(length) + data[at + length :]
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=LONG)])
 def test_mutations_lose_only_the_lines_they_touch(path: Path, count: int) -> None:
     chance = random.Random(3)
     whole = lines(*range(1, 41))

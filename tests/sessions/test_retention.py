@@ -134,6 +134,7 @@ Ordinary.settings = settings(max_examples=25, stateful_step_count=20, deadline=N
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_a_thousand_random_histories_keep_best_latest_and_last_verified() -> None:
     from hypothesis.stateful import run_state_machine_as_test
 

@@ -21,6 +21,8 @@ from tui_trainer.sessions.store import FORMAT, Session, SessionFile, list_sessio
 
 from .world import SETTINGS, new_session
 
+LONG = (pytest.mark.long, pytest.mark.timeout(1200))
+
 
 def test_a_new_session_reads_back_what_it_was_made_from(tmp_path: Path) -> None:
     resolved = resolve([Layer("--set", {"ppo": {"learning_rate": "1e-4"}, "run": {"note": "a [b] ü"}})])
@@ -248,7 +250,7 @@ def _contend(path: Path, pipe: int) -> None:
         os._exit(1)
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=LONG)])
 def test_of_twenty_contenders_exactly_one_wins_and_the_others_name_its_pid(tmp_path: Path, rounds: int) -> None:
     session = new_session(tmp_path)
     for _ in range(rounds):

@@ -27,6 +27,8 @@ import json, resource, sys, time
 from pathlib import Path
 from tui_trainer.errors import DamagedSession
 from tui_trainer.sessions.strict import check_file
+
+LONG = (pytest.mark.long, pytest.mark.timeout(1200))
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 for name, path in json.loads(sys.stdin.read()).items():
@@ -153,7 +155,7 @@ def test_keys_that_imitate_our_own_marks_are_refused(tmp_path: Path) -> None:
         load_foreign(path)
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=LONG)])
 def test_no_mutated_file_loads_silently_wrong(tmp_path: Path, count: int) -> None:
     """Without a hash to compare: what is accepted is what was written, bit for bit."""
     chance = random.Random(5)

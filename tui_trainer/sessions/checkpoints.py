@@ -49,7 +49,7 @@ _REFUSALS = (
     AttributeError,
 )
 _DIRECTORY = re.compile(r"(\d{1,9})-u(\d{1,12})")
-_LEFTOVER = re.compile(r"\.(tmp|pruned)-(\d{1,9})-u\d{1,12}")
+LEFTOVER = re.compile(r"\.(tmp|pruned)-(\d{1,9})-u\d{1,12}")
 _SEAL = re.compile(rb"# sha256 ([0-9a-f]{64})\n\Z")
 
 
@@ -140,7 +140,7 @@ class CheckpointStore:
         except FileNotFoundError:
             return []
         numbers = [(int(found[1]), name) for name in names if (found := _DIRECTORY.fullmatch(name))]
-        return numbers + [(int(found[2]), name) for name in names if (found := _LEFTOVER.fullmatch(name))]
+        return numbers + [(int(found[2]), name) for name in names if (found := LEFTOVER.fullmatch(name))]
 
     # --- writing ---
 

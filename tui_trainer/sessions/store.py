@@ -25,6 +25,7 @@ from tui_trainer.sessions.oslayer import (
     create_file,
     discard,
     make_directories,
+    remove_tree,
     replace_file,
     storage_errors,
 )
@@ -356,3 +357,17 @@ def disk_usage(path: Path) -> int:
             except OSError:
                 continue
     return total
+
+
+def remove(session: Session, disk: Disk = REAL) -> int:
+    """Delete a session that nobody runs; returns the bytes freed. Raises SessionInUse, StorageError."""
+    path = session.path
+    if path.is_symlink():
+        raise UsageError(f"{shown(path)} is a link", "delete the link by hand")
+    size = disk_usage(path)
+    doomed = path.with_name(f".removed-{path.name}-{os.getpid()}")
+    with session.lock(), storage_errors(path.parent):
+        disk.rename(path, doomed)
+        disk.fsync_dir(path.parent)
+        remove_tree(disk, doomed)
+    return size
