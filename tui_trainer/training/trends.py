@@ -91,14 +91,14 @@ def follow(values: Sequence[float], sampling: float, restart: int = 0) -> Course
     The noise is never taken for less than a quarter of the sampling error, so that a few equal values are no proof.
     """
     sigma = max(noise(values[-NOISE_WINDOW:]), sampling / 4, 1e-9)
-    medians = [median(values[max(0, i - SMOOTH + 1) : i + 1]) for i in range(len(values))]
-    restart = min(restart, len(values) - 1)
-    best, progressed, fallen = medians[restart], restart, 0
-    for i in range(restart + 1, len(medians)):
+    fresh = values[min(restart, len(values) - 1) :]
+    medians = [median(fresh[max(0, i - SMOOTH + 1) : i + 1]) for i in range(len(fresh))]
+    best, progressed, fallen = medians[0], 0, 0
+    for i in range(1, len(medians)):
         if medians[i] > best + PROGRESS * sigma:
             best, progressed = medians[i], i
         fallen = fallen + 1 if medians[i] < best - FALL * sigma else 0
-    return Course(sigma, len(values) - 1 - progressed, fallen, best - medians[-1])
+    return Course(sigma, len(fresh) - 1 - progressed, fallen, best - medians[-1])
 
 
 def consistency(points: Sequence[Point], spec: TaskSpec) -> float:
