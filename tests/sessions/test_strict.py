@@ -22,6 +22,7 @@ from tui_trainer.sessions.strict import check_file
 from . import hostile
 from .world import small_state
 
+LONG = (pytest.mark.long, pytest.mark.timeout(1200))
 MEASURE = """
 import json, resource, sys, time
 from pathlib import Path
