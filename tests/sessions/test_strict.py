@@ -29,7 +29,6 @@ from pathlib import Path
 from tui_trainer.errors import DamagedSession
 from tui_trainer.sessions.strict import check_file
 
-LONG = (pytest.mark.long, pytest.mark.timeout(1200))
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 for name, path in json.loads(sys.stdin.read()).items():
