@@ -26,6 +26,7 @@ class Probe:
             id=f"probe:{type(self).__name__}",
             obs_shape=(self.width,),
             obs_dtype=self.dtype,
+            obs_binary=self.dtype == "uint8",
             action=self.action,  # type: ignore[arg-type]
             n=self.n,
             num_envs=num_envs,

@@ -14,15 +14,23 @@ from tests.algorithms.probes import Aim, Constant, Copy, Endless, Masked, Nim, R
 from tui_trainer.algorithms import ALGORITHMS, build, settings_of
 from tui_trainer.errors import DamagedSession, UsageError
 
-SMALL = dict(num_envs=16, n_steps=16, batch_size=64, learning_rate=3e-3, gamma=0.9, hidden=[16, 16], ent_coef=0.0)
+SMALL = {
+    "num_envs": 16,
+    "n_steps": 16,
+    "batch_size": 64,
+    "learning_rate": 3e-3,
+    "gamma": 0.9,
+    "hidden": [16, 16],
+    "ent_coef": 0.0,
+}
+POOLED = {"pool_every": 2, "pool_size": 3, "pool_share": 0.5}
+NORMALISED = {"normalize_observations": True, "normalize_rewards": True, "target_kl": 0.02}
 PROBES = (Constant, Copy, TwoSteps, Endless, Masked, Nim)
 CASES = {
-    "ppo derived": ("ppo", PROBES, SMALL | dict(pool_every=2, pool_size=3, pool_share=0.5)),
-    "ppo autograd": ("ppo", (Copy, Nim, Aim), SMALL | dict(pool_every=2, gradients="autograd", shared=True)),
-    "ppo normalised": (
-        "ppo", (Copy, Aim, Resetting), SMALL | dict(normalize_observations=True, normalize_rewards=True, target_kl=0.02),
-    ),
-}  # fmt: skip
+    "ppo derived": ("ppo", PROBES, SMALL | POOLED),
+    "ppo autograd": ("ppo", (Copy, Nim, Aim), SMALL | POOLED | {"gradients": "autograd", "shared": True}),
+    "ppo normalised": ("ppo", (Copy, Aim, Resetting), SMALL | NORMALISED),
+}
 EACH = [(case, probe) for case, (_, probes, _) in CASES.items() for probe in probes]
 each = pytest.mark.parametrize(("case", "probe"), EACH)
 
@@ -130,7 +138,7 @@ def test_the_same_seed_gives_the_same_curve_and_another_seed_another(case, probe
 
 
 def test_steps_and_episodes_are_counted_once():
-    task, learner = make("ppo normalised", Resetting)
+    _, learner = make("ppo normalised", Resetting)
     reports = []
     for _ in range(4):
         while not (report := learner.collect(0.0)).complete:
@@ -254,6 +262,6 @@ def test_ppo_plays_nim_perfectly_by_self_play(case):
 
 
 def test_ppo_aims_a_box_action():
-    task, learner, _ = trained("ppo autograd", Aim, 80)
+    _, learner, _ = trained("ppo autograd", Aim, 80)
     obs = np.array([[-0.6], [0.0], [0.6]], np.float32)
     assert learner.policy().act(obs, None)[:, 0] == pytest.approx(obs[:, 0], abs=0.1)

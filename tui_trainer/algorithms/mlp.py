@@ -333,7 +333,8 @@ class Adam:
 
 def clip_norm(gradient: Float, bound: float) -> float:
     """Shorten the gradient to norm `bound`; returns the norm before. Raises Diverged where it is not finite."""
-    norm = float(np.sqrt(np.dot(gradient, gradient)))
+    with np.errstate(over="ignore"):
+        norm = float(np.sqrt(np.dot(gradient, gradient)))
     if not np.isfinite(norm):
         raise Diverged("the gradient is not finite", "lower the learning rate and resume from the last good checkpoint")
     if norm > bound:

@@ -11,10 +11,24 @@ from tui_trainer.algorithms.networks import Forward
 from tui_trainer.core.protocols import TaskSpec
 
 
-def as_inputs(obs: Array, moments: Moments | None) -> Float:
-    """Observations (B, *obs_shape) as float32 rows (B, inputs), normalised where asked."""
-    x: Float = obs.reshape(len(obs), -1).astype(np.float32)
-    return x if moments is None else moments.normalise(x)
+class Inputs:
+    """What a network sees of observations: bytes 0..255 as 0..1 (binary ones as they are), normalised where asked."""
+
+    def __init__(self, spec: TaskSpec, moments: Moments | None) -> None:
+        self._scale = np.float32(1 / 255) if spec.obs_dtype == "uint8" and not spec.obs_binary else None
+        self._moments = moments
+
+    def __call__(self, obs: Array) -> Float:
+        """(B, *obs_shape) -> (B, inputs) float32."""
+        x = self.scaled(obs)
+        return x if self._moments is None else self._moments.normalise(x)
+
+    def scaled(self, obs: Array) -> Float:
+        """The same before normalisation."""
+        x: Float = obs.reshape(len(obs), -1).astype(np.float32)
+        if self._scale is not None:
+            x *= self._scale
+        return x
 
 
 def to_environment(spec: TaskSpec, action: Float) -> Float:
@@ -30,7 +44,7 @@ class FrozenPolicy:
     """Greedy play with parameters of its own: the likeliest legal action, or a box policy's mean."""
 
     def __init__(self, spec: TaskSpec, forward: Forward, moments: Moments | None) -> None:
-        self._spec, self._forward, self._moments = spec, forward, moments
+        self._spec, self._forward, self._inputs = spec, forward, Inputs(spec, moments)
 
     def act(self, obs: Array, mask: Bool | None) -> Array:
         outputs = self._outputs(obs, mask)
@@ -45,8 +59,8 @@ class FrozenPolicy:
         return p
 
     def value(self, obs: Array) -> Float:
-        return self._forward.heads(as_inputs(obs, self._moments))[1]
+        return self._forward.heads(self._inputs(obs))[1]
 
     def _outputs(self, obs: Array, mask: Bool | None) -> Float:
-        outputs = self._forward.outputs(as_inputs(obs, self._moments))
+        outputs = self._forward.outputs(self._inputs(obs))
         return outputs if mask is None else np.where(mask, outputs, FORBIDDEN)

@@ -34,7 +34,7 @@ from tui_trainer.algorithms.mlp import FORBIDDEN, Batch, Losses, Weights
 from tui_trainer.algorithms.moments import Moments, RewardScale
 from tui_trainer.algorithms.networks import Forward, MlpNet, Net, network
 from tui_trainer.algorithms.noise import Noise
-from tui_trainer.algorithms.policies import FrozenPolicy, as_inputs, to_environment
+from tui_trainer.algorithms.policies import FrozenPolicy, Inputs, to_environment
 from tui_trainer.algorithms.pool import Pool
 from tui_trainer.algorithms.rollout import Rollout
 from tui_trainer.algorithms.updates import AutogradUpdater, DerivedUpdater, Stepped, Updater
@@ -81,6 +81,7 @@ class PPO:
         self._noise = Noise(generator_of(seed, 1), spec)
         self._shuffle = generator_of(seed, 2)
         self._moments = Moments(int(np.prod(spec.obs_shape))) if settings.normalize_observations else None
+        self._inputs = Inputs(spec, self._moments)
         self._reward_scale = RewardScale(spec.num_envs) if settings.normalize_rewards else None
         self._pool = _pool(settings, task, seed)
         self._opponent: Forward | None = None
@@ -125,7 +126,7 @@ class PPO:
     def _act(self) -> tuple[Array, Array]:
         """Sampled actions for the decision that is due, as the loss and as the task sees them."""
         t = self._rollout.t
-        x = as_inputs(self._rollout.obs[t], self._moments)
+        x = self._inputs(self._rollout.obs[t])
         outputs = self._forward.outputs(x)
         self._let_snapshot_move(x, outputs)
         self._require_finite(outputs, x)
@@ -215,7 +216,7 @@ class PPO:
         if self._settings.normalize_advantage:
             advantage = _normalised(advantage, own)
         return Batch(
-            x=as_inputs(data.obs[rows], self._moments),
+            x=self._inputs(data.obs[rows]),
             action=data.action[rows],
             log_prob=data.log_prob[rows],
             advantage=advantage,
@@ -267,9 +268,7 @@ class PPO:
 
     def _pass(self, obs: Array) -> tuple[Float, Float]:
         """Outputs and values of observations (B, *obs_shape), chunk by chunk. Raises Diverged where not finite."""
-        chunks = [
-            self._forward.heads(as_inputs(obs[i : i + _CHUNK], self._moments)) for i in range(0, len(obs), _CHUNK)
-        ]
+        chunks = [self._forward.heads(self._inputs(obs[i : i + _CHUNK])) for i in range(0, len(obs), _CHUNK)]
         outputs = np.concatenate([outputs for outputs, _ in chunks])
         values = np.concatenate([values for _, values in chunks])
         require_finite(obs, "an observation is")
@@ -324,7 +323,7 @@ class PPO:
         """Count the update, take in the observations, keep a snapshot, and make the rollout empty again."""
         self._updates += 1
         if self._moments is not None:
-            self._moments.update(data.obs[data.rows].reshape(len(data.rows), -1))
+            self._moments.update(self._inputs.scaled(data.obs[data.rows]))
         if self._pool is not None:
             self._pool.offer(self._flat.cpu().numpy(), self._updates)
             self._pool.draw()
