@@ -97,6 +97,7 @@ class World:
         self.now = 100.0
         self.collected = 0
         self.trained = 0
+        self.settings: dict[str, float] = {}
         self.events: list[AnyEvent] = []
         self.actions: list[AnyAction] = []
         self.random = random.Random(seed)
@@ -121,7 +122,8 @@ class World:
             case ApplyDifficulty(difficulty=difficulty):
                 return DifficultyReport(difficulty=difficulty)
             case ApplySetting(key=key, value=value):
-                return SettingReport(key=key, old=3e-4, new=value)
+                old, self.settings[key] = self.settings.get(key, 3e-4), value
+                return SettingReport(key=key, old=old, new=value)
             case Wait():
                 return TickReport()
             case End():

@@ -22,7 +22,7 @@ from tui_trainer.core.values import Author, Change, Difficulty, DifficultySpace,
 from tui_trainer.training.history import KEPT_POINTS, UNKNOWN, History, Point, Proposal, Rule, Trend
 from tui_trainer.training.rules import RULES
 from tui_trainer.training.statistics import mean
-from tui_trainer.training.trends import assess
+from tui_trainer.training.trends import assess, sampling_error
 
 SCORED_AFTER = 6
 """Evaluations after acceptance at which the outcome is told."""
@@ -47,6 +47,8 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """As it was before."""
     before: float
     """Mean score of the evaluations before."""
+    noise: float
+    """Standard deviation of one evaluation, as known then."""
     at_evaluation: int
     outcome: Outcome = ""
     undone: bool = False
@@ -62,6 +64,8 @@ class AdviserState(msgspec.Struct, kw_only=True):
     """Points ever seen; older ones than the kept are forgotten."""
     changed_at: int = 0
     """Number of evaluations at the last change of difficulty or setting."""
+    moved_at: int = 0
+    """The same for the difficulty alone: from there on progress and falls count."""
     next_id: int = 1
     open: tuple[RecommendationRaised, ...] = ()
     accepted: tuple[Accepted, ...] = ()
@@ -135,11 +139,15 @@ class ContinuousTraining:
         return next((a.id for a in self.state.accepted if a.warned_by == number and not a.undone), None)
 
     def changed(self, difficulty: Difficulty, settings: Mapping[str, float]) -> list[AnyEvent]:
-        """Something was changed: counts start again and advice that no longer fits is withdrawn."""
+        """Something was changed: rules wait for new evaluations, advice that no longer fits is withdrawn."""
         self.state.changed_at = self.state.evaluations
-        self._trend = self._assessed()
         stale = [r for r in self.state.open if not _fits(r.change, difficulty, settings)]
         return [self._close(r.id, "withdrawn", "adviser", "its starting point has changed") for r in stale]
+
+    def begin_anew(self) -> None:
+        """Count progress and falls from here: what follows is measured against itself, not against before."""
+        self.state.moved_at = self.state.evaluations
+        self._trend = self._assessed()
 
     def expire(self, update: int) -> list[AnyEvent]:
         """Close the recommendations whose time has run out."""
@@ -178,6 +186,7 @@ class ContinuousTraining:
             change=raised.change,
             difficulty=difficulty,
             before=mean([p.value for p in self.state.points[-BEFORE:]]),
+            noise=self._known_noise(),
             at_evaluation=self.state.evaluations,
         )
         self.state.accepted = (*self.state.accepted, entry)[-KEPT_ANSWERS:]
@@ -199,10 +208,11 @@ class ContinuousTraining:
     # --- inside ----------------------------------------------------------------------------------------------
 
     def _assessed(self) -> Trend:
-        return assess(self.state.points, self._spec, self._space, restart=self._changed_index())
+        return assess(self.state.points, self._spec, self._space, restart=self._index(self.state.moved_at))
 
-    def _changed_index(self) -> int:
-        return max(0, self.state.changed_at - (self.state.evaluations - len(self.state.points)))
+    def _index(self, evaluation: int) -> int:
+        """The index among the kept points of the first one after so many evaluations."""
+        return max(0, evaluation - (self.state.evaluations - len(self.state.points)))
 
     def _history(self, difficulty: Difficulty, settings: dict[str, float]) -> History:
         return History(
@@ -216,7 +226,7 @@ class ContinuousTraining:
             step=self._settings.step,
             algorithm=self._algorithm,
             settings=settings,
-            changed_at=self._changed_index(),
+            changed_at=self._index(self.state.changed_at),
         )
 
     def _proposals(self, history: History) -> list[tuple[str, Proposal]]:
@@ -230,7 +240,7 @@ class ContinuousTraining:
             return False
         if any(r.subject == subject for r in self.state.open):
             return False
-        quiet = self.state.quiet_until.get(subject, 0) > self.state.evaluations
+        quiet = self.state.quiet_until.get(subject, -1) >= self.state.evaluations
         return not quiet and proposal.confidence >= self._settings.min_confidence
 
     def _raise(self, rule: str, proposal: Proposal, update: int) -> RecommendationRaised:
@@ -266,6 +276,10 @@ class ContinuousTraining:
 
     # --- outcomes and the guard ------------------------------------------------------------------------------
 
+    def _known_noise(self) -> float:
+        """The trend's estimate, yet no less than half the sampling error: early on there is little to estimate from."""
+        return max(self._trend.noise, sampling_error(self.state.points) / 2)
+
     def _after(self, entry: Accepted) -> list[float]:
         """Scores since acceptance, up to those that count."""
         count = self.state.evaluations - entry.at_evaluation
@@ -283,7 +297,7 @@ class ContinuousTraining:
     def _scored(self, entry: Accepted) -> AnyEvent:
         """Helped or hurt when the mean moved by more than twice its standard error (two means of 5 and 6)."""
         gain = self._gain(entry, self._after(entry))
-        margin = 2 * self._trend.noise * (1 / BEFORE + 1 / SCORED_AFTER) ** 0.5
+        margin = 2 * entry.noise * (1 / BEFORE + 1 / SCORED_AFTER) ** 0.5
         outcome: Outcome = "helped" if gain > margin else "hurt" if gain < -margin else "unclear"
         self._amend(entry.id, outcome=outcome)
         text = f"score {gain:+.3f} over {SCORED_AFTER} evaluations, noise ±{margin:.3f}"
@@ -302,7 +316,7 @@ class ContinuousTraining:
         recent = self._after(entry)[-2:]
         if entry.undone or entry.warned_by or entry.outcome or entry.rule == GUARD or len(recent) < 2:
             return False
-        return all(self._gain(entry, [value]) < -GUARD_FALL * self._trend.noise for value in recent)
+        return all(self._gain(entry, [value]) < -GUARD_FALL * entry.noise for value in recent)
 
     def _undoing(self, entry: Accepted) -> Proposal:
         change = entry.change

@@ -203,7 +203,7 @@ class TrainingManager:
         self._wall.holds = ()
         self._wall.introduce = self._space is not None
         if self._state.ended in ("plateau", "degradation"):
-            self._adviser.changed(self._state.difficulty, self._state.live)
+            self._adviser.begin_anew()
         self._state.ended = None
         self._reason = None
         events = self._mode_notes()
@@ -489,6 +489,7 @@ class TrainingManager:
         move, s.move = s.move or Move(taken, "engine", "taken by the task"), None
         if taken == old:
             return []
+        self._adviser.begin_anew()
         changed = DifficultyChanged(old=old, new=taken, by=move.by, why=move.why, recommendation=move.recommendation)
         return [changed, *self._adviser.changed(taken, s.live)]
 

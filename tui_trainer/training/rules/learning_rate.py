@@ -9,6 +9,8 @@ TOO_FAR = 0.03
 """Mean approx_kl of an update; PPO's clip range of 0.2 is meant for about 0.01 to 0.02."""
 EVALUATIONS = 3
 LOWEST = 1e-6
+SETTLED = 10
+"""Evaluations since the last change before a plateau or a fall is laid to the learning rate."""
 SURE = 0.7
 """Confidence of the trend from which a plateau or a fall counts."""
 
@@ -42,6 +44,8 @@ def _overshoot(history: History) -> tuple[str, float] | None:
 
 def _stuck(history: History) -> tuple[str, float] | None:
     trend = history.trend
+    if len(history.since_change) < SETTLED:
+        return None
     if trend.name not in ("plateau", "degrading") or trend.confidence < SURE:
         return None
     return f"{trend.name}: {trend.evidence}", 0.85 * trend.confidence
