@@ -13,6 +13,10 @@ import termios
 import time
 from collections.abc import Mapping
 
+import pyte
+
+_PRIVATE = re.compile(rb"\x1b\[[<>=?][0-9;]*[a-zA-Z]")
+"""Modes and queries that pyte would print."""
 ESCAPES = re.compile(rb"\x1b\[[0-9;:?<>=$ ]*[a-zA-Z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]|\x1b[=>78]")
 
 
@@ -28,12 +32,15 @@ class PtyTerminal:
                 os.execvp(command[0], command)
             finally:
                 os._exit(127)  # never let a copy of the test run go on
+        self.screen = pyte.Screen(width, height)
+        self._stream = pyte.ByteStream(self.screen)
         self.resize(width, height)
         self.bytes = 0
         self.recent = b""
 
     def resize(self, width: int, height: int) -> None:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        self.screen.resize(max(1, height), max(1, width))
 
     def read(self, timeout_s: float) -> bytes:
         """What comes within the time; nothing also at the end of the program."""
@@ -46,6 +53,7 @@ class PtyTerminal:
             return b""
         self.bytes += len(data)
         self.recent = (self.recent + data)[-400_000:]
+        self._stream.feed(_PRIVATE.sub(b"", data))
         return data
 
     def read_for(self, seconds: float) -> None:
@@ -54,14 +62,26 @@ class PtyTerminal:
             self.read(left)
 
     def wait_for(self, text: bytes, timeout_s: float = 20.0) -> float:
-        """Seconds until `text` stands in what is written from now on, escape sequences left out."""
+        """Seconds until `text` stands on the screen, or in what is written from now on (a farewell line)."""
         begin = time.perf_counter()
         self.recent = b""
         while time.perf_counter() - begin < timeout_s:
             self.read(0.2)
-            if text in ESCAPES.sub(b"", self.recent):
+            if text.decode() in self.text() or text in ESCAPES.sub(b"", self.recent):
                 return time.perf_counter() - begin
-        raise AssertionError(f"{text!r} did not appear within {timeout_s} s: {self.recent[-2000:]!r}")
+        raise AssertionError(f"{text!r} did not appear within {timeout_s} s:\n{self.text()}")
+
+    def text(self) -> str:
+        """The screen as a person sees it."""
+        return "\n".join(self.screen.display)
+
+    def wait_gone(self, text: bytes, timeout_s: float = 20.0) -> None:
+        """Return when `text` no longer stands on the screen."""
+        end = time.perf_counter() + timeout_s
+        while text.decode() in self.text():
+            if time.perf_counter() > end:
+                raise AssertionError(f"{text!r} did not go away:\n{self.text()}")
+            self.read(0.2)
 
     def key(self, key: bytes) -> None:
         os.write(self.fd, key)

@@ -51,7 +51,7 @@ def stacked(shares: Sequence[tuple[float, str]], width: int, glyphs: Glyphs = "b
 
 def spark(values: Sequence[float | None], width: int, glyphs: Glyphs = "braille", style: str = "") -> Row:
     """The newest `width` values as one line of columns, lowest to highest; an unknown value is a gap."""
-    shown = list(values)[-width:]
+    shown = list(values)[-width:] if width > 0 else []
     known = [value for value in shown if value is not None]
     levels = _ASCII_LEVELS if glyphs == "ascii" else _LEVELS
     low, high = min(known, default=0.0), max(known, default=1.0)

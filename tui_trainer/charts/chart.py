@@ -98,7 +98,7 @@ def draw(chart: Chart, width: int, height: int, glyphs: Glyphs = "braille") -> l
     rows = [
         _chart_row(index, picture, axis, gutter, labels, ends, glyphs) for index, picture in enumerate(plot.lines())
     ]
-    return [*rows, _x_axis(chart, x_end, gutter, plot.width, width, glyphs)]
+    return [fit(row, width) for row in (*rows, _x_axis(chart, x_end, gutter, plot.width, width, glyphs))]
 
 
 def _y_range(chart: Chart, height: int) -> tuple[float, float]:

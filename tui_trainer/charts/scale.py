@@ -20,7 +20,7 @@ def nice_range(low: float, high: float, parts: int) -> tuple[float, float]:
     """The smallest range of whole steps around [low, high]; a flat line gets room on both sides."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return 0.0, 1.0
-    if high <= low:
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
         pad = abs(low) * 0.5 or 0.5
         low, high = low - pad, high + pad
     step = nice_step(high - low, parts)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from tui_trainer.charts.span import Row, Span, fit
 from tui_trainer.core.text import clean_line
 from tui_trainer.ui.layout import Place, arrange, maximised
-from tui_trainer.ui.panels import NUMBERED, PANELS, Panel, status
+from tui_trainer.ui.panels import NUMBERED, PANELS, Panel
+from tui_trainer.ui.panels.status import urgent
 from tui_trainer.ui.rows import block, box, over, plain, wrapped
 from tui_trainer.ui.scene import Scene
 
@@ -19,11 +22,11 @@ class Picture(msgspec.Struct, frozen=True):
     failures: tuple[str, ...] = ()
 
 
-def compose(scene: Scene, width: int, height: int) -> Picture:
+def compose(scene: Scene, width: int, height: int, panels: Mapping[str, Panel] = PANELS) -> Picture:
     """The whole screen. A panel that fails shows its failure in its place; the others stand."""
-    places = places_of(scene, width, height)
+    places = _with_urgent(scene, places_of(scene, width, height))
     failures: list[str] = []
-    drawn = [(place, _drawn(scene, place, failures)) for place in places]
+    drawn = [(place, _drawn(scene, place, panels[place.panel], failures)) for place in places]
     rows = _assembled(drawn, width, height)
     rows = over(rows, _overlay(scene, width, height), width)
     return Picture([scene.look.printable(row) for row in rows], tuple(failures))
@@ -34,6 +37,13 @@ def places_of(scene: Scene, width: int, height: int) -> tuple[Place, ...]:
     if scene.maximised and scene.focus:
         return maximised(scene.focus, width, height)
     return arrange(width, height, replay=scene.kind == "replay", ended=scene.state.status == "ended")
+
+
+def _with_urgent(scene: Scene, places: tuple[Place, ...]) -> tuple[Place, ...]:
+    """Where there is no status line, what is urgent takes the footer's place."""
+    if urgent(scene) is None or any(place.panel == "status" for place in places):
+        return places
+    return tuple(msgspec.structs.replace(p, panel="status") if p.panel == "footer" else p for p in places)
 
 
 def panel_text(scene: Scene, panel: str, width: int, height: int) -> str:
@@ -47,8 +57,7 @@ def text_of(rows: list[Row]) -> str:
     return "\n".join("".join(span.text for span in row).rstrip() for row in rows).rstrip() + "\n"
 
 
-def _drawn(scene: Scene, place: Place, failures: list[str]) -> list[Row]:
-    panel = PANELS[place.panel]
+def _drawn(scene: Scene, place: Place, panel: Panel, failures: list[str]) -> list[Row]:
     inside = (place.width - 4, place.height - 2) if place.boxed else (place.width, place.height)
     try:
         rows = panel.render(scene, max(0, inside[0]), max(0, inside[1]))
@@ -56,15 +65,9 @@ def _drawn(scene: Scene, place: Place, failures: list[str]) -> list[Row]:
     except Exception as error:  # a panel's bug must cost that panel and nothing else
         failures.append(clean_line(f"panel {panel.name} failed: {type(error).__name__}: {error}"))
         rows, title = wrapped(failures[-1], max(1, inside[0]), "bad"), plain(panel.title, "title")
-    if place.panel == "footer" and place.height == 1 and _shares_line(scene):
-        rows = [status.urgent(scene) or rows[0]]
     if place.boxed:
         return box(title, rows, place.width, place.height, _edge(scene, panel))
     return block(rows, place.width, place.height)
-
-
-def _shares_line(scene: Scene) -> bool:
-    return False
 
 
 def _title(scene: Scene, panel: Panel) -> Row:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-LINES = ("header", "timeline", "machine", "status", "footer")
-
 
 class Place(msgspec.Struct, frozen=True):
     """A panel's rectangle; `boxed` ones have a frame within it."""

@@ -9,7 +9,7 @@ from rich.style import Style
 
 from tui_trainer.charts.span import Glyphs, Row, Span, cells
 from tui_trainer.core.config import UiSettings
-from tui_trainer.core.text import ascii_fold, clean, is_clean
+from tui_trainer.core.text import ascii_fold, is_clean
 
 LINE_STYLES = ("s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7")
 
@@ -87,8 +87,9 @@ class Look(msgspec.Struct, frozen=True):
 
 
 def _on_one_line(text: str) -> str:
-    text = text.replace("\n", " ").replace("\t", " ")
-    return text if is_clean(text) else clean(text, len(text))
+    """Without control, bidi and zero-width characters, in as many columns as before."""
+    text = text.replace("\n", " ").replace("\t", " ").replace("\ufe0f", "")
+    return text if is_clean(text) else "".join(char if is_clean(char) else "·"[: cells(char)] for char in text)
 
 
 def _ascii_char(char: str) -> str:

@@ -18,8 +18,7 @@ def heading(scene: Scene) -> str:
     if card is None:
         return ""
     waiting = scene.state.open_recommendations
-    place = f", {1 + waiting.index(card)} of {len(waiting)} (← →)" if len(waiting) > 1 else ""
-    return f"{card.id} ({card.raised.subject}){place}"
+    return f"{card.id}, {1 + waiting.index(card)} of {len(waiting)} ← →" if len(waiting) > 1 else str(card.id)
 
 
 def render(scene: Scene, width: int, height: int) -> list[Row]:

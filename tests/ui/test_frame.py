@@ -1,0 +1,173 @@
+"""The picture as a function of the scene: its size, its words, and what may never reach a terminal."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.ui.history import NAME, START, UPDATES, raise_card, state_at
+from tui_trainer.charts.span import Row, row_cells
+from tui_trainer.client.source import Link, Position
+from tui_trainer.core.events import LogWritten, RunPaused, stamp
+from tui_trainer.core.state import RunState
+from tui_trainer.ui.frame import compose, text_of
+from tui_trainer.ui.look import Look
+from tui_trainer.ui.panels import PANELS, Panel
+from tui_trainer.ui.scene import Notice, Order, Overlay, Scene
+
+EMPTY, MID, ENDED = RunState(), state_at(780), state_at(UPDATES)
+LIVE = Link("live", "connected")
+
+
+def scene(state: RunState = MID, **changes: object) -> Scene:
+    return msgspec.structs.replace(Scene(state=state, now=START + 120, name=NAME, link=LIVE), **changes)
+
+
+def shown(state: RunState = MID, width: int = 120, height: int = 40, **changes: object) -> str:
+    return text_of(compose(scene(state, **changes), width, height).rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 230), st.integers(0, 70), st.sampled_from([EMPTY, MID, ENDED]), st.sampled_from(["live", "replay"])
+)
+def test_the_picture_has_exactly_the_screens_size(width: int, height: int, state: RunState, kind: str) -> None:
+    position = Position(500, 1000, START + 60, True, 10.0) if kind == "replay" else None
+    picture = compose(scene(state, kind=kind, position=position), width, height)
+    assert picture.failures == ()
+    assert len(picture.rows) == height
+    assert all(row_cells(row) == width for row in picture.rows)
+
+
+@pytest.mark.parametrize("name", sorted(PANELS))
+@pytest.mark.parametrize("state", [EMPTY, MID, ENDED], ids=["empty", "mid", "ended"])
+def test_every_panel_draws_at_every_size(name: str, state: RunState) -> None:
+    for width, height in ((0, 0), (1, 1), (5, 2), (20, 3), (36, 8), (80, 20), (200, 60)):
+        PANELS[name].render(scene(state), width, height)
+        PANELS[name].heading(scene(state))
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (200, 50)])
+def test_everything_essential_is_on_the_screen(width: int, height: int) -> None:
+    text = shown(width=width, height=height)
+    for wanted in ("running", "780/1,200", "plateau", "random", "minimax-5", "SPS", "learn 80", "no NVML",
+                   "level 1-ply → minimax-2", "a accept", "r reject", "p pause", "q leave"):  # fmt: skip
+        assert wanted in text, wanted
+
+
+def test_the_smallest_screen_shows_status_chart_and_recommendation() -> None:
+    text = shown(width=40, height=12)
+    for wanted in ("● running", "780/1,200", "1-ply", "excelling", "a accept"):
+        assert wanted in text, wanted
+
+
+def test_an_empty_state_says_what_comes_and_when() -> None:
+    assert "engine starting" in shown(EMPTY, link=Link("starting", "engine starting"))
+    text = shown(state_at(1))
+    assert "first evaluation after update 50" in text
+    assert "the adviser speaks after evaluations" in text
+
+
+def test_a_paused_run_looks_paused_and_offers_to_go_on() -> None:
+    event = stamp(RunPaused(by="user", why="key p"), seq=MID.seq + 1, time=MID.time, update=780, global_step=1)
+    text = shown(MID.apply(event))
+    assert text.count("‖ PAUSED") == 2
+    assert "p resume" in text
+
+
+def test_an_ended_run_says_why_and_what_to_do_next() -> None:
+    text = shown(ENDED)
+    for wanted in ("■ ENDED", "max_updates", "1,200 of 1,200 updates", f"tui-trainer resume {NAME}",
+                   f"tui-trainer replay {NAME}"):  # fmt: skip
+        assert wanted in text, wanted
+
+
+def test_a_lost_line_is_told_in_header_and_status() -> None:
+    text = shown(link=Link("lost", "line lost: reconnecting"))
+    assert "✗ lost" in text
+    assert "line lost: reconnecting" in text
+
+
+def test_a_gone_engine_offers_what_it_says() -> None:
+    assert "resume with tui-trainer resume x" in shown(link=Link("gone", "gone: resume with tui-trainer resume x"))
+
+
+def test_an_order_on_its_way_stands_on_the_card_and_in_the_status_line() -> None:
+    text = shown(orders=(Order("1", "accept 7", "received", 7),))
+    assert text.count("accept 7 received") == 2
+
+
+def test_replay_shows_its_timeline_speed_and_keys() -> None:
+    text = shown(kind="replay", marks=MID.marks, position=Position(900, 1474, START + 110, True, 10.0))
+    assert "▶ REPLAY" in text
+    assert "×10" in text
+    assert "900/1,474 events" in text
+    assert "n decision" in text
+    assert "p pause" not in text.splitlines()[-1].split("space")[0]
+
+
+def test_an_overlay_stands_over_the_panels() -> None:
+    assert "End this run" in shown(overlay=Overlay("stop")) or "end this run" in shown(overlay=Overlay("stop"))
+    assert "tui-trainer checkpoint NAME" in shown(overlay=Overlay("help"))
+
+
+def test_numbers_keep_their_columns_while_they_grow() -> None:
+    """The header's words stand where they stood 70 updates before."""
+    first, second = (shown(state_at(update)).splitlines()[0] for update in (705, 775))
+    for word in ("update", "steps", "SPS"):
+        assert first.index(word) == second.index(word)
+
+
+HOSTILE = "\x1b]52;c;aGk=\x07 \x1b[2J \x9b31m \u202eabc [bold]x[/bold] [link=evil] [/ \x00\x7f 日本 \u200b"
+
+
+def test_no_text_from_outside_reaches_the_screen_as_an_order() -> None:
+    event = stamp(LogWritten(level="info", text=HOSTILE), seq=MID.seq + 1, time=MID.time, update=780, global_step=1)
+    card = stamp(
+        msgspec.structs.replace(raise_card(9, 1), title=HOSTILE, evidence=(HOSTILE,)),
+        seq=MID.seq + 2, time=MID.time, update=780, global_step=1,
+    )  # fmt: skip
+    state = MID.apply(event).apply(card)
+    picture = compose(scene(state, name=HOSTILE, notice=Notice(HOSTILE), filter=HOSTILE[:3]), 120, 40)
+    text = text_of(picture.rows)
+    assert not any((ord(char) < 32 and char != "\n") or 0x7F <= ord(char) < 0xA0 for char in text)
+    assert "\u202e" not in text
+    assert all(row_cells(row) == 120 for row in picture.rows)
+    assert "[bold]x[/bold]" in text_of(compose(scene(state, name=HOSTILE, maximised=True, focus="log"), 160, 40).rows)
+
+
+def test_ascii_means_ascii_at_every_size() -> None:
+    for width, height in ((40, 12), (80, 24), (120, 40), (200, 50)):
+        for state in (EMPTY, MID, ENDED):
+            rows = compose(scene(state, look=Look("ascii")), width, height).rows
+            assert text_of(rows).isascii()
+            assert all(row_cells(row) == width for row in rows)
+
+
+def test_a_failing_panel_costs_its_own_place_only() -> None:
+    def broken(scene: Scene, width: int, height: int) -> list[Row]:
+        raise ValueError("bug")
+
+    picture = compose(scene(), 120, 40, {**PANELS, "speed": Panel("speed", "SPS", broken)})
+    text = text_of(picture.rows)
+    assert "panel speed failed: ValueError: bug" in text
+    assert "Training Manager" in text
+    assert picture.failures == ("panel speed failed: ValueError: bug",)
+
+
+def test_the_filter_keeps_only_lines_that_hold_it() -> None:
+    text = shown(focus="log", maximised=True, filter="kl")
+    assert "KL .031" in text
+    assert "recommendation 6 helped" not in text
+
+
+def test_scrolling_the_log_shows_older_lines() -> None:
+    assert "started connect_four" in shown(focus="log", maximised=True, height=14, scroll=400)
+
+
+def test_without_colour_lines_differ_in_pattern() -> None:
+    plain = compose(scene(look=Look(colour=False)), 120, 40)
+    coloured = compose(scene(), 120, 40)
+    assert text_of(plain.rows) != text_of(coloured.rows)

@@ -1,0 +1,66 @@
+"""One table of keys: no key twice, every order has a command twin, a key that cannot act says why."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+import pytest
+
+from tests.ui.history import NAME, START, UPDATES, state_at
+from tui_trainer.client.source import Link
+from tui_trainer.core.state import RunState
+from tui_trainer.ui.keys import KEYS, Action, keys_for, label_of, refusal
+from tui_trainer.ui.scene import Scene
+
+MID = state_at(780)
+ORDERS: tuple[Action, ...] = ("pause", "checkpoint", "accept", "reject", "undo", "stop")
+
+
+def scene(state: RunState = MID, **changes: object) -> Scene:
+    base = Scene(state=state, now=START, name=NAME, link=Link("live", ""))
+    return msgspec.structs.replace(base, **changes)
+
+
+@pytest.mark.parametrize("kind", ["live", "replay"])
+def test_no_key_means_two_things(kind: Literal["live", "replay"]) -> None:
+    names = [name for key in keys_for(kind) for name in key.keys]
+    assert len(names) == len(set(names))
+
+
+def test_every_order_has_a_command_that_does_the_same() -> None:
+    for key in KEYS:
+        if key.action in ORDERS:
+            assert key.command.startswith("tui-trainer "), key.action
+
+
+def test_every_key_says_what_it_does() -> None:
+    assert all(key.help and key.shown for key in KEYS)
+
+
+@pytest.mark.parametrize("action", ORDERS)
+def test_a_read_only_view_refuses_every_order(action: Action) -> None:
+    assert "read-only" in refusal(action, scene(readonly=True))
+
+
+@pytest.mark.parametrize("action", ORDERS)
+def test_an_ended_run_refuses_every_order_and_names_the_next_step(action: Action) -> None:
+    assert f"tui-trainer resume {NAME}" in refusal(action, scene(state_at(UPDATES)))
+
+
+@pytest.mark.parametrize("action", ORDERS)
+def test_without_a_line_every_order_is_refused(action: Action) -> None:
+    assert "reconnecting" in refusal(action, scene(link=Link("lost", "reconnecting")))
+
+
+def test_answers_need_an_open_recommendation() -> None:
+    quiet = scene(state_at(100))
+    assert refusal("accept", quiet) == "no open recommendation"
+    assert refusal("undo", quiet).startswith("nothing to undo")
+    assert [refusal(action, scene()) for action in ORDERS] == [""] * len(ORDERS)
+
+
+def test_a_label_says_what_the_key_will_do_now() -> None:
+    pause = next(key for key in KEYS if key.action == "pause")
+    assert label_of(pause, scene()) == "pause"
+    assert label_of(pause, scene(msgspec.structs.replace(MID, status="paused"))) == "resume"

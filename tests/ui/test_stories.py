@@ -1,0 +1,451 @@
+"""At the keys: what a person presses, what the engine is sent, what the screen says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.ui.fakes import FakePlayer, FakeSource
+from tests.ui.history import NAME, START, UPDATES, history, raise_card, state_at
+from tui_trainer.client.source import Happened, Link, Snapshot
+from tui_trainer.core.commands import Answer, Pause, Resume, SaveCheckpoint, Stop
+from tui_trainer.core.config import UiSettings
+from tui_trainer.core.events import (
+    AnyEvent,
+    CommandApplied,
+    CommandRefused,
+    LogWritten,
+    RecommendationAnswered,
+    RunContinued,
+    RunPaused,
+    UpdateFinished,
+    stamp,
+)
+from tui_trainer.ui.app import Outcome, TrainerApp
+from tui_trainer.ui.look import Look
+
+MID = state_at(780)
+
+
+@dataclass
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Seat:
+    """A person before the app."""
+
+    app: TrainerApp
+    source: FakeSource
+    pilot: Pilot[Outcome]
+    clock: Clock
+
+    @property
+    def screen(self) -> str:
+        view = self.app._view()
+        assert view is not None
+        return view.text()
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def happen(self, *events: AnyEvent) -> None:
+        state = self.app.scene.state
+        stamped = tuple(
+            stamp(e, seq=state.seq + 1 + i, time=state.time, update=state.update, global_step=state.global_step)
+            for i, e in enumerate(events)
+        )
+        self.clock.now += 1
+        self.source.publish(Happened(stamped))
+        await self.pilot.pause()
+        await self.pilot.pause()
+
+    async def wait(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+
+@asynccontextmanager
+async def seated(source: FakeSource, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Seat]:
+    clock = Clock()
+    app = TrainerApp(source, UiSettings(), look=Look(), clock=lambda: START + 120, monotonic=clock, sender="test")
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.pause()
+        yield Seat(app, source, pilot, clock)
+
+
+# --- orders ------------------------------------------------------------------------------------------------------
+
+
+async def test_p_sends_pause_and_nothing_else_changes_until_the_event_says_so() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("p")
+        assert seat.source.sent == [Pause(id="test-1")]
+        assert "pause sent" in seat.screen
+        assert "● running" in seat.screen
+        seat.source.acknowledge()
+        await seat.pilot.pause()
+        assert "pause received" in seat.screen
+        await seat.happen(
+            CommandApplied(id="test-1", order="pause", by="user", effect=""), RunPaused(by="user", why="p")
+        )
+        assert "pause received" not in seat.screen
+        assert "‖ PAUSED" in seat.screen
+
+
+async def test_p_on_a_paused_run_sends_resume() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.happen(RunPaused(by="user", why="p"))
+        await seat.press("space")
+        assert seat.source.sent == [Resume(id="test-1")]
+        await seat.happen(RunContinued(by="user"))
+        assert "● running" in seat.screen
+
+
+async def test_c_sends_a_checkpoint() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("c")
+        assert seat.source.sent == [SaveCheckpoint(id="test-1")]
+
+
+async def test_a_accepts_the_recommendation_on_the_screen_by_its_number() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.wait(1)
+        await seat.press("a")
+        assert seat.source.sent == [Answer(id="test-1", recommendation=7, verdict="accept")]
+        assert "accept 7 sent" in seat.screen
+        await seat.happen(
+            CommandApplied(id="test-1", order="accept 7", by="user", effect=""),
+            RecommendationAnswered(id=7, verdict="accepted", by="user"),
+        )
+        assert "accept 7 sent" not in seat.screen
+        assert "no open recommendation" in seat.screen
+        assert "7 accepted by user" in seat.screen
+
+
+async def test_a_card_younger_than_half_a_second_takes_no_key() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("a")
+        assert seat.source.sent == []
+        assert "only just appeared" in seat.screen
+        await seat.wait(0.6)
+        await seat.press("a")
+        assert len(seat.source.sent) == 1
+
+
+async def test_a_card_that_takes_anothers_place_is_young_again() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.wait(5)
+        await seat.happen(raise_card(8, 2))
+        await seat.press("r")
+        assert seat.source.sent == []
+        await seat.wait(1)
+        await seat.press("r")
+        assert seat.source.sent == [Answer(id="test-1", recommendation=8, verdict="reject")]
+
+
+async def test_arrows_choose_which_recommendation_is_answered() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.happen(raise_card(8, 2))
+        assert "8, 2 of 2" in seat.screen
+        await seat.press("left")
+        assert "7, 1 of 2" in seat.screen
+        await seat.wait(1)
+        await seat.press("a")
+        assert seat.source.sent == [Answer(id="test-1", recommendation=7, verdict="accept")]
+
+
+async def test_an_answer_is_not_sent_twice() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.wait(1)
+        await seat.press("a", "a")
+        assert len(seat.source.sent) == 1
+        assert "being answered already" in seat.screen
+
+
+async def test_a_refused_order_vanishes_with_its_reason() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.wait(1)
+        await seat.press("a")
+        await seat.happen(CommandRefused(id="test-1", order="accept 7", by="user", why="it has expired"))
+        assert "accept 7 sent" not in seat.screen
+        assert "accept 7 refused: it has expired" in seat.screen
+
+
+async def test_another_views_answer_does_not_touch_our_order() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("p")
+        await seat.happen(CommandApplied(id="other-1", order="pause", by="user", effect=""))
+        assert "pause sent" in seat.screen
+
+
+async def test_an_order_that_cannot_leave_says_why() -> None:
+    source = FakeSource(MID)
+    source.refuse = "the engine is gone"
+    async with seated(source) as seat:
+        await seat.press("c")
+        await seat.pilot.pause()
+        assert "the engine is gone" in seat.screen
+        assert "checkpoint sent" not in seat.screen
+
+
+async def test_z_undoes_the_newest_accepted_recommendation() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("z")
+        assert seat.source.sent == [Answer(id="test-1", recommendation=6, verdict="undo")]
+
+
+async def test_a_key_that_cannot_act_says_why() -> None:
+    async with seated(FakeSource(state_at(100))) as seat:
+        await seat.press("a")
+        assert "no open recommendation" in seat.screen.splitlines()[-2]
+        assert seat.source.sent == []
+
+
+async def test_a_read_only_view_sends_nothing() -> None:
+    async with seated(FakeSource(MID, readonly=True)) as seat:
+        await seat.wait(1)
+        await seat.press("p", "c", "a", "r", "z", "s")
+        assert seat.source.sent == []
+        assert "read-only" in seat.screen
+
+
+async def test_stop_asks_first_and_goes_on_when_the_answer_is_no() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("s")
+        assert "end this run?" in seat.screen
+        await seat.press("escape")
+        assert "end this run?" not in seat.screen
+        assert seat.source.sent == []
+        await seat.press("s", "s")
+        assert seat.source.sent == [Stop(id="test-1")]
+
+
+async def test_the_question_takes_every_key() -> None:
+    """`p` answers the question with no; it is not an order."""
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("s", "p")
+        assert seat.source.sent == []
+
+
+# --- news --------------------------------------------------------------------------------------------------------
+
+
+async def test_before_the_engine_answers_the_screen_says_so() -> None:
+    source = FakeSource()
+    source.publish(Link("starting", "engine starting"))
+    async with seated(source) as seat:
+        assert "engine starting" in seat.screen
+        assert "◌ starting" in seat.screen
+        source.publish(Snapshot(MID))
+        source.publish(Link("live", "connected"))
+        await seat.pilot.pause()
+        assert "● running" in seat.screen
+
+
+async def test_a_lost_line_and_its_return_are_shown() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        seat.source.publish(Link("lost", "lost: reconnecting"))
+        await seat.pilot.pause()
+        assert "lost: reconnecting" in seat.screen
+        seat.source.publish(Snapshot(MID))
+        seat.source.publish(Link("live", "connected"))
+        await seat.pilot.pause()
+        assert "reconnecting" not in seat.screen
+
+
+async def test_news_faster_than_the_screen_is_folded_but_not_painted() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.happen(LogWritten(level="info", text="first line"))
+        shown = seat.screen
+        state = seat.app.scene.state
+        for number in range(5):
+            event = LogWritten(level="info", text=f"fast {number}")
+            seat.source.happen(stamp(event, seq=state.seq + 1 + number, time=state.time, update=1, global_step=1))
+        await seat.pilot.pause()
+        assert seat.app.scene.state.log[-1].text == "fast 4"
+        assert seat.screen == shown
+
+
+async def test_the_view_folds_a_whole_history_to_the_state_that_a_fold_gives() -> None:
+    source = FakeSource(state_at(0))
+    async with seated(source) as seat:
+        events = [event for event in history() if event.update > 0 or event.seq == 0]
+        seat.clock.now += 10
+        source.publish(Happened(tuple(e for e in events if e.update)))
+        for _ in range(20):
+            await seat.pilot.pause()
+        assert seat.app.scene.state.durable() == state_at(UPDATES).durable()
+        assert "■ ENDED" in seat.screen
+
+
+async def test_hostile_events_are_shown_literally() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.happen(LogWritten(level="info", text="[/] [bold]x[/bold] \x1b[2J"))
+        assert "[/] [bold]x[/bold] ·[2J" in seat.screen
+
+
+# --- looking around ----------------------------------------------------------------------------------------------
+
+
+async def test_question_mark_shows_every_key_with_its_command() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("question_mark")
+        assert "tui-trainer checkpoint NAME" in seat.screen
+        await seat.press("escape")
+        assert "tui-trainer checkpoint NAME" not in seat.screen
+
+
+async def test_a_digit_focuses_a_panel_and_again_fills_the_screen() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("9")
+        assert seat.app.scene.focus == "log"
+        await seat.press("9")
+        assert "Training Manager" not in seat.screen
+        await seat.press("escape")
+        assert "Training Manager" in seat.screen
+
+
+async def test_tab_walks_over_the_panels_that_are_shown() -> None:
+    async with seated(FakeSource(MID), size=(80, 24)) as seat:
+        walked = []
+        for _ in range(4):
+            await seat.press("tab")
+            walked.append(seat.app.scene.focus)
+        assert walked == ["manager", "win_rate", "recommendation", "speed"]
+        await seat.press("shift+tab")
+        assert seat.app.scene.focus == "recommendation"
+
+
+async def test_slash_filters_the_log_and_letters_are_text_not_orders() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("slash", "s", "p", "s", "enter")
+        assert seat.app.scene.filter == "sps"
+        assert seat.source.sent == []
+        assert "SPS fell by 18 %" in seat.screen
+        await seat.press("escape")
+        assert seat.app.scene.filter == ""
+
+
+async def test_y_copies_the_focused_panel_as_text() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("7", "y")
+        assert "700 best" in seat.app.clipboard
+        assert "copied checkpoints" in seat.screen
+
+
+async def test_the_palette_opens_and_runs_an_action() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("ctrl+p")
+        await seat.pilot.pause(0.2)
+        await seat.press(*"checkp")
+        await seat.pilot.pause(0.5)
+        await seat.press("enter")
+        await seat.pilot.pause(0.2)
+        assert seat.source.sent == [SaveCheckpoint(id="test-1")]
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_leaving_says_that_the_run_goes_on(key: str) -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press(key)
+    assert seat.app.return_value is not None
+    assert f"{NAME} goes on; tui-trainer attach {NAME}" in seat.app.return_value.text
+    assert seat.source.closed
+    assert seat.source.sent == []
+
+
+async def test_leaving_an_ended_run_tells_its_end_and_exit_code() -> None:
+    async with seated(FakeSource(state_at(UPDATES))) as seat:
+        await seat.press("q")
+    assert seat.app.return_value == Outcome(f"{NAME} ended: max_updates, saved checkpoints/0025-u1200", 0)
+
+
+async def test_a_resize_redraws_for_the_new_size() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        for width, height in ((40, 12), (1, 1), (200, 50), (80, 24)):
+            await seat.pilot.resize_terminal(width, height)
+            await seat.pilot.pause()
+            lines = seat.screen.splitlines()
+            assert len(lines) <= height
+            assert all(len(line) <= width for line in lines)
+        assert "a accept" in seat.screen
+
+
+# --- replay ------------------------------------------------------------------------------------------------------
+
+
+def player(at: int = 600) -> FakePlayer:
+    return FakePlayer(list(history()), at=at)
+
+
+Check = Callable[[FakePlayer], bool]
+
+
+@pytest.mark.parametrize(
+    ("key", "moved"),
+    [
+        ("space", lambda p: p.playing),
+        ("greater_than_sign", lambda p: p.speed == 2.0),
+        ("right", lambda p: p.index == 601),
+        ("left", lambda p: p.index == 599),
+        ("right_square_bracket", lambda p: p.index == 600 + len(p.events) // 50),
+        ("left_square_bracket", lambda p: p.index == 600 - len(p.events) // 50),
+        ("home", lambda p: p.index == 0),
+        ("end", lambda p: p.index == len(p.events)),
+        ("e", lambda p: p.index > 600 and type(p.events[p.index - 1]).__name__ == "EvaluationFinished"),
+        ("E", lambda p: p.index < 600 and type(p.events[p.index - 1]).__name__ == "EvaluationFinished"),
+        ("k", lambda p: type(p.events[p.index - 1]).__name__ == "CheckpointSaved"),
+        ("N", lambda p: (p.index < 600 and "Answered" in type(p.events[p.index - 1]).__name__) or p.index < 600),
+    ],
+)
+async def test_the_transport_keys(key: str, moved: Check) -> None:
+    source = player()
+    async with seated(source) as seat:
+        await seat.press(key)
+        assert moved(source)
+        assert seat.source.sent == []
+
+
+async def test_a_jump_without_a_target_says_so() -> None:
+    source = player(len(list(history())))
+    async with seated(source) as seat:
+        await seat.press("end", "n")
+        assert "no later decision" in seat.screen
+
+
+async def test_a_replay_that_goes_back_keeps_the_ticks_it_has_seen() -> None:
+    source = player(1400)
+    async with seated(source) as seat:
+        marks = seat.app.scene.marks
+        seat.clock.now += 10
+        await seat.press("home")
+        assert seat.app.scene.marks == marks
+
+
+async def test_a_replay_takes_no_orders() -> None:
+    source = player()
+    async with seated(source) as seat:
+        await seat.wait(2)
+        await seat.press("a", "r", "c", "s", "z")
+        assert source.sent == []
+
+
+async def test_update_events_move_the_header() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.wait(2)
+        event = UpdateFinished(updates=1, metrics={}, sps=1.0, seconds={}, episodes=1, elapsed_s=200.0)
+        seat.source.happen(stamp(event, seq=MID.seq + 1, time=MID.time, update=801, global_step=13_000_000))
+        await seat.pilot.pause()
+        assert "update   801" in seat.screen
