@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tui_trainer.core.config import Settings, nearest
 from tui_trainer.core.protocols import Task, TaskSpec
 from tui_trainer.core.registry import Entry, load, load_attribute
-from tui_trainer.errors import UsageError
+from tui_trainer.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from tui_trainer.tasks.options import OptionDoc
@@ -116,14 +116,14 @@ def _find(task_id: str) -> tuple[Entry, str]:
 
 
 def _own(task_id: str) -> Entry:
-    """`module:factory`. Raises UsageError where there is no such module or attribute."""
+    """`module:factory`. Raises UsageError where there is no such module or attribute, MissingExtra for its imports."""
     try:
         load_attribute(task_id)
     except ModuleNotFoundError as error:
         module = task_id.partition(":")[0]
-        if error.name is None or not module.startswith(error.name):
-            raise
-        raise _unknown(task_id, list(TASKS), f"there is no module {module}") from None
+        if error.name and f"{module}.".startswith(f"{error.name}."):
+            raise _unknown(task_id, list(TASKS), f"there is no module {module}") from None
+        raise MissingExtra(f"{task_id} imports {error.name}, which is not installed", "install it") from None
     return Entry(id=task_id, summary="your own", factory=task_id)
 
 

@@ -50,7 +50,7 @@ def loaded(like: Array, state: Mapping[str, Any], key: str) -> Array:
     """
     if key not in state:
         raise DamagedSession(f"the task's state lacks {key!r}", "use an older checkpoint of the session")
-    value = np.array(state[key])
+    value = np.asarray(state[key]).copy()
     if value.shape != like.shape or value.dtype != like.dtype:
         raise DamagedSession(
             f"the task's {key!r} is {value.dtype} {value.shape}, this run needs {like.dtype} {like.shape}",

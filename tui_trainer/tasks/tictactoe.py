@@ -17,7 +17,7 @@ RULES = BoardRules(
     ladder=("random", "1-ply", "minimax-9"),
     outcomes=("cross", "nought", "draw"),
     evaluation_plies=3,
-    baselines={},
+    baselines={"1-ply": 0.38, "minimax-9": 0.51},
 )
 
 

@@ -1,0 +1,231 @@
+"""Gymnasium environments under the Task contract, compared with Gymnasium itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+gymnasium = pytest.importorskip("gymnasium")
+
+from tui_trainer import tasks  # noqa: E402
+from tui_trainer.core.protocols import Step, Task  # noqa: E402
+from tui_trainer.core.values import Difficulty  # noqa: E402
+from tui_trainer.errors import UsageError  # noqa: E402
+from tui_trainer.tasks.arrays import Array  # noqa: E402
+from tui_trainer.tasks.playing import LinearPlayer, RandomPlayer, play  # noqa: E402
+
+MODES: dict[str, dict[str, object]] = {
+    "batched form": {},
+    "same step": {"vectorization": "sync", "autoreset": "same_step"},
+    "next step": {"vectorization": "sync", "autoreset": "next_step"},
+    "disabled": {"vectorization": "sync", "autoreset": "disabled"},
+}
+modes = pytest.mark.parametrize("options", MODES.values(), ids=MODES.keys())
+
+
+def toy(name: str, num_envs: int = 2, limit: int = 0, **options: object) -> Task:
+    return tasks.make(f"gym:tests.tasks.toy_envs:{name}-v0", options, num_envs, limit)
+
+
+def inner(task: Any) -> list[Any]:
+    """The toy environments themselves."""
+    return [env.unwrapped for env in task._env.envs]
+
+
+@modes
+def test_every_transition_is_one_that_gymnasium_would_make(options: dict[str, object]) -> None:
+    """Each valid row, replayed in a plain CartPole at the same place, gives the same reward, end and picture."""
+    task = tasks.make("gym:CartPole-v1", options, 8, 30)
+    start = task.reset(3)
+    player = RandomPlayer(task.spec, 1)
+    plain: Any = gymnasium.make("CartPole-v1").unwrapped
+    plain.reset()
+    obs, ages, ends = start.obs, np.zeros(8, int), 0
+    for _ in range(120):
+        action = player.act(obs, None)
+        step = task.step(action)
+        for row in np.flatnonzero(step.valid):
+            plain.state = obs[row].astype(np.float64)
+            after, reward, terminated, _, _ = plain.step(int(action[row]))
+            plain.steps_beyond_terminated = None
+            ages[row] += 1
+            assert step.reward[row] == reward
+            assert step.terminated[row] == terminated
+            assert step.truncated[row] == (ages[row] == 30 and not terminated)
+            np.testing.assert_allclose(step.final_obs[row], after, atol=1e-5)
+        ended = step.terminated | step.truncated
+        ages[ended] = 0
+        ends += int(ended.sum())
+        obs = step.obs
+    assert ends > 20
+
+
+@modes
+def test_a_row_that_only_reset_is_not_valid_and_begins_a_new_episode(options: dict[str, object]) -> None:
+    task = tasks.make("gym:CartPole-v1", options, 4)
+    start = task.reset(3)
+    before: Step | None = None
+    for step in play(task, RandomPlayer(task.spec, 1), start.obs, None, 200):
+        if before is not None:
+            ended = before.terminated | before.truncated
+            first = np.where(step.valid[:, None], before.obs, step.obs)[ended]
+            assert (np.abs(first) <= 0.05).all(), "the decision after an end stands at a reset observation"
+            assert step.valid[~ended].all()
+        before = step
+
+
+def test_next_step_resets_cost_one_row_that_is_not_valid_and_same_step_none() -> None:
+    counts = {}
+    for mode in ("next_step", "same_step"):
+        task = toy("Counter", autoreset=mode, kwargs={"length": 4})
+        start = task.reset(1)
+        counts[mode] = sum(int((~s.valid).sum()) for s in play(task, RandomPlayer(task.spec, 1), start.obs, None, 20))
+    assert counts == {"next_step": 8, "same_step": 0}
+
+
+def test_time_limits_truncate_and_a_true_end_at_the_limit_is_an_end() -> None:
+    task = toy("Counter", limit=10, kwargs={"length": 10})
+    start = task.reset(1)
+    *_, last = play(task, RandomPlayer(task.spec, 1), start.obs, None, 10)
+    assert last.terminated.all()
+    assert not last.truncated.any()
+    task = toy("Counter", limit=7, kwargs={"length": 10})
+    start = task.reset(1)
+    *_, last = play(task, RandomPlayer(task.spec, 1), start.obs, None, 7)
+    assert last.truncated.all()
+    assert last.final_obs.tolist() == [[7], [7]]
+
+
+def test_discrete_actions_may_start_elsewhere_than_at_zero() -> None:
+    task = toy("Counter")
+    task.reset(1)
+    task.step(np.array([0, 1]))
+    assert [env.actions for env in inner(task)] == [[1], [2]]
+
+
+def test_multi_discrete_actions_are_one_number() -> None:
+    task = toy("Joint")
+    assert (task.spec.action, task.spec.n) == ("discrete", 6)
+    task.reset(1)
+    task.step(np.array([1, 5]))
+    assert [env.actions for env in inner(task)] == [[[0, 1]], [[1, 2]]]
+
+
+def test_box_actions_are_clipped_to_the_bounds_that_the_spec_names() -> None:
+    task = tasks.make("gym:Pendulum-v1", {}, 3)
+    assert (task.spec.action, task.spec.n, task.spec.action_low, task.spec.action_high) == ("box", 1, -2, 2)
+    results = []
+    for torque in (2.0, 50.0):
+        task.reset(4)
+        results.append(task.step(np.full((3, 1), torque, np.float32)))
+    assert np.array_equal(results[0].obs, results[1].obs)
+    assert np.array_equal(results[0].reward, results[1].reward)
+
+
+def test_uneven_box_bounds_are_scaled_to_minus_one_and_one() -> None:
+    task = toy("UnevenBox", 3)
+    assert (task.spec.action_low, task.spec.action_high) == (-1, 1)
+    task.reset(1)
+    task.step(np.array([[-1, -1], [0, 0], [9, 1]], np.float32))
+    assert [env.actions[0] for env in inner(task)] == [[0, -10], [0.5, 10], [1, 30]]
+
+
+def test_actions_that_no_learner_here_can_choose_are_refused() -> None:
+    with pytest.raises(UsageError, match="actions of Dict are not supported"):
+        toy("DictAction")
+
+
+def test_discrete_observations_become_one_hot() -> None:
+    task = tasks.make("gym:FrozenLake-v1", {}, 2)
+    assert task.spec.obs_shape == (16,)
+    assert task.reset(1).obs.sum(axis=1).tolist() == [1, 1]
+
+
+def test_arguments_of_the_environment_go_through_and_wrong_ones_are_refused() -> None:
+    task = toy("Counter", kwargs={"length": 3})
+    start = task.reset(1)
+    *_, last = play(task, RandomPlayer(task.spec, 1), start.obs, None, 3)
+    assert last.terminated.all()
+    with pytest.raises(UsageError, match=r"task\.kwargs"):
+        toy("Counter", kwargs={"lenght": 3})
+
+
+def test_a_batched_form_that_is_not_there_cannot_be_asked_for() -> None:
+    with pytest.raises(UsageError, match="has no batched form"):
+        tasks.make("gym:Acrobot-v1", {"vectorization": "vector"}, 2)
+
+
+def test_an_environment_whose_state_cannot_be_copied_says_so_and_starts_afresh() -> None:
+    task, twin = toy("HoldsAnObject"), toy("HoldsAnObject")
+    assert task.spec.resume == "episode"
+    start = task.reset(1)
+    *_, last = play(task, RandomPlayer(task.spec, 1), start.obs, None, 5)
+    twin.load_state_dict(task.state_dict())
+    step = twin.step(RandomPlayer(twin.spec, 1).act(last.obs, None))
+    assert not step.valid.any()
+    assert step.obs.tolist() == [[0], [0]]
+    assert twin.step(np.array([0, 0])).obs.tolist() == [[1], [1]]
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1"])
+def test_classic_control_resumes_exactly(name: str) -> None:
+    assert tasks.spec_of(f"gym:{name}").resume == "exact"
+
+
+def test_difficulty_is_handed_over_at_the_next_reset_where_the_environment_has_one() -> None:
+    task = toy("Hard")
+    space = task.difficulty_space()
+    assert space is not None
+    assert space.ranged
+    start = task.reset(1)
+    lengths = [env.length for env in inner(task)]
+    task.set_difficulty(Difficulty(low=0.5))
+    assert [env.length for env in inner(task)] == lengths, "not before the next reset"
+    for _ in play(task, RandomPlayer(task.spec, 1), start.obs, None, 16):
+        pass
+    assert [env.length for env in inner(task)] == [10, 10]
+
+
+def test_an_environment_without_difficulty_refuses_one() -> None:
+    task = tasks.make("gym:CartPole-v1", {}, 2)
+    assert task.difficulty_space() is None
+    with pytest.raises(UsageError, match="has no difficulty"):
+        task.set_difficulty(Difficulty(level=1))
+
+
+class Balance:
+    """Pushes towards where the pole falls."""
+
+    def act(self, obs: Array, mask: Array | None) -> Array:
+        return (obs[:, 2] + obs[:, 3] > 0).astype(np.int64)
+
+    def probabilities(self, obs: Array, mask: Array | None) -> Array:
+        return np.eye(2, dtype=np.float32)[self.act(obs, mask)]
+
+    def value(self, obs: Array) -> Array:
+        return np.zeros(len(obs), np.float32)
+
+
+@modes
+def test_an_evaluation_plays_whole_episodes_and_reports_their_returns(options: dict[str, object]) -> None:
+    task = tasks.make("gym:CartPole-v1", options, 4)
+    result = task.evaluate(Balance(), part="all", episodes=20, seed=5)
+    assert result.episodes == 20
+    assert 400 < result.mean <= 500
+    assert result.ci is not None
+    assert result.ci[0] < result.mean < result.ci[1]
+    assert result.win_rate is None
+    assert task.evaluate(LinearPlayer(task.spec, 1), part="all", episodes=20, seed=5).mean < 150
+
+
+def test_an_evaluation_of_more_episodes_than_stand_side_by_side_goes_in_waves() -> None:
+    task = toy("Counter", kwargs={"length": 3})
+    result = task.evaluate(RandomPlayer(task.spec, 1), part="all", episodes=70, seed=5)
+    assert (result.episodes, result.mean, result.std) == (70, 3, 0)
+
+
+def test_the_threshold_that_counts_as_solved_is_a_baseline() -> None:
+    assert tasks.make("gym:CartPole-v1", {}, 1).baselines() == {"solved": 475}
+    assert tasks.make("gym:Pendulum-v1", {}, 1).baselines() == {}

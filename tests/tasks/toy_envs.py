@@ -1,0 +1,64 @@
+"""Gymnasium environments written for the tests; importing this module registers them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
+
+
+class Counter(gymnasium.Env[Any, Any]):
+    """Counts its steps; ends at `length` steps, which a difficulty shortens from the next reset on."""
+
+    observation_space = Box(0, 100, (1,), np.float32)
+    action_space: Any = Discrete(2, start=1)
+
+    def __init__(self, length: int = 10) -> None:
+        self.length = length
+        self.count = 0
+        self.actions: list[float] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.count, self.actions = 0, []
+        return self._obs(), {}
+
+    def step(self, action: Any) -> Any:
+        self.count += 1
+        self.actions.append(np.asarray(action).tolist())
+        return self._obs(), 1.0, self.count >= self.length, False, {}
+
+    def _obs(self) -> Any:
+        return np.array([self.count], np.float32)
+
+
+class Hard(Counter):
+    def set_difficulty(self, x: float) -> None:
+        self.length = round(20 * (1 - x))
+
+
+class UnevenBox(Counter):
+    action_space = Box(np.array([0, -10], np.float32), np.array([1, 30], np.float32))
+
+
+class Joint(Counter):
+    action_space = MultiDiscrete([2, 3])
+
+
+class DictAction(Counter):
+    action_space = Dict({"a": Discrete(2)})
+
+
+class HoldsAnObject(Counter):
+    """Keeps something that cannot be copied as plain values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = object()
+
+
+for kind in (Counter, Hard, UnevenBox, Joint, DictAction, HoldsAnObject):
+    if f"{kind.__name__}-v0" not in gymnasium.registry:
+        gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=50)
