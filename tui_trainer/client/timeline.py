@@ -159,7 +159,11 @@ class Timeline:
 
 
 def _kinds(event: AnyEvent) -> tuple[str, ...]:
-    """An order whose facts follow as events of their own is no second decision."""
-    if isinstance(event, ev.CommandApplied) and event.order.startswith(TOLD_BY_FACTS):
-        return ()
-    return _KINDS.get(type(event), ())
+    """An order whose facts follow as events of their own is no second decision, a side evaluation no landmark."""
+    match event:
+        case ev.CommandApplied(order=order) if order.startswith(TOLD_BY_FACTS):
+            return ()
+        case ev.EvaluationFinished(suite="present"):
+            return ()
+        case _:
+            return _KINDS.get(type(event), ())

@@ -14,9 +14,7 @@ MAX_WAITING = 16 * 1024 * 1024
 """Characters kept for a reader that has stopped reading; past this, output ends for good."""
 _LAST_WORDS_S = 2.0
 
-_PLAIN = str.maketrans(
-    {"→": "->", "·": "|", "…": "...", "±": "+/-", "–": "-", "°": "", "█": "#", "▌": "=", "✓": "+", "●": "*"}
-)
+_PLAIN = {"→": "->", "·": "|", "…": "...", "±": "+/-", "–": "-", "°": "", "█": "#", "▌": "=", "✓": "+", "●": "*"}
 
 
 class Output:
@@ -95,14 +93,20 @@ class Output:
 
 def encodable(text: str, encoding: str) -> str:
     """`text` in characters that `encoding` has: our own signs in their ASCII form, others as `?`."""
+    if carries(encoding, text):
+        return text
+    return "".join(char if carries(encoding, char) else _PLAIN.get(char, "?") for char in text)
+
+
+def carries(encoding: str, text: str) -> bool:
+    """True when `encoding` has every character of `text`; one that Python does not know is taken for ASCII."""
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        plain = text.translate(_PLAIN)
-        return plain.encode(encoding, "replace").decode(encoding)
+        return False
     except LookupError:
-        return encodable(text, "ascii")
-    return text
+        return text.isascii()
+    return True
 
 
 def _descriptor(out: TextIO | None) -> int | None:

@@ -10,7 +10,7 @@ from tui_trainer.core.events import EvaluationFinished
 from tui_trainer.core.format import count, duration, percent, si
 from tui_trainer.core.state import RunState
 from tui_trainer.headless.lines import SEPARATOR, ended_text, part_text, score_text
-from tui_trainer.headless.output import encodable
+from tui_trainer.headless.output import carries, encodable
 
 _LABEL = 16
 _NARROWEST_CHART = 30
@@ -129,7 +129,7 @@ class _Curve:
 
 def _charts(s: RunState, width: int, encoding: str) -> list[str]:
     metric = s.started.metric if s.started else "win_rate"
-    ascii_only = encodable("●┤", encoding) != "●┤"
+    ascii_only = not carries(encoding, _MARKERS + "┤")
     charts = (
         (
             metric,

@@ -11,7 +11,7 @@ from tui_trainer.core.events import TRANSIENT, AnyEvent, RunEnded, UpdateFinishe
 from tui_trainer.core.state import RunState
 from tui_trainer.headless.bar import progress_line
 from tui_trainer.headless.lines import event_line
-from tui_trainer.headless.output import Output
+from tui_trainer.headless.output import Output, carries
 from tui_trainer.headless.summary import summary
 
 REDRAW_S = 0.5
@@ -40,7 +40,7 @@ class HeadlessView:
         self._state = state or RunState()
         self._clock = clock
         self._width = width
-        self._ascii = not _carries(self._out.encoding, "█▌")
+        self._ascii = not carries(self._out.encoding, "█▌")
         self._drawn = 0
         self._drawn_at = float("-inf")
         self._update_told_at = float("-inf")
@@ -115,7 +115,7 @@ class HeadlessView:
 
 def escaped(line: str, encoding: str) -> str:
     """A JSON line in characters that `encoding` has; others as \\u escapes, which any reader undoes."""
-    if _carries(encoding, line):
+    if carries(encoding, line):
         return line
     return "".join(char if char.isascii() else _escape(char) for char in line)
 
@@ -123,11 +123,3 @@ def escaped(line: str, encoding: str) -> str:
 def _escape(char: str) -> str:
     units = char.encode("utf-16-be")
     return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
-
-
-def _carries(encoding: str, text: str) -> bool:
-    try:
-        text.encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
