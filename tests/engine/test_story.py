@@ -21,7 +21,7 @@ from tui_trainer.core.state import RunState, fold
 from tui_trainer.sessions.journal import read_journal
 from tui_trainer.sessions.store import Session
 
-ENDLESS = ("run", *p.TINY, "--max-updates=100000000", "--name=a")
+ENDLESS = ("run", *p.TINY, "--max-updates=100000000", "--step-delay=0.1", "--name=a")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

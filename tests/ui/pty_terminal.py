@@ -71,6 +71,15 @@ class PtyTerminal:
                 return time.perf_counter() - begin
         raise AssertionError(f"{text!r} did not appear within {timeout_s} s:\n{self.text()}")
 
+    def wait_for_any(self, *texts: str, timeout_s: float = 20.0) -> float:
+        """Seconds until one of `texts` stands on the screen."""
+        begin = time.perf_counter()
+        while time.perf_counter() - begin < timeout_s:
+            self.read(0.2)
+            if any(text in self.text() for text in texts):
+                return time.perf_counter() - begin
+        raise AssertionError(f"none of {texts} appeared within {timeout_s} s:\n{self.text()}")
+
     def text(self) -> str:
         """The screen as a person sees it."""
         return "\n".join(self.screen.display)

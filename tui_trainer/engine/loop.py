@@ -110,6 +110,7 @@ class Run:
         self._copy_due = 0.0
         self._frame_due = 0.0
         self._saves = 0
+        self._phase: events.PhaseStarted | None = None
         self._journal_refused = False
         self._save_failed = ""
 
@@ -174,6 +175,7 @@ class Run:
     # --- actions ---------------------------------------------------------------------------------------------
 
     def _collect(self) -> reports.CollectReport:
+        self._tick(events.PhaseStarted(phase="train"))
         report = self._learner.collect(SLICE_S)
         self._meter.collected(report)
         return report
@@ -186,7 +188,7 @@ class Run:
     def _evaluate(self, action: actions.Evaluate) -> reports.EvaluationReport:
         parts = self._task.spec.parts
         done = parts.index(action.part) if action.part in parts else 0
-        self._publish(events.PhaseStarted(phase="evaluate", part=action.part, done=done, of=len(parts)))
+        self._tick(events.PhaseStarted(phase="evaluate", part=action.part, done=done, of=len(parts)))
         began = self._clock()
         result = self._task.evaluate(
             self._learner.policy(), part=action.part, episodes=action.episodes, seed=action.seed
@@ -221,6 +223,12 @@ class Run:
             **self._state_parts.read(),
             "wall": {"elapsed_s": self._manager.elapsed_s, "log_every": self._meter.every, "config": self._config_json},
         }
+
+    def _tick(self, phase: events.PhaseStarted) -> None:
+        """Say which phase this is, when it is another than the last."""
+        if phase != self._phase:
+            self._phase = phase
+            self._publish(phase)
 
     # --- after an update -------------------------------------------------------------------------------------
 
@@ -393,7 +401,7 @@ class Run:
         spec, episodes = self._task.spec, self._config.manager.evaluation.final_episodes
         results, began = {}, self._clock()
         for index, part in enumerate(spec.parts):
-            self._publish(events.PhaseStarted(phase="final evaluation", part=part, done=index, of=len(spec.parts)))
+            self._tick(events.PhaseStarted(phase="final evaluation", part=part, done=index, of=len(spec.parts)))
             seed = FINAL_SEED + self._config.run.seed
             results[part] = self._task.evaluate(policy, part=part, episodes=episodes, seed=seed)
         result = merge(spec, results)

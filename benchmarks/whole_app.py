@@ -1,0 +1,177 @@
+"""The whole product from outside, on this machine: `python benchmarks/whole_app.py [--slices 5] [--seconds 8]`.
+
+Starts the real engine on connect_four and measures
+- time from the command to the first frame of the app, and to the first update shown,
+- SPS without a screen, detached, and with an app attached at 120x40, interleaved, as ratios,
+- key to its *sent* mark, p50 and p95, while it trains,
+- bytes a second to the terminal and the app's share of a core at 80x24 and 120x40,
+- journal growth, and the time of `--help` and `sessions list`.
+Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.ui.pty_terminal import PtyTerminal  # noqa: E402
+from tui_trainer.client.orders import live_state  # noqa: E402
+from tui_trainer.errors import OrderRefused  # noqa: E402
+from tui_trainer.sessions.store import Session  # noqa: E402
+
+WORDS = ("--set=manager.termination.max_hours=1", "--set=manager.evaluation.every_updates=100000", "--name=bench")
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "tui_trainer", *words]
+
+
+def environ(root: Path) -> dict[str, str]:
+    return {"TUI_TRAINER_SESSIONS": str(root), "OMP_NUM_THREADS": "1"}
+
+
+def start(root: Path) -> Path:
+    """A detached run that trains."""
+    subprocess.run(command("run", "--detach", *WORDS), env={**os.environ, **environ(root)}, check=True)
+    while updates(root / "bench") < 20:
+        time.sleep(0.2)
+    return root / "bench"
+
+
+def updates(session: Path) -> int:
+    try:
+        return live_state(session).update
+    except OrderRefused:
+        return 0
+
+
+def sps(session: Path, seconds: float) -> float:
+    """Steps a second over a slice, by the engine's own count."""
+    before, began = live_state(session), time.monotonic()
+    time.sleep(seconds)
+    after = live_state(session)
+    return (after.global_step - before.global_step) / (time.monotonic() - began)
+
+
+def attached(root: Path, width: int = 120, height: int = 40) -> PtyTerminal:
+    terminal = PtyTerminal(command("attach", "bench"), width, height, environ(root))
+    terminal.wait_for(b"running")
+    terminal.read_for(1.0)
+    return terminal
+
+
+def sps_attached(root: Path, seconds: float) -> float:
+    terminal = attached(root)
+    before, began = live_state(root / "bench"), time.monotonic()
+    terminal.read_for(seconds)
+    after = live_state(root / "bench")
+    terminal.close()
+    return (after.global_step - before.global_step) / (time.monotonic() - began)
+
+
+def first_frame(tries: int) -> tuple[list[float], list[float]]:
+    """Seconds from the command to the frame, and to the first update in it."""
+    frames, first_updates = [], []
+    for _ in range(tries):
+        root = Path(tempfile.mkdtemp())
+        terminal = PtyTerminal(command("run", *WORDS), 120, 40, environ(root))
+        terminal.wait_for(b"Training Manager")
+        frames.append(time.perf_counter() - terminal.started)
+        terminal.wait_for(b"running")
+        terminal.wait_for(b"learn")
+        first_updates.append(time.perf_counter() - terminal.started)
+        terminal.close()
+        kill(root / "bench")
+        shutil.rmtree(root)
+    return frames, first_updates
+
+
+def kill(session: Path) -> None:
+    owner = Session.open(session).owner()
+    if owner:
+        os.kill(owner.pid, signal.SIGKILL)
+        time.sleep(0.3)
+
+
+def keys(root: Path, count: int) -> list[float]:
+    """Seconds from a key (checkpoint) to `sent` on the screen."""
+    terminal, delays = attached(root), []
+    for _ in range(count):
+        terminal.read_for(0.613)
+        terminal.wait_gone(b"checkpoint: ")
+        terminal.key(b"c")
+        delays.append(terminal.wait_for_any("checkpoint: sent", "checkpoint: received"))
+    terminal.close()
+    return sorted(delays)
+
+
+def app_cost(root: Path, width: int, height: int, seconds: float) -> tuple[float, float, float]:
+    """kB/s to the terminal, share of a core, RSS in MiB."""
+    terminal = attached(root, width, height)
+    terminal.read_for(2.0)
+    bytes_, cpu, began = terminal.bytes, terminal.cpu_s(), time.perf_counter()
+    terminal.read_for(seconds)
+    wall = time.perf_counter() - began
+    rss = terminal.rss_mib()
+    result = (terminal.bytes - bytes_) / wall / 1000, (terminal.cpu_s() - cpu) / wall, rss
+    terminal.close()
+    return result
+
+
+def timed(root: Path, *words: str, tries: int = 7) -> float:
+    """Median seconds of a command."""
+    spans = []
+    for _ in range(tries):
+        began = time.perf_counter()
+        subprocess.run(command(*words), env={**os.environ, **environ(root)}, stdout=subprocess.DEVNULL, check=True)
+        spans.append(time.perf_counter() - began)
+    return statistics.median(spans)
+
+
+def say(what: str, figure: str) -> None:
+    print(f"{what:<17}{figure}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--slices", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--keys", type=int, default=30)
+    options = parser.parse_args()
+    frames, firsts = first_frame(5)
+    say("first frame", f"{statistics.median(frames):.2f} s (worst {max(frames):.2f})")
+    say("first update", f"{statistics.median(firsts):.2f} s after the command")
+    root = Path(tempfile.mkdtemp())
+    session = start(root)
+    began, size = time.monotonic(), (session / "events.jsonl").stat().st_size
+    pairs = [(sps(session, options.seconds), sps_attached(root, options.seconds)) for _ in range(options.slices)]
+    alone, watched = (statistics.median(column) for column in zip(*pairs))
+    ratios = sorted(b / a for a, b in pairs)
+    say("SPS", f"detached {alone:,.0f}, with an app {watched:,.0f}")
+    say("", f"ratio {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+    delays = keys(root, options.keys)
+    p95 = delays[int(0.95 * len(delays))]
+    say("key to its mark", f"p50 {1000 * statistics.median(delays):.0f} ms, p95 {1000 * p95:.0f} ms")
+    for width, height in ((80, 24), (120, 40)):
+        rate, core, rss = app_cost(root, width, height, 15.0)
+        say(f"app at {width}x{height}", f"{rate:.1f} kB/s to the terminal, {core:.2f} of a core, {rss:.0f} MiB")
+    grown, span = (session / "events.jsonl").stat().st_size - size, time.monotonic() - began
+    say("journal", f"{grown / span * 86400 / 1e6:.0f} MB/day")
+    say("--help", f"{timed(root, '--help'):.2f} s; sessions list {timed(root, 'sessions', 'list'):.2f} s")
+    kill(session)
+    shutil.rmtree(root)
+
+
+if __name__ == "__main__":
+    main()
