@@ -169,13 +169,11 @@ class Steering(RuleBasedStateMachine):
     @precondition(lambda self: self.manager.reason is None)
     @rule()
     def save_and_restore(self) -> None:
-        """The twin begins after the save that is being served, as a resume would."""
+        """The twin begins after the saves that are due, as a resume from the last of them would."""
+        while isinstance(action := self.manager.next_action(), SaveCheckpoint):
+            self.manager.observe(self.world.answer(action), self.world.now)  # type: ignore[arg-type]
         self.twin = TrainingManager(self.config, SPEC, self.space)
         self.twin.load_state_dict(self.manager.state_dict())
-        if isinstance(action := self.manager.next_action(), SaveCheckpoint):
-            self.manager.observe(self.world.answer(action), self.world.now)  # type: ignore[arg-type]
-            self.twin = TrainingManager(self.config, SPEC, self.space)
-            self.twin.load_state_dict(self.manager.state_dict())
         self.tell(TickReport())
 
     @rule()
