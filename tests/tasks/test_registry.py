@@ -13,7 +13,7 @@ import pytest
 
 from tui_trainer import tasks
 from tui_trainer.errors import ConfigError, MissingExtra, UsageError
-from tui_trainer.tasks.check import check_id
+from tui_trainer.tasks.check import check_task
 
 VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "connect_four": ("connect_four", {}),
@@ -32,7 +32,7 @@ NOT_HARDER = {"connect_four, self-play alone": {"difficulty is harder"}}
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_registered_task_keeps_every_rule_of_the_kit(name: str) -> None:
-    broken = [f for f in check_id(*VARIANTS[name]) if not f.ok and f.rule not in NOT_HARDER.get(name, set())]
+    broken = [f for f in check_task(*VARIANTS[name]) if not f.ok and f.rule not in NOT_HARDER.get(name, set())]
     assert broken == []
 
 
@@ -56,6 +56,14 @@ def test_an_unknown_task_is_a_usage_error_with_a_next_step(task_id: str, words: 
     with pytest.raises(UsageError, match=words) as raised:
         tasks.make(task_id, {}, 1)
     assert raised.value.exit_code == 2
+    with pytest.raises(UsageError, match=words):
+        tasks.check_id(task_id)
+
+
+@pytest.mark.parametrize("task_id", ["connect_four", "gym:CartPole-v1", "tests.tasks.own_task:make"])
+def test_a_known_task_passes_the_check_of_its_id_and_of_no_options(task_id: str) -> None:
+    tasks.check_id(task_id)
+    tasks.check_options(task_id, {})
 
 
 @pytest.mark.parametrize(
@@ -70,6 +78,8 @@ def test_an_unknown_task_is_a_usage_error_with_a_next_step(task_id: str, words: 
 def test_a_wrong_option_is_a_config_error_with_the_nearest_right_one(options: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         tasks.make("connect_four", options, 1)
+    with pytest.raises(ConfigError, match=words):
+        tasks.check_options("connect_four", options)
 
 
 def test_options_given_as_text_are_read() -> None:
@@ -145,7 +155,7 @@ def test_listing_tasks_loads_neither_numpy_nor_torch_nor_gymnasium() -> None:
     program = """
 import sys
 from tui_trainer import tasks
-list(tasks.TASKS.values()), tasks.installed()
+list(tasks.TASKS.values()), tasks.installed(), tasks.check_id("connect_four")
 print([name for name in ("numpy", "torch", "gymnasium") if name in sys.modules])
 """
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

@@ -11,6 +11,8 @@ import importlib.metadata
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tui_trainer.core.config import Settings, nearest
 from tui_trainer.core.protocols import Task, TaskSpec
 from tui_trainer.core.registry import Entry, load, load_attribute
@@ -78,15 +80,30 @@ def spec_of(task_id: str, options: Mapping[str, Any] | None = None, num_envs: in
         task.close()
 
 
+def check_id(task_id: str) -> None:
+    """Raise UsageError with the nearest right id where there is no such task. Builds nothing; a built-in id loads
+    nothing, a family's name loads its library, `module:factory` its module."""
+    entry, name = _find(task_id)
+    if name:
+        load(msgspec.structs.replace(entry, factory=f"{_module(entry)}:check_name"))(name)
+
+
+def check_options(task_id: str, options: Mapping[str, Any]) -> None:
+    """Raise ConfigError naming the option and the nearest right one where the task does not take them. Builds nothing;
+    a task without a struct `Options` in its module judges them itself when it is made."""
+    from tui_trainer.tasks.options import read_options
+
+    kind = _options(task_id)
+    if kind is not None:
+        read_options(kind, options, task_id)
+
+
 def options_doc(task_id: str) -> tuple[OptionDoc, ...]:
     """The task's options with defaults and sentences: its module's `Options`, or none where it has no such struct."""
     from tui_trainer.tasks.options import option_docs
 
-    entry, _ = _find(task_id)
-    load(entry)
-    module = entry.factory.partition(":")[0]
-    kind = getattr(importlib.import_module(module), "Options", None)
-    return option_docs(kind) if isinstance(kind, type) and issubclass(kind, Settings) else ()
+    kind = _options(task_id)
+    return () if kind is None else option_docs(kind)
 
 
 def installed() -> dict[str, Entry]:
@@ -96,6 +113,17 @@ def installed() -> dict[str, Entry]:
         point.name: Entry(id=point.name, summary=f"from {point.value.partition(':')[0]}", factory=point.value)
         for point in found
     }
+
+
+def _options(task_id: str) -> type[Settings] | None:
+    entry, _ = _find(task_id)
+    load(entry)
+    kind = getattr(importlib.import_module(_module(entry)), "Options", None)
+    return kind if isinstance(kind, type) and issubclass(kind, Settings) else None
+
+
+def _module(entry: Entry) -> str:
+    return entry.factory.partition(":")[0]
 
 
 def _find(task_id: str) -> tuple[Entry, str]:

@@ -58,7 +58,7 @@ class HasReferencePlayer(Protocol):
     def reference_player(self) -> Policy: ...
 
 
-def check_id(task_id: str, options: Mapping[str, Any] | None = None) -> list[Finding]:
+def check_task(task_id: str, options: Mapping[str, Any] | None = None) -> list[Finding]:
     """Every rule over the task with this id."""
     chosen = dict(options or {})
     return check(

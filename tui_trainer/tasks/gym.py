@@ -47,6 +47,11 @@ def make(name: str, options: Mapping[str, Any], num_envs: int, max_episode_steps
     return GymTask(name, read_options(Options, options, f"gym:{name}"), num_envs, max_episode_steps)
 
 
+def check_name(name: str) -> None:
+    """Raise UsageError naming the nearest id where Gymnasium has no such environment."""
+    _registered(name)
+
+
 class GymTask:
     """A Gymnasium vector environment under the Task contract, whichever way it resets itself."""
 
