@@ -61,11 +61,6 @@ def make(task_id: str, options: Mapping[str, Any], num_envs: int, max_episode_st
     return factory(options, num_envs, max_episode_steps)
 
 
-def check_id(task_id: str) -> None:
-    """Raises UsageError with the nearest right one where there is no such task. Builds nothing."""
-    _find(task_id)
-
-
 def check_options(task_id: str, options: Mapping[str, Any]) -> None:
     """Raises ConfigError for an unknown or impossible option. Builds the task once, with one environment."""
     make(task_id, options, 1).close()
@@ -86,16 +81,6 @@ def check_id(task_id: str) -> None:
     entry, name = _find(task_id)
     if name:
         load(msgspec.structs.replace(entry, factory=f"{_module(entry)}:check_name"))(name)
-
-
-def check_options(task_id: str, options: Mapping[str, Any]) -> None:
-    """Raise ConfigError naming the option and the nearest right one where the task does not take them. Builds nothing;
-    a task without a struct `Options` in its module judges them itself when it is made."""
-    from tui_trainer.tasks.options import read_options
-
-    kind = _options(task_id)
-    if kind is not None:
-        read_options(kind, options, task_id)
 
 
 def options_doc(task_id: str) -> tuple[OptionDoc, ...]:
