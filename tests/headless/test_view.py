@@ -169,7 +169,7 @@ def test_a_terminal_shows_lines_and_below_them_one_bar() -> None:
     assert len(lines) == 3
     assert lines[0].split()[2] == "start"
     assert lines[1].split()[2] == "checkpoint"
-    assert lines[2].startswith("[██████████          ]   51 %  update 51  1.00k SPS  ends in")
+    assert lines[2].startswith("[██████████          ]   51 %  update 51  1.00k SPS  5 s left")
 
 
 def test_the_bar_is_redrawn_at_most_twice_a_second() -> None:
@@ -208,7 +208,7 @@ def test_the_bar_fits_any_width(width: int) -> None:
 def test_a_narrow_bar_keeps_what_matters_most() -> None:
     state = fold(Tale().start(max_updates=100).train(50).events)
     assert progress_line(state, 30, ascii_only=True) == "[##########          ]   50 %"
-    assert "ends in" in progress_line(state, 79, ascii_only=True)
+    assert " left" in progress_line(state, 79, ascii_only=True)
 
 
 def test_a_pause_is_said_in_the_bar() -> None:

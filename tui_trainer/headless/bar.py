@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tui_trainer.core.format import count, duration, si
-from tui_trainer.core.progress import eta, limit_progress
+from tui_trainer.core.format import about, count, duration, si
+from tui_trainer.core.progress import LimitProgress, eta, limit_progress
 from tui_trainer.core.state import RunState
-from tui_trainer.headless.lines import eta_text
 
 _BAR_WIDTH = 20
+_UNTIL_WIDTH = 14
 _SPACE = "  "
 
 
@@ -16,36 +16,37 @@ def progress_line(state: RunState, width: int, *, ascii_only: bool) -> str:
     parts = _parts(state, ascii_only)
     shown = parts[0]
     for part in parts[1:]:
-        if len(shown) + len(_SPACE) + len(part) <= width:
-            shown += _SPACE + part
-    return shown[: max(0, width)]
+        if len(shown) + len(_SPACE) + len(part) > width:
+            break
+        shown += _SPACE + part
+    return shown[: max(0, width)].rstrip()
 
 
 def _parts(s: RunState, ascii_only: bool) -> list[str]:
     """In order of importance, which is also the order on the line."""
-    limits = limit_progress(s)
-    nearest = eta(s)
-    limit = nearest[0] if nearest else (limits[0] if limits else None)
+    limit = _limit(s)
     share = [bar(limit.fraction, ascii_only), f"{100 * limit.fraction:3.0f} %"] if limit else []
-    parts = [
-        *share,
-        f"update {count(s.update)}",
-        f"{si(s.sps):>5} SPS",
-        _until(s),
-        _score(s),
-        f"{si(s.global_step)} steps",
-    ]
-    return [part for part in parts if part]
+    parts = [*share, f"update {count(s.update)}", f"{si(s.sps):>5} SPS", _until(s), _score(s)]
+    return [part for part in (*parts, f"{si(s.global_step):>5} steps") if part]
+
+
+def _limit(s: RunState) -> LimitProgress | None:
+    """The limit that will end the run first; before that is known, the one nearest to its end."""
+    nearest, rows = eta(s), limit_progress(s)
+    if nearest:
+        return nearest[0]
+    return rows[0] if rows else None
 
 
 def _until(s: RunState) -> str:
-    match s.status:
-        case "paused":
-            return f"paused: {s.paused_why}"
-        case "starting":
-            return "starting"
-        case _:
-            return eta_text(s) or duration(s.elapsed_s)
+    """Padded, so that what stands behind it stays where it is."""
+    if s.status == "paused":
+        return f"paused: {s.paused_why}"
+    if s.status == "starting":
+        return "starting"
+    nearest = eta(s)
+    text = f"{about(*nearest[1])} left" if nearest else f"{duration(s.elapsed_s)} so far"
+    return text.ljust(_UNTIL_WIDTH)
 
 
 def _score(s: RunState) -> str:

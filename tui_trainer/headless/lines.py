@@ -154,6 +154,8 @@ def eta_text(s: RunState) -> str:
     if nearest is None:
         return ""
     limit, (low, high) = nearest
+    if high <= 0:
+        return f"{limit.name} reached"
     return f"ends in {about(low, high)} by {limit.name}"
 
 
