@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tui_trainer.errors import OrderRefused, UsageError
+from tui_trainer.errors import OrderRefused
 from tui_trainer.sessions.names import find, sessions_root
 from tui_trainer.sessions.store import Session, list_sessions
 
@@ -29,5 +29,5 @@ def live_session(option: str | None, name: str | None) -> Session:
         raise OrderRefused(f"no run is live in {root(option)}", "name a session or start one with `tui-trainer run`")
     if len(live) > 1:
         names = ", ".join(row.name for row in live)
-        raise UsageError(f"several runs are live: {names}", "say which")
+        raise OrderRefused(f"several runs are live: {names}", "say which")
     return session(option, live[0].name)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated
+import tempfile
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
 from tui_trainer import __version__
 from tui_trainer.cli import options as o
+from tui_trainer.core.text import clean_line
 from tui_trainer.errors import TuiTrainerError
 
 app = typer.Typer(
@@ -21,19 +26,69 @@ app = typer.Typer(
 )
 
 
+CLICK_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""The root of typer's own errors, reached through a public child: typer brings click under a private name."""
+
+
+LONGEST = 4000
+"""Characters of a complaint: room for the reasons of many damaged checkpoints."""
+
+
 def entry() -> None:
-    """Console script: errors of ours become one line and their exit code."""
+    """Console script: whatever goes wrong becomes one line on stderr and an exit code."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # where a person's own tasks and callbacks lie, as for the engine
+    _open_streams()
+    sys.exit(execute(sys.argv[1:]))
+
+
+def _open_streams() -> None:
+    """A closed stdout or stderr swallows; a letter that the terminal's encoding lacks becomes `?`."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        else:
+            stream.reconfigure(errors="replace")
+
+
+def execute(words: Sequence[str]) -> int:
+    """Carry out one command line; returns the exit code."""
     try:
-        app()
+        code = int(app(list(words), prog_name="tui-trainer", standalone_mode=False) or 0)
+        sys.stdout.flush()
+        return code
     except TuiTrainerError as error:
-        sys.exit(_complain(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+        return _complain(str(error), error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing is wrong
+        return 0
+    except (typer.Abort, KeyboardInterrupt):
+        return _complain("interrupted", 130)
+    except Exception as error:
+        if isinstance(error, CLICK_ERROR):
+            return _complain(*_misuse(error))
+        return _complain(_failure(error), 1)
 
 
-def _complain(error: TuiTrainerError) -> int:
-    print(f"tui-trainer: {error}", file=sys.stderr)
-    return error.exit_code
+def _complain(message: str, code: int) -> int:
+    print(f"tui-trainer: {clean_line(message, LONGEST)}", file=sys.stderr)
+    return code
+
+
+def _misuse(error: Any) -> tuple[str, int]:
+    """A word that typer did not understand, in a sentence of ours."""
+    message = error.format_message().strip().rstrip(".")
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context else "tui-trainer"
+    return f"{message[:1].lower()}{message[1:]}; `{where} --help` shows what there is", 2
+
+
+def _failure(error: Exception) -> str:
+    """What broke, and where its traceback lies."""
+    with tempfile.NamedTemporaryFile("w", prefix="tui-trainer-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    return f"failed: {type(error).__name__}: {error}; the traceback is in {file.name}"
 
 
 def _version(wanted: bool) -> None:
@@ -249,7 +304,7 @@ def evaluate(
 
 
 def _group(name: str, text: str) -> typer.Typer:
-    group = typer.Typer(help=text, rich_markup_mode=None, no_args_is_help=True)
+    group = typer.Typer(help=text, rich_markup_mode=None)
     app.add_typer(group, name=name)
     return group
 

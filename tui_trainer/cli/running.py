@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
 from tui_trainer.cli import find
 from tui_trainer.cli.settings import parse_seeds, resolve_run
 from tui_trainer.core.config import Layer, Resolved, assignments_layer, get, resolve
+from tui_trainer.core.events import AnyEvent, RunEnded
 from tui_trainer.errors import SessionInUse, UsageError
 from tui_trainer.launch.spawn import spawn
 from tui_trainer.sessions.names import default_name
@@ -51,17 +55,16 @@ def start(wish: Start, seeds: str | None, jobs: int) -> int:
     """`run`: returns the exit code."""
     if seeds is not None:
         return _start_seeds(wish, seeds, jobs)
-    if not (wish.no_ui or wish.detach):
+    if not (wish.no_ui or wish.detach or wish.json):
         _require_terminal()
     resolved = resolve_run(wish.config, wish.flags, wish.assignments)
-    _check_task_options(resolved)
+    _check(resolved, wish.callbacks)
     session = _create(wish.sessions, resolved)
-    if wish.no_ui:
+    if not wish.detach and (wish.no_ui or wish.json):
         return run_foreground(session, [], wish.callbacks, json=wish.json)
     process = spawn(session, callbacks=wish.callbacks)
     if wish.detach:
-        print(session.name)
-        return 0
+        return _tell_started(session, json=wish.json)
     del process  # it is the engine's own session now; the view finds it by its socket
     return _view(session, starting=True)
 
@@ -82,16 +85,22 @@ def resume_session(wish: Resume) -> int:
     if owner is not None:
         return _resume_live(session, owner.pid)
     require_room(session, wish.assignments)
-    if not (wish.no_ui or wish.detach):
+    if not (wish.no_ui or wish.detach or wish.json):
         _require_terminal()
-    if wish.no_ui:
+    if not wish.detach and (wish.no_ui or wish.json):
         return run_foreground(session, wish.assignments, [], json=wish.json)
     session.write_status("starting")
     spawn(session, assignments=wish.assignments)
     if wish.detach:
-        print(session.name)
-        return 0
+        return _tell_started(session, json=wish.json)
     return _view(session, starting=True)
+
+
+def _tell_started(session: Session, *, json: bool) -> int:
+    """The name, for the script that started it."""
+    facts = {"name": session.name, "path": str(session.path)}
+    print(msgspec.json.encode(facts).decode() if json else session.name, flush=True)
+    return 0
 
 
 def require_room(session: Session, assignments: Sequence[str]) -> None:
@@ -115,23 +124,42 @@ def run_foreground(session: Session, assignments: Sequence[str], callbacks: Sequ
     from tui_trainer.headless.view import HeadlessView
 
     is_terminal = sys.stdout.isatty()
+    complaints = os.fdopen(os.dup(2), "w", errors="replace")
     out = redirect_output(session.log_path)
     view = HeadlessView(out, json=json, is_terminal=is_terminal)
+    ends: list[RunEnded] = []
 
     class Hook(TextHook):
         def before_stop(self) -> None:
             view.close()
 
+    def listen(event: AnyEvent, line: bytes) -> None:
+        view.show(event)
+        if isinstance(event, RunEnded):
+            ends.append(event)
+
     try:
-        return run_engine(
+        code = run_engine(
             session,
             overrides=assignments_layer(assignments),
             callbacks=callbacks,
-            listeners=[lambda event, line: view.show(event)],
+            listeners=[listen],
             on_stop=Hook(),
         )
     finally:
         view.close()
+    if code in FAILURES and ends and not is_terminal:
+        _complain_of(ends[-1], complaints)
+    return code
+
+
+FAILURES = (1, 2, 4, 5)
+"""Exit codes that a script wants explained on stderr; a person reads it in the last lines."""
+
+
+def _complain_of(end: RunEnded, stderr: TextIO) -> None:
+    with contextlib.suppress(OSError):
+        print(f"tui-trainer: {end.reason.name}: {end.reason.evidence}", file=stderr, flush=True)
 
 
 def _resume_live(session: Session, pid: int) -> int:
@@ -150,6 +178,7 @@ def _start_seeds(wish: Start, text: str, jobs: int) -> int:
         seeds = parse_seeds(text)
     except ValueError:
         raise UsageError(f"--seeds {text!r} is no list of seeds", "write 0-4 or 1,3,7") from None
+    _check(resolve_run(wish.config, wish.flags, wish.assignments), wish.callbacks)
     resolved = [resolve_run(wish.config, {**wish.flags, "run.seed": seed}, wish.assignments) for seed in seeds]
     sessions = [_create(wish.sessions, each, suffix=f"-s{seed}") for each, seed in zip(resolved, seeds, strict=True)]
     waiting, worst = list(sessions), 0
@@ -158,7 +187,7 @@ def _start_seeds(wish: Start, text: str, jobs: int) -> int:
         while waiting and len(running) < jobs:
             session = waiting.pop(0)
             running.append(spawn(session, callbacks=wish.callbacks))
-            print(session.name, flush=True)
+            _tell_started(session, json=wish.json)
         if not waiting and wish.detach:
             return 0
         worst = max(worst, running.pop(0).wait())
@@ -171,13 +200,33 @@ def _create(sessions: str | None, resolved: Resolved, suffix: str = "") -> Sessi
     return Session.create(root, name, resolved, collect(sys.argv, Path.cwd()))
 
 
-def _check_task_options(resolved: Resolved) -> None:
-    """Wrong options of the task are told before anything is created; a preset's own are known to be right, so nothing is imported for them."""
-    from tui_trainer import tasks
+def _check(resolved: Resolved, callbacks: Sequence[str]) -> None:
+    """What is wrong with algorithm, task or callbacks is told before anything is created.
 
-    tasks.check_id(resolved.config.run.task)
+    A built-in task with a preset's options is known to be right: nothing is imported for it. Where a task's module
+    is, its numpy must find the threads pinned.
+    """
+    from tui_trainer import algorithms, tasks
+    from tui_trainer.engine.main import pin_threads
+
+    config = resolved.config
+    algorithms.settings_of(config, config.run.algorithm)
+    for path in callbacks:
+        _check_callback(path)
+    pin_threads(config.run.threads)
+    tasks.check_id(config.run.task)
     if any(key.startswith("task.") and not origin.startswith("preset") for key, origin in resolved.origins.items()):
-        tasks.check_options(resolved.config.run.task, resolved.config.task)
+        tasks.check_options(config.run.task, config.task)
+
+
+def _check_callback(path: str) -> None:
+    """`module:object` of a module that is there; imported by the engine alone, since it may load anything."""
+    module, colon, name = path.partition(":")
+    if not (module and colon and name):
+        raise UsageError(f"--callback {path!r} is not module:object")
+    top = module.partition(".")[0]
+    if importlib.util.find_spec(top) is None:
+        raise UsageError(f"--callback {path}: there is no module {top}", "is it in this directory or installed?")
 
 
 def _require_terminal() -> None:

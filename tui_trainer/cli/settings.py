@@ -11,6 +11,8 @@ from typing import Any
 from tui_trainer.core.config import Layer, Resolved, assignments_layer, resolve
 from tui_trainer.sessions.configs import environment_layer, preset, preset_names, read_config
 
+MOST_SEEDS = 1000
+
 
 def resolve_run(
     config: str | None,
@@ -49,9 +51,12 @@ def nested(key: str, value: Any) -> dict[str, Any]:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """`0-4` or `1,3,7`."""
+    """`0-4` or `1,3,7`, each once. Raises ValueError for anything else."""
     seeds: list[int] = []
     for part in text.split(","):
         low, dash, high = part.partition("-")
-        seeds += range(int(low), int(high) + 1) if dash else [int(low)]
-    return seeds
+        found = range(int(low), int(high if dash else low) + 1)
+        if not 0 < len(found) <= MOST_SEEDS:
+            raise ValueError(part)
+        seeds += found
+    return list(dict.fromkeys(seeds))

@@ -45,7 +45,7 @@ def show_task(task_id: str) -> None:
         ("difficulty", _difficulty(space)),
         ("resume", spec.resume),
     ]
-    print(table([(name, value) for name, value in facts]))
+    print("\n".join(f"{name:<14}{value}" for name, value in facts))
     print(f"\n{picture}\n")
     options = tasks.options_doc(task_id)
     rows = [(f"task.{option.key}", toml_value(option.default), option.description) for option in options]
@@ -54,12 +54,14 @@ def show_task(task_id: str) -> None:
 
 def check_task(task_id: str, assignments: Sequence[str]) -> int:
     """Print every rule of the conformance kit; 1 where one is broken."""
-    from tui_trainer.tasks.check import check
+    from tui_trainer.tasks.check import check_task as examine
 
     options = resolve([assignments_layer([f"task.{text.removeprefix('task.')}" for text in assignments])]).config.task
-    findings = check(lambda num_envs: tasks.make(task_id, options, num_envs))
+    tasks.check_id(task_id)
+    tasks.check_options(task_id, options)
+    findings = examine(task_id, options)
     for finding in findings:
-        print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.rule:<32} {finding.detail}".rstrip())
+        print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.rule:<42} {finding.detail}".rstrip())
     broken = sum(not finding.ok for finding in findings)
     print(f"{task_id}: {len(findings) - broken} of {len(findings)} rules hold")
     return 1 if broken else 0

@@ -8,6 +8,7 @@ as `factory(options, num_envs, max_episode_steps)` and returns a Task (core/prot
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -131,13 +132,27 @@ def _find(task_id: str) -> tuple[Entry, str]:
 def _own(task_id: str) -> Entry:
     """`module:factory`. Raises UsageError where there is no such module or attribute, MissingExtra for its imports."""
     try:
-        load_attribute(task_id)
+        found = load_attribute(task_id)
     except ModuleNotFoundError as error:
         module = task_id.partition(":")[0]
         if error.name and f"{module}.".startswith(f"{error.name}."):
             raise _unknown(task_id, list(TASKS), f"there is no module {module}") from None
         raise MissingExtra(f"{task_id} imports {error.name}, which is not installed", "install it") from None
+    _require_factory(task_id, found)
     return Entry(id=task_id, summary="your own", factory=task_id)
+
+
+def _require_factory(task_id: str, found: object) -> None:
+    """Raises UsageError where it cannot be called as a factory is."""
+    try:
+        if callable(found):
+            inspect.signature(found).bind({}, 1, 0)
+            return
+    except TypeError:
+        pass
+    except ValueError:
+        return  # a callable that tells no signature, such as one written in C
+    raise UsageError(f"{task_id} is no task factory", "it is called as factory(options, num_envs, max_episode_steps)")
 
 
 def _unknown(task_id: str, known: list[str], why: str = "") -> UsageError:
