@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tui_trainer.core import commands as orders
@@ -30,16 +31,18 @@ from tui_trainer.core.events import (
     RunPaused,
     SettingChanged,
     TrendAssessed,
+    encode,
 )
 from tui_trainer.core.reports import (
     AnyReport,
     DifficultyReport,
+    EvaluationReport,
     FaultReport,
     SignalReport,
     StorageReport,
     UpdateReport,
 )
-from tui_trainer.core.values import Difficulty, Reason
+from tui_trainer.core.values import Difficulty, PartResult, Reason
 from tui_trainer.training.evaluation import suite_seed
 from tui_trainer.training.manager import TrainingManager
 
@@ -119,6 +122,29 @@ def test_a_part_that_was_not_asked_for_counts_for_nothing() -> None:
     assert report is not None
     assert tell(world, report) == []
     assert world.manager.metrics.get("eval/win_rate") is None
+
+
+def test_an_evaluation_that_is_no_number_ends_the_run_as_diverged() -> None:
+    world = build(manager__evaluation__every_updates=1).until(Evaluate)
+    result = PartResult(episodes=10, win_rate=0.5, mean=float("nan"))
+    tell(world, EvaluationReport(suite="reference", part="random", result=result))
+    assert (ended(world).name, ended(world).exit_code) == ("diverged", 5)
+
+
+def test_numbers_of_other_libraries_become_plain_ones() -> None:
+    world = build(manager__evaluation__every_updates=1).until(Evaluate)
+    for name in LEVELS:
+        result = PartResult(episodes=10, win_rate=np.float32(0.5), mean=np.float64(0))  # type: ignore[arg-type]
+        events = tell(world, EvaluationReport(suite="reference", part=name, result=result))
+        world.events += events
+    assert b'"win_rate":0.5' in encode(world.seen(EvaluationFinished)[0])
+
+
+def test_a_metric_that_is_not_finite_is_unknown() -> None:
+    world = build().until(Learn)
+    tell(world, UpdateReport(metrics={"train/loss": float("inf"), "train/approx_kl": 1}))
+    assert world.manager.metrics["train/loss"] is None
+    assert isinstance(world.manager.metrics["train/approx_kl"], float)
 
 
 def test_regular_checkpoints_come_by_updates() -> None:

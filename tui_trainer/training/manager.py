@@ -6,6 +6,7 @@ says what the loop does next. The same facts in the same order give the same dec
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import assert_never
 
@@ -56,7 +57,16 @@ from tui_trainer.core.reports import (
     UpdateReport,
 )
 from tui_trainer.core.state import evaluation_metrics
-from tui_trainer.core.values import Author, Change, CheckpointKind, Difficulty, DifficultySpace, Metrics, Reason
+from tui_trainer.core.values import (
+    Author,
+    Change,
+    CheckpointKind,
+    Difficulty,
+    DifficultySpace,
+    Metrics,
+    PartResult,
+    Reason,
+)
 from tui_trainer.errors import ConfigError
 from tui_trainer.training import difficulty as ladder
 from tui_trainer.training.continuous import GUARD, ContinuousTraining
@@ -443,9 +453,9 @@ class TrainingManager:
 
     def _collected(self, report: CollectReport) -> list[AnyEvent]:
         s = self._state
-        s.global_step += report.steps
-        s.episodes += report.episodes
-        s.failed_episodes += report.failed_episodes
+        s.global_step += int(report.steps)
+        s.episodes += int(report.episodes)
+        s.failed_episodes += int(report.failed_episodes)
         s.phase = "learn" if report.complete else "collect"
         self._measure(report.metrics)
         return []
@@ -464,15 +474,16 @@ class TrainingManager:
         return self._adviser.expire(s.update)
 
     def _measure(self, metrics: Metrics) -> None:
-        """Remember the latest values; timings are no part of what decides."""
-        self._state.metrics.update({k: v for k, v in metrics.items() if not k.startswith(("time/", "system/"))})
+        """Remember the latest values, as floats so that a saved state has the same bits; timings decide nothing."""
+        kept = {k: v for k, v in metrics.items() if not k.startswith(("time/", "system/"))}
+        self._state.metrics.update({k: _finite(v) for k, v in kept.items()})
 
     def _average(self, metrics: Metrics) -> None:
         averages = self._state.averages
         for name, value in metrics.items():
-            if value is not None and name.startswith("train/"):
+            if value is not None and math.isfinite(value) and name.startswith("train/"):
                 before = averages.get(name, Average(0.0, 0))
-                averages[name] = Average(before.total + value, before.count + 1)
+                averages[name] = Average(before.total + float(value), before.count + 1)
 
     def _saved(self, kind: CheckpointKind) -> list[AnyEvent]:
         self._wall.saves = tuple(k for k in self._wall.saves if k not in (kind, "regular"))
@@ -509,7 +520,10 @@ class TrainingManager:
         running = self._state.evaluating
         if running is None or report.suite != running.suite or report.part not in self._parts_left(running):
             return []
-        running = Evaluating(running.suite, {**running.done, report.part: report.result})
+        if not _is_finite(report.result):
+            evidence = f"the evaluation of {report.part} is not a finite number"
+            return self._end(Reason(name="diverged", evidence=evidence, exit_code=5))
+        running = Evaluating(running.suite, {**running.done, report.part: _plain(report.result)})
         self._state.evaluating = running
         self._wall.evaluation_s += report.seconds
         return [] if self._parts_left(running) else self._evaluation_finished(running)
@@ -790,6 +804,21 @@ class TrainingManager:
         if not ignored:
             return []
         return [LogWritten(level="info", text=f"{self._mode.name} mode ignores {' and '.join(ignored)}")]
+
+
+def _plain(result: PartResult) -> PartResult:
+    """The same result with every number in its declared type, as it will come back from a saved state."""
+    return msgspec.convert(msgspec.to_builtins(result, enc_hook=float), PartResult)
+
+
+def _is_finite(result: PartResult) -> bool:
+    numbers = (result.win_rate, result.mean, result.std, result.min, result.max, *(result.ci or ()))
+    return all(math.isfinite(n) for n in numbers if n is not None)
+
+
+def _finite(value: float | None) -> float | None:
+    """A float, or None for what is not finite."""
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def _condition(text: str) -> Condition:
