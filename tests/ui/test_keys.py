@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from tests.ui.history import NAME, START, UPDATES, state_at
 from tui_trainer.client.source import Link
 from tui_trainer.core.state import RunState
-from tui_trainer.ui.keys import KEYS, Action, keys_for, label_of, refusal
+from tui_trainer.ui.keys import KEYS, Action, keys_for, label_of, markdown, refusal
 from tui_trainer.ui.scene import Scene
 
 MID = state_at(780)
@@ -64,3 +65,8 @@ def test_a_label_says_what_the_key_will_do_now() -> None:
     pause = next(key for key in KEYS if key.action == "pause")
     assert label_of(pause, scene()) == "pause"
     assert label_of(pause, scene(msgspec.structs.replace(MID, status="paused"))) == "resume"
+
+
+def test_the_documentation_prints_this_table() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "keys.md"
+    assert page.read_text(encoding="utf-8").endswith(markdown())

@@ -284,8 +284,7 @@ async def test_the_view_folds_a_whole_history_to_the_state_that_a_fold_gives() -
         events = [event for event in history() if event.update > 0 or event.seq == 0]
         seat.clock.now += 10
         source.publish(Happened(tuple(e for e in events if e.update)))
-        for _ in range(20):
-            await seat.pilot.pause()
+        await seat.pilot.pause(0.8)
         assert seat.app.scene.state.durable() == state_at(UPDATES).durable()
         assert "■ ENDED" in seat.screen
 
@@ -449,3 +448,15 @@ async def test_update_events_move_the_header() -> None:
         seat.source.happen(stamp(event, seq=MID.seq + 1, time=MID.time, update=801, global_step=13_000_000))
         await seat.pilot.pause()
         assert "update   801" in seat.screen
+
+
+async def test_a_card_that_is_not_on_the_screen_takes_no_key() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.wait(5)
+        await seat.press("9", "9", "a")
+        assert seat.source.sent == []
+        assert "recommendation 7 is not on the screen: 3 shows it" in seat.screen
+        await seat.press("3")
+        await seat.wait(1)
+        await seat.press("a")
+        assert len(seat.source.sent) == 1

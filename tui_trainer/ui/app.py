@@ -208,9 +208,14 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
 
     def _note_card(self) -> None:
         card = self.scene.card
-        number = card.id if card is not None else -1
+        number = card.id if card is not None and self._card_visible() else -1
         if number != self._card_shown[0]:
             self._card_shown = (number, self._monotonic())
+
+    def _card_visible(self) -> bool:
+        """Is the recommendation on the screen, with nothing over it?"""
+        shown = any(place.panel == "recommendation" for place in places_of(self.scene, *self.size))
+        return shown and self.scene.overlay is None
 
     def _say(self, text: str, style: str = "warn") -> None:
         """One line for a few seconds."""
@@ -268,7 +273,9 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         if card is None:
             return
         number, since = self._card_shown
-        if number != card.id or self._monotonic() - since < SETTLE_S:
+        if not self._card_visible():
+            self._say(f"recommendation {card.id} is not on the screen: 3 shows it")
+        elif number != card.id or self._monotonic() - since < SETTLE_S:
             self._say(f"recommendation {card.id} has only just appeared: read it, then press again")
         elif any(order.recommendation == card.id for order in self.scene.orders):
             self._say(f"recommendation {card.id} is being answered already")

@@ -126,3 +126,14 @@ def label_of(key: Key, scene: Scene) -> str:
     if key.action == "play" and scene.position is not None and scene.position.playing:
         return "pause"
     return key.label
+
+
+def markdown() -> str:
+    """The table as `docs/keys.md` prints it; a test keeps the two equal."""
+    head = "| key | where | what it does | the same as a command |\n|---|---|---|---|"
+    rows = (f"| `{k.shown}` | {k.where} | {k.help} | {_code(k.command)} |" for k in KEYS)
+    return "\n".join((head, *rows)) + "\n"
+
+
+def _code(command: str) -> str:
+    return f"`{command}`".replace("|", "\\|") if command else ""

@@ -59,6 +59,9 @@ _ASCII = str.maketrans({
     "█": "#", "▓": "=", "▒": "+", "░": "-", "≥": ">", "≤": "<", "–": "-", "—": "-", "−": "-", "◆": "*", "◇": "o",
 })  # fmt: skip
 
+_SQUARE = str.maketrans("╭╮╰╯╎◌▸◂✓✗★◆◇‖", "┌┐└┘│o><v**##=")
+"""For fonts of 256 characters, as on the Linux console."""
+
 
 class Look(msgspec.Struct, frozen=True):
     """What this terminal can show."""
@@ -79,11 +82,16 @@ class Look(msgspec.Struct, frozen=True):
         return tuple(Span(self._text(span.text), span.style) for span in row)
 
     def _text(self, text: str) -> str:
-        if not text.isascii() or not text.isprintable():
-            text = _on_one_line(text)
-            if self.is_ascii:
-                text = "".join(_ascii_char(char) for char in text.translate(_ASCII))
-        return text
+        if text.isascii() and text.isprintable():
+            return text
+        text = _on_one_line(text)
+        match self.glyphs:
+            case "braille":
+                return text
+            case "block":
+                return text.translate(_SQUARE)
+            case "ascii":
+                return "".join(_ascii_char(char) for char in text.translate(_ASCII))
 
 
 def _on_one_line(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tui_trainer.charts.bars import bar
 from tui_trainer.charts.span import Row, Span, cells
 from tui_trainer.core.format import si
-from tui_trainer.ui.rows import centred, plain
+from tui_trainer.ui.rows import centred, plain, wrapped
 from tui_trainer.ui.scene import Scene
 
 TITLE = "Game"
@@ -17,7 +17,7 @@ _OUTCOMES = (("game/black", "black", "s1"), ("game/white", "white", "s0"), ("gam
 def render(scene: Scene, width: int, height: int) -> list[Row]:
     """The board with black, white and draw beneath it, as far as there is room."""
     rates = _rates(scene, width)
-    board = _board(scene.state.frame)
+    board = _board(scene.state.frame, width)
     if not board:
         board = [plain("no picture yet" if scene.kind == "live" else "not recorded", "dim")]
     if len(board) + len(rates) + 1 > height:
@@ -25,10 +25,26 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     return [*centred(board, width, height - len(rates)), *rates]
 
 
-def _board(text: str) -> list[Row]:
+def _board(text: str, width: int) -> list[Row]:
+    """Squares in their pieces' colours, on a common left edge; words are wrapped."""
     lines = [line.rstrip() for line in text.splitlines()]
-    wide = max((cells(line) for line in lines), default=0)
-    return [tuple(Span(char, _PIECES.get(char, "")) for char in line.ljust(wide)) for line in lines]
+    squares = [line for line in lines if _is_squares(line)]
+    wide = max((cells(line) for line in squares), default=0)
+    rows: list[Row] = []
+    for line in lines:
+        if _is_squares(line):
+            rows.append(tuple(Span(char, _PIECES.get(char, "")) for char in line.ljust(wide)))
+        elif cells(line) <= width or " " not in line:
+            rows.append(plain(line))
+        else:
+            rows += wrapped(line, width, "dim")
+    return rows
+
+
+def _is_squares(line: str) -> bool:
+    """One character a square, such as `. X O .`."""
+    words = line.split()
+    return len(words) > 1 and all(len(word) == 1 for word in words)
 
 
 def _rates(scene: Scene, width: int) -> list[Row]:

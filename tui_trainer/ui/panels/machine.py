@@ -23,7 +23,7 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     if resources is None:
         return [plain("the first sample comes within seconds", "dim")]
     if height == 1:
-        return [in_short(resources)]
+        return [(*_alarm(scene), *in_short(resources))]
     return most_important(_rows(scene, resources, width), height)
 
 
@@ -39,6 +39,12 @@ def in_short(r: Resources) -> Row:
         spans += [Span("   gpu", "dim"), Span(f" {r.gpu_note or 'none'}")]
     spans += [Span("   disk", "dim"), Span(f" {r.disk_free_gib:.0f} GiB free")]
     return tuple(spans)
+
+
+def _alarm(scene: Scene) -> Row:
+    """The newest alert, where there is one line only."""
+    alerts = scene.state.alerts
+    return (Span("! ", "bad"), Span(f"{alerts[-1].text}   ", "warn")) if alerts else ()
 
 
 def _rows(scene: Scene, r: Resources, width: int) -> list[tuple[int, Row]]:

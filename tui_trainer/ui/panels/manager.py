@@ -107,8 +107,10 @@ def _trend(scene: Scene, width: int) -> list[tuple[int, Row]]:
     trend = scene.state.trend
     if trend is None:
         return [(3, labelled("trend", plain("unknown yet", "dim")))]
-    style = {"degrading": "bad", "struggling": "warn", "plateau": "warn", "unknown": "dim"}.get(trend.trend, "good")
-    sign = {"degrading": "▼ ", "struggling": "▼ ", "improving": "▲ ", "excelling": "▲ ", "unknown": ""}
+    if trend.trend == "unknown":
+        return [(3, labelled("trend", plain(f"unknown yet: {trend.evidence}", "dim")))]
+    style = {"degrading": "bad", "struggling": "warn", "plateau": "warn"}.get(trend.trend, "good")
+    sign = {"degrading": "▼ ", "struggling": "▼ ", "improving": "▲ ", "excelling": "▲ "}
     head = (Span(f"{sign.get(trend.trend, '→ ')}{trend.trend}", style), Span(f", {100 * trend.confidence:.0f} % sure"))
     whole = (*head, Span(f": {trend.evidence}", "dim"))
     if not trend.evidence or row_cells(whole) <= width - 11:
