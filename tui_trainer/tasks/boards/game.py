@@ -144,7 +144,7 @@ class BoardTask:
         own, other = self._own[rows], self._other[rows]
         action = np.zeros(len(rows), np.int64)
         rungs = self._rung[rows]
-        for rung in np.unique(rungs):
+        for rung in sorted(set(rungs.tolist())):
             at = np.flatnonzero(rungs == rung)
             action[at] = choose(self._board, self._rules.ladder[rung], own[at], other[at], self._rng)
         return own | self._board.playable(own | other) & self._board.targets[action]

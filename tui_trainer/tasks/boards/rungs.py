@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from tui_trainer.errors import UsageError
-from tui_trainer.tasks.arrays import Array, Int
+from tui_trainer.tasks.arrays import Array, Int, Small
 from tui_trainer.tasks.boards.geometry import Geometry
 from tui_trainer.tasks.boards.search import ILLEGAL, WIN, move_scores
 
 _TIE_BITS = 16
+_MOST_REMEMBERED_CELLS = 9
 _MIX = np.array([0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB], np.int64)
 
 
@@ -19,10 +22,36 @@ def choose(board: Geometry, rung: str, own: Int, other: Int, rng: np.random.Gene
     random and 1-ply break ties by `rng`. minimax-d is deterministic: a hash of the position breaks ties, so that a
     rung's strength is its search alone and not a liking for the centre.
     """
-    scores = _scores(board, rung, own, other)
-    is_fixed = rung.startswith("minimax-")
-    ties = _hashes(board, own, other) if is_fixed else rng.integers(0, 1 << _TIE_BITS, scores.shape)
+    if not rung.startswith("minimax-"):
+        scores = _scores(board, rung, own, other)
+        return _best(scores, rng.integers(0, 1 << _TIE_BITS, scores.shape))
+    if board.cells <= _MOST_REMEMBERED_CELLS:
+        return _remembered(board, rung, own, other)
+    return _fixed(board, rung, own, other)
+
+
+def _fixed(board: Geometry, rung: str, own: Int, other: Int) -> Int:
+    return _best(_scores(board, rung, own, other), _hashes(board, own, other))
+
+
+def _best(scores: Array, ties: Array) -> Int:
     return np.asarray(((scores.astype(np.int64) << _TIE_BITS) + ties).argmax(axis=1))
+
+
+def _remembered(board: Geometry, rung: str, own: Int, other: Int) -> Int:
+    """`_fixed`, each position searched once: on a small board the same ones come again and again."""
+    table = _table(board, rung)
+    keys = own | other << board.cells
+    missing = np.unique(keys[table[keys] < 0])
+    if len(missing):
+        table[missing] = _fixed(board, rung, missing & board.full, missing >> board.cells)
+    return np.asarray(table[keys].astype(np.int64))
+
+
+@cache
+def _table(board: Geometry, rung: str) -> Small:
+    """Actions by own stones and, `cells` bits up, the other's; -1 where none is known yet."""
+    return np.full(1 << 2 * board.cells, -1, np.int8)
 
 
 def _scores(board: Geometry, rung: str, own: Int, other: Int) -> Array:
