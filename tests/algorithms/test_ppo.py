@@ -231,7 +231,7 @@ def test_a_snapshot_plays_one_seat_of_the_pools_environments_only():
     for _ in range(3):
         learner.collect(0.0)
     state = learner.state_dict()
-    own, to_move = state["rollout"]["own"].numpy(), state["rollout"]["to_move"].numpy()
+    own, to_move = state["collector"]["rollout"]["own"].numpy(), state["collector"]["rollout"]["to_move"].numpy()
     assert own[:, 8:].all()
     assert not own[:, :8].all()
     assert own[:, :8].any()
@@ -243,7 +243,7 @@ def test_without_a_pool_every_row_is_the_learners():
     update(learner)
     learner.collect(0.0)
     assert learner.state_dict()["pool"] is None
-    assert learner.state_dict()["rollout"]["own"].all()
+    assert learner.state_dict()["collector"]["rollout"]["own"].all()
 
 
 # --- actions and normalisation --------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ def test_sampled_actions_follow_the_policys_probabilities():
     task = Copy(4096)
     learner = learner_of(task, num_envs=4096, n_steps=2, batch_size=64)
     learner.collect(0.0)
-    state = learner.state_dict()["rollout"]
+    state = learner.state_dict()["collector"]["rollout"]
     action, obs = state["action"].numpy()[0], state["obs"].numpy()[0]
     p = learner.policy().probabilities(obs, None)[:, 1].mean()
     assert action.mean() == pytest.approx(p, abs=0.04)
@@ -323,7 +323,7 @@ def test_truncated_values_come_from_the_last_observation_not_from_the_next_episo
     learner = learner_of(Marked(), n_steps=8)
     while not learner.collect(0.0).complete:
         pass
-    final = learner.state_dict()["rollout"]["final_obs"]
+    final = learner.state_dict()["collector"]["rollout"]["final_obs"]
     assert list(final) == ["3", "7"]
     assert (final["3"] == 5).all()
-    assert torch.equal(learner.state_dict()["rollout"]["obs"][4], torch.ones(16, 1))
+    assert torch.equal(learner.state_dict()["collector"]["rollout"]["obs"][4], torch.ones(16, 1))

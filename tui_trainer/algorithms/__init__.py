@@ -17,6 +17,11 @@ ALGORITHMS: dict[str, Entry] = {
             summary="Proximal policy optimisation: discrete (masked) or box actions, self-play with a pool.",
             factory="tui_trainer.algorithms.ppo:PPO",
         ),
+        Entry(
+            id="dqn",
+            summary="Double deep Q-learning with a replay buffer: discrete (masked) actions, one or two players.",
+            factory="tui_trainer.algorithms.dqn:DQN",
+        ),
     )
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tui_trainer.errors import DamagedSession, Diverged
+from tui_trainer.errors import ConfigError, DamagedSession, Diverged
 
 Array: TypeAlias = NDArray[Any]
 Float: TypeAlias = NDArray[np.float32]
@@ -45,6 +45,25 @@ def copy_into(target: Array, state: Mapping[str, object], key: str) -> None:
             "resume with the settings it was made with",
         )
     target[...] = value
+
+
+def require_algorithm(state: Mapping[str, object], algorithm: str) -> None:
+    """Raises ConfigError where a checkpoint was made by another algorithm."""
+    maker = take(state, "algorithm")
+    if maker != algorithm:
+        raise ConfigError(f"the checkpoint was made by {maker}", f'set run.algorithm = "{maker}"')
+
+
+def load_parameters(flat: torch.Tensor, state: Mapping[str, object], key: str) -> None:
+    """Fill the flat vector, wherever it lies. Raises ConfigError where the checkpoint's network is another."""
+    held = torch.as_tensor(take(state, key))
+    if held.shape != flat.shape:
+        raise ConfigError(
+            f"the checkpoint holds {held.numel()} parameters, the settings ask for {flat.numel()}",
+            "resume with the network it was made with",
+        )
+    with torch.no_grad():
+        flat.copy_(held)
 
 
 def generator_state(generator: np.random.Generator) -> dict[str, object]:

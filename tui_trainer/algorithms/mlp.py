@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from tui_trainer.algorithms.arrays import Array, Bool, Float, orthogonal
+from tui_trainer.algorithms.arrays import Array, Bool, Float, as_tensor, copy_into, orthogonal, take
 from tui_trainer.errors import Diverged
 
 FORBIDDEN = np.float32(-1e8)
@@ -42,6 +43,8 @@ class Shape(NamedTuple):
     activation: str
     shared: bool
     box: bool
+    critic: bool = True
+    """False: there is no value head, as in a network of action values."""
 
     @property
     def towers(self) -> int:
@@ -53,8 +56,9 @@ class Shape(NamedTuple):
         hidden: list[tuple[int, ...]] = []
         for before, after in itertools.pairwise(widths):
             hidden += [(self.towers, before, after), (self.towers, 1, after)]
-        heads: list[tuple[int, ...]] = [(widths[-1], self.outputs), (self.outputs,), (widths[-1],), (1,)]
-        return [*hidden, *heads, (self.outputs if self.box else 0,)]
+        policy: list[tuple[int, ...]] = [(widths[-1], self.outputs), (self.outputs,)]
+        value: list[tuple[int, ...]] = [(widths[-1],), (1,)] if self.critic else [(0,), (0,)]
+        return [*hidden, *policy, *value, (self.outputs if self.box else 0,)]
 
     @property
     def size(self) -> int:
@@ -79,7 +83,8 @@ class Shape(NamedTuple):
             for tower in weight:
                 tower[...] = orthogonal(rng, tower.shape, 2**0.5)
         layers.policy_w[...] = orthogonal(rng, layers.policy_w.shape, 0.01)
-        layers.value_w[...] = orthogonal(rng, (len(layers.value_w), 1), 1.0)[:, 0]
+        if self.critic:
+            layers.value_w[...] = orthogonal(rng, (len(layers.value_w), 1), 1.0)[:, 0]
         layers.log_std[...] = log_std
         return flat
 
@@ -170,63 +175,63 @@ class Losses(NamedTuple):
         return self.policy + weights.vf_coef * self.value - weights.ent_coef * self.entropy
 
 
-class Derived:
-    """Loss and gradient of PPO for discrete actions, without a graph. Buffers are kept for each batch size."""
+class Tape:
+    """A forward pass that keeps its activations, and the way back. Buffers are kept for each batch size."""
 
     def __init__(self, shape: Shape, flat: Float) -> None:
         self._shape = shape
-        self._layers = shape.layers(flat)
+        self.layers = shape.layers(flat)
         self.gradient = np.zeros_like(flat)
         self._grads = shape.layers(self.gradient)
         self._buffers: dict[int, list[Float]] = {}
 
-    def __call__(self, batch: Batch, weights: Weights) -> Losses:
-        """Fill `gradient` with d loss / d flat, loss as in `Losses.total`; return the losses."""
-        activations = self._forward(batch.x)
-        top = activations[-1]
-        logits = self._layers.policy_w.T @ top[0].T
-        logits += self._layers.policy_b[:, None]
-        values = top[-1] @ self._layers.value_w
-        values += self._layers.value_b
-        policy, entropy, kl, clipped, d_logits = _policy_loss(logits, batch, weights)
-        value, d_values = _value_loss(values, batch, weights)
-        self._backward(batch.x, activations, d_logits, d_values)
-        return Losses(policy, value, entropy, kl, clipped)
-
-    def _forward(self, x: Float) -> list[Float]:
+    def forward(self, x: Float) -> list[Float]:
+        """The hidden layers' activations, (K, B, width) each."""
         activations = self._rows(len(x))
         h = x
-        for w, b, out in zip(self._layers.weights, self._layers.biases, activations, strict=True):
+        for w, b, out in zip(self.layers.weights, self.layers.biases, activations, strict=True):
             np.matmul(h, w, out=out)
             out += b
             h = _activate(self._shape, out)
         return activations
+
+    def outputs(self, top: Float) -> Float:
+        """The policy head over the last activations, (outputs, B)."""
+        found: Float = self.layers.policy_w.T @ top[0].T
+        found += self.layers.policy_b[:, None]
+        return found
 
     def _rows(self, rows: int) -> list[Float]:
         if rows not in self._buffers:
             self._buffers[rows] = [np.empty((self._shape.towers, rows, h), np.float32) for h in self._shape.hidden]
         return self._buffers[rows]
 
-    def _backward(self, x: Float, activations: list[Float], d_logits: Float, d_values: Float) -> None:
-        """Backpropagate d_logits (n, B) and d_values (B,) into the flat gradient."""
-        layers, grads, top = self._layers, self._grads, activations[-1]
-        np.matmul(top[0].T, d_logits.T, out=grads.policy_w)
-        d_logits.sum(1, out=grads.policy_b)
-        np.matmul(d_values, top[-1], out=grads.value_w)
-        grads.value_b[0] = d_values.sum()
-        d_h = np.empty_like(top)
-        np.multiply(d_values[:, None], layers.value_w, out=d_h[-1])
-        if self._shape.shared:
-            d_h[0] += d_logits.T @ layers.policy_w.T
-        else:
-            np.matmul(d_logits.T, layers.policy_w.T, out=d_h[0])
+    def backward(self, x: Float, activations: list[Float], d_outputs: Float, d_values: Float | None) -> None:
+        """Fill `gradient` from d loss / d outputs (outputs, B) and d loss / d values (B,); spends the activations."""
+        d_h = self._through_heads(activations[-1], d_outputs, d_values)
         for depth in range(len(activations) - 1, -1, -1):
             d_z = self._through_activation(activations[depth], d_h)
             before = activations[depth - 1].transpose(0, 2, 1) if depth else x.T
-            np.matmul(before, d_z, out=grads.weights[depth])
-            np.sum(d_z, axis=1, keepdims=True, out=grads.biases[depth])
+            np.matmul(before, d_z, out=self._grads.weights[depth])
+            np.sum(d_z, axis=1, keepdims=True, out=self._grads.biases[depth])
             if depth:
-                d_h = d_z @ layers.weights[depth].transpose(0, 2, 1)
+                d_h = d_z @ self.layers.weights[depth].transpose(0, 2, 1)
+
+    def _through_heads(self, top: Float, d_outputs: Float, d_values: Float | None) -> Float:
+        layers, grads = self.layers, self._grads
+        np.matmul(top[0].T, d_outputs.T, out=grads.policy_w)
+        d_outputs.sum(1, out=grads.policy_b)
+        d_h: Float = np.empty_like(top)
+        np.matmul(d_outputs.T, layers.policy_w.T, out=d_h[0])
+        if d_values is None:
+            return d_h
+        np.matmul(d_values, top[-1], out=grads.value_w)
+        grads.value_b[0] = d_values.sum()
+        if self._shape.shared:
+            d_h[0] += d_values[:, None] * layers.value_w
+        else:
+            np.multiply(d_values[:, None], layers.value_w, out=d_h[-1])
+        return d_h
 
     def _through_activation(self, h: Float, d_h: Float) -> Float:
         """d_h times the activation's slope, in place of d_h; h is spent."""
@@ -237,6 +242,25 @@ class Derived:
         np.subtract(np.float32(1), slope, out=slope)
         d_h *= slope
         return d_h
+
+
+class Derived:
+    """Loss and gradient of PPO for discrete actions, without a graph."""
+
+    def __init__(self, shape: Shape, flat: Float) -> None:
+        self._tape = Tape(shape, flat)
+        self.gradient = self._tape.gradient
+
+    def __call__(self, batch: Batch, weights: Weights) -> Losses:
+        """Fill `gradient` with d loss / d flat, loss as in `Losses.total`; return the losses."""
+        tape = self._tape
+        activations = tape.forward(batch.x)
+        values = activations[-1][-1] @ tape.layers.value_w
+        values += tape.layers.value_b
+        policy, entropy, kl, clipped, d_logits = _policy_loss(tape.outputs(activations[-1]), batch, weights)
+        value, d_values = _value_loss(values, batch, weights)
+        tape.backward(batch.x, activations, d_logits, d_values)
+        return Losses(policy, value, entropy, kl, clipped)
 
 
 def _policy_loss(logits: Float, batch: Batch, weights: Weights) -> tuple[float, float, float, float, Float]:
@@ -329,6 +353,14 @@ class Adam:
         np.divide(self.m, scratch, out=scratch)
         scratch *= np.float32(learning_rate / (1 - beta1**self.steps))
         self._flat -= scratch
+
+    def state_dict(self) -> dict[str, object]:
+        return {"m": as_tensor(self.m), "v": as_tensor(self.v), "steps": self.steps}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        copy_into(self.m, state, "m")
+        copy_into(self.v, state, "v")
+        self.steps = int(take(state, "steps"))
 
 
 def clip_norm(gradient: Float, bound: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tui_trainer.algorithms.arrays import Array, Bool, Float
-from tui_trainer.algorithms.mlp import FORBIDDEN
+from tui_trainer.algorithms.mlp import FORBIDDEN, Shape, policy_outputs
 from tui_trainer.algorithms.moments import Moments
 from tui_trainer.algorithms.networks import Forward
 from tui_trainer.core.protocols import TaskSpec
@@ -64,3 +64,26 @@ class FrozenPolicy:
     def _outputs(self, obs: Array, mask: Bool | None) -> Float:
         outputs = self._forward.outputs(self._inputs(obs))
         return outputs if mask is None else np.where(mask, outputs, FORBIDDEN)
+
+
+class GreedyPolicy:
+    """The action of the highest value, over action values of its own."""
+
+    def __init__(self, spec: TaskSpec, shape: Shape, flat: Float) -> None:
+        self._shape, self._layers, self._inputs = shape, shape.layers(flat), Inputs(spec, None)
+
+    def act(self, obs: Array, mask: Bool | None) -> Array:
+        best: Array = self._values(obs, mask).argmax(1)
+        return best
+
+    def probabilities(self, obs: Array, mask: Bool | None) -> Float:
+        """1 for the action it takes."""
+        return np.eye(self._shape.outputs, dtype=np.float32)[self.act(obs, mask)]
+
+    def value(self, obs: Array) -> Float:
+        best: Float = self._values(obs, None).max(1)
+        return best
+
+    def _values(self, obs: Array, mask: Bool | None) -> Float:
+        values = policy_outputs(self._shape, self._layers, self._inputs(obs))
+        return values if mask is None else np.where(mask, values, FORBIDDEN)

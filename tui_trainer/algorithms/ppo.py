@@ -23,11 +23,13 @@ from tui_trainer.algorithms.arrays import (
     generator_of,
     generator_state,
     load_generator,
+    load_parameters,
+    require_algorithm,
     require_finite,
     take,
     take_array,
 )
-from tui_trainer.algorithms.episodes import Episodes
+from tui_trainer.algorithms.collector import Collector
 from tui_trainer.algorithms.gae import gae
 from tui_trainer.algorithms.live import Live
 from tui_trainer.algorithms.mlp import FORBIDDEN, Batch, Losses, Weights
@@ -36,10 +38,9 @@ from tui_trainer.algorithms.networks import Forward, MlpNet, Net, network
 from tui_trainer.algorithms.noise import Noise
 from tui_trainer.algorithms.policies import FrozenPolicy, Inputs, to_environment
 from tui_trainer.algorithms.pool import Pool
-from tui_trainer.algorithms.rollout import Rollout
 from tui_trainer.algorithms.updates import AutogradUpdater, DerivedUpdater, Stepped, Updater
 from tui_trainer.core.config import Config, PPOSettings
-from tui_trainer.core.protocols import Policy, Step, Task
+from tui_trainer.core.protocols import Policy, Task
 from tui_trainer.core.reports import CollectReport, UpdateReport
 from tui_trainer.core.values import Metrics
 from tui_trainer.errors import ConfigError
@@ -71,7 +72,7 @@ class PPO:
 
     def __init__(self, task: Task, config: Config, device: str) -> None:
         spec, settings, seed = task.spec, config.ppo, config.run.seed
-        self._task, self._spec = task, spec
+        self._spec = spec
         self._live = Live(settings, "ppo", _LIVE)
         self._net = network(spec, settings)
         self._flat = torch.from_numpy(self._net.initial(generator_of(seed, 0))).to(device)
@@ -85,10 +86,9 @@ class PPO:
         self._reward_scale = RewardScale(spec.num_envs) if settings.normalize_rewards else None
         self._pool = _pool(settings, task, seed)
         self._opponent: Forward | None = None
-        self._episodes = Episodes(spec)
-        self._rollout = Rollout(spec, settings.n_steps)
-        self._updates = self._steps = self._finished = 0
-        self._rollout.begin(task.reset(seed))
+        self._collector = Collector(task, settings.n_steps, seed)
+        self._rollout = self._collector.rollout
+        self._updates = 0
 
     @property
     def _settings(self) -> PPOSettings:
@@ -110,18 +110,7 @@ class PPO:
 
     def collect(self, budget_s: float) -> CollectReport:
         """Step the environments until the rollout is full or the budget is spent."""
-        rollout, begun, start = self._rollout, self._rollout.t, perf_counter()
-        env_s, now = 0.0, start
-        while not rollout.is_full:
-            action, for_task = self._act()
-            acted = perf_counter()
-            step = self._task.step(for_task)
-            now = perf_counter()
-            env_s += now - acted
-            self._take(action, step)
-            if now - start >= budget_s:
-                break
-        return self._collected(begun, {"env": env_s, "forward": perf_counter() - start - env_s})
+        return self._collector.collect(budget_s, self._act, None if self._pool is None else self._pool.end)
 
     def _act(self) -> tuple[Array, Array]:
         """Sampled actions for the decision that is due, as the loss and as the task sees them."""
@@ -156,25 +145,6 @@ class PPO:
         if not np.isfinite(outputs.sum()):
             require_finite(x, "an observation is")
             require_finite(outputs, "the policy's output is")
-
-    def _take(self, action: Array, step: Step) -> None:
-        t = self._rollout.t
-        self._rollout.put(action, step)
-        if self._pool is not None:
-            self._pool.end(self._rollout.terminated[t] | self._rollout.truncated[t])
-
-    def _collected(self, begun: int, seconds: dict[str, float]) -> CollectReport:
-        rollout = self._rollout
-        fresh = slice(begun, rollout.t)
-        valid = rollout.valid[fresh]
-        steps = int(np.count_nonzero(valid))
-        episodes = int(np.count_nonzero((rollout.terminated[fresh] | rollout.truncated[fresh]) & valid))
-        self._steps += steps
-        self._finished += episodes
-        if rollout.is_full and rollout.t > begun:
-            self._episodes.add(rollout)
-        metrics = self._episodes.metrics() if rollout.is_full else {}
-        return CollectReport(steps=steps, episodes=episodes, complete=rollout.is_full, metrics=metrics, seconds=seconds)
 
     # --- learn -------------------------------------------------------------------------------------------------
 
@@ -309,8 +279,8 @@ class PPO:
         limits = self._limits
         pairs = (
             (self._updates, limits.max_updates),
-            (self._steps, limits.max_steps),
-            (self._finished, limits.max_episodes),
+            (self._collector.steps, limits.max_steps),
+            (self._collector.finished, limits.max_episodes),
         )
         done = max((min(1.0, n / limit) for n, limit in pairs if limit), default=0.0)
         return self._settings.learning_rate * (1 + (self._settings.learning_rate_final - 1) * done)
@@ -352,46 +322,29 @@ class PPO:
             "parameters": self._flat.detach(),
             "optimizer": self._updater.state_dict(),
             "settings": self._live.state_dict(),
-            "counters": {"updates": self._updates, "steps": self._steps, "episodes": self._finished},
+            "updates": self._updates,
             "noise": self._noise.state_dict(self._rollout.t),
             "shuffle": generator_state(self._shuffle),
-            "rollout": self._rollout.state_dict(),
-            "episodes": self._episodes.state_dict(),
+            "collector": self._collector.state_dict(),
             "moments": None if self._moments is None else self._moments.state_dict(),
             "reward_scale": None if self._reward_scale is None else self._reward_scale.state_dict(),
             "pool": None if self._pool is None else self._pool.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        _require_ppo(state)
-        parameters = torch.as_tensor(take(state, "parameters"))
-        if parameters.shape != self._flat.shape:
-            raise ConfigError(
-                f"the checkpoint holds {parameters.numel()} parameters, the settings ask for {self._flat.numel()}",
-                "resume with the network it was made with",
-            )
-        with torch.no_grad():
-            self._flat.copy_(parameters)
+        require_algorithm(state, "ppo")
+        load_parameters(self._flat, state, "parameters")
         self._updater.load_state_dict(take(state, "optimizer"))
         self._live.load_state_dict(take(state, "settings"))
-        counters = take(state, "counters")
-        self._updates, self._steps = take(counters, "updates"), take(counters, "steps")
-        self._finished = take(counters, "episodes")
-        self._rollout.load_state_dict(take(state, "rollout"))
+        self._updates = int(take(state, "updates"))
+        self._collector.load_state_dict(take(state, "collector"))
         self._noise.load_state_dict(take(state, "noise"), self._rollout.t, self._rollout.length)
         load_generator(self._shuffle, take(state, "shuffle"))
-        self._episodes.load_state_dict(take(state, "episodes"))
         for part, name in ((self._moments, "moments"), (self._reward_scale, "reward_scale"), (self._pool, "pool")):
             held = take(state, name)
             if part is not None:
                 part.load_state_dict(held)
         self._opponent = None
-
-
-def _require_ppo(state: Mapping[str, object]) -> None:
-    algorithm = take(state, "algorithm")
-    if algorithm != "ppo":
-        raise ConfigError(f"the checkpoint was made by {algorithm}", f'set run.algorithm = "{algorithm}"')
 
 
 def _updater(net: Net, flat: torch.Tensor, settings: PPOSettings, action: str) -> tuple[Updater, str]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tui_trainer.algorithms import mlp
-from tui_trainer.algorithms.arrays import copy_into, take
+from tui_trainer.algorithms.arrays import take
 from tui_trainer.algorithms.mlp import Batch, Losses, Weights
 from tui_trainer.algorithms.networks import MlpNet, Net
 from tui_trainer.errors import Diverged
@@ -66,16 +66,10 @@ class DerivedUpdater:
         return Stepped(losses, norm, moved=True)
 
     def state_dict(self) -> dict[str, object]:
-        return {
-            "m": torch.from_numpy(self._adam.m),
-            "v": torch.from_numpy(self._adam.v),
-            "steps": self._adam.steps,
-        }
+        return self._adam.state_dict()
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        copy_into(self._adam.m, state, "m")
-        copy_into(self._adam.v, state, "v")
-        self._adam.steps = int(take(state, "steps"))
+        self._adam.load_state_dict(state)
 
 
 class AutogradUpdater:

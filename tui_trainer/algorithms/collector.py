@@ -1,0 +1,69 @@
+"""Stepping a task: what every learner's `collect` has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import perf_counter
+
+import numpy as np
+
+from tui_trainer.algorithms.arrays import Array, Bool, take
+from tui_trainer.algorithms.episodes import Episodes
+from tui_trainer.algorithms.rollout import Rollout
+from tui_trainer.core.protocols import Task
+from tui_trainer.core.reports import CollectReport
+
+Choose = Callable[[], tuple[Array, Array]]
+"""Actions for the decision that is due, as the learner keeps them and as the task takes them."""
+
+
+class Collector:
+    """Fills a rollout slice by slice and counts what happens; where a slice ends changes no bit."""
+
+    def __init__(self, task: Task, length: int, seed: int) -> None:
+        self._task = task
+        self.rollout = Rollout(task.spec, length)
+        self.episodes = Episodes(task.spec)
+        self.steps = self.finished = 0
+        self.rollout.begin(task.reset(seed))
+
+    def collect(self, budget_s: float, choose: Choose, ended: Callable[[Bool], None] | None = None) -> CollectReport:
+        """Step until the rollout is full or the budget is spent; `ended` hears of each step's episode ends."""
+        rollout, begun, start = self.rollout, self.rollout.t, perf_counter()
+        env_s, now = 0.0, start
+        while not rollout.is_full and (now - start < budget_s or rollout.t == begun):
+            action, for_task = choose()
+            acted = perf_counter()
+            step = self._task.step(for_task)
+            now = perf_counter()
+            env_s += now - acted
+            rollout.put(action, step)
+            if ended is not None:
+                ended(rollout.terminated[rollout.t - 1] | rollout.truncated[rollout.t - 1])
+        return self._counted(begun, {"env": env_s, "forward": perf_counter() - start - env_s})
+
+    def _counted(self, begun: int, seconds: dict[str, float]) -> CollectReport:
+        rollout = self.rollout
+        fresh = slice(begun, rollout.t)
+        valid = rollout.valid[fresh]
+        steps = int(np.count_nonzero(valid))
+        episodes = int(np.count_nonzero((rollout.terminated[fresh] | rollout.truncated[fresh]) & valid))
+        self.steps += steps
+        self.finished += episodes
+        if rollout.is_full and rollout.t > begun:
+            self.episodes.add(rollout)
+        metrics = self.episodes.metrics() if rollout.is_full else {}
+        return CollectReport(steps=steps, episodes=episodes, complete=rollout.is_full, metrics=metrics, seconds=seconds)
+
+    def state_dict(self) -> dict[str, object]:
+        return {
+            "steps": self.steps,
+            "finished": self.finished,
+            "rollout": self.rollout.state_dict(),
+            "episodes": self.episodes.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        self.steps, self.finished = int(take(state, "steps")), int(take(state, "finished"))
+        self.rollout.load_state_dict(take(state, "rollout"))
+        self.episodes.load_state_dict(take(state, "episodes"))

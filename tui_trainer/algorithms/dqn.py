@@ -1,0 +1,230 @@
+"""Deep Q-learning, Mnih et al. 2015, with double estimates, van Hasselt et al. 2016.
+
+An update: `collect` steps num_envs environments until about train_freq transitions are in the replay buffer; `learn`
+does gradient_steps minibatches on it. Runs in numpy on the CPU, where networks of this size are fastest. In a
+two-player task an action's value is the mover's, so what the other side can then get counts against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from tui_trainer.algorithms import mlp
+from tui_trainer.algorithms.arrays import (
+    Array,
+    Bool,
+    Float,
+    generator_of,
+    generator_state,
+    load_generator,
+    load_parameters,
+    require_algorithm,
+    require_finite,
+    take,
+    take_array,
+)
+from tui_trainer.algorithms.collector import Collector
+from tui_trainer.algorithms.live import Live
+from tui_trainer.algorithms.mlp import FORBIDDEN, Adam, Shape, Tape, clip_norm
+from tui_trainer.algorithms.policies import GreedyPolicy, Inputs
+from tui_trainer.algorithms.replay import Replay, Transitions
+from tui_trainer.core.config import Config, DQNSettings
+from tui_trainer.core.protocols import Policy, Task
+from tui_trainer.core.reports import CollectReport, UpdateReport
+from tui_trainer.core.values import Metrics
+from tui_trainer.errors import ConfigError, Diverged
+
+_LIVE = ("learning_rate", "gamma", "tau", "max_grad_norm", "exploration_final_eps")
+_EPS = 1e-8
+_ANNEALING = 50_000
+"""Steps that exploration_fraction is a share of where max_steps is no limit."""
+
+
+class DQN:
+    """A learner, see core.protocols.Learner."""
+
+    def __init__(self, task: Task, config: Config, device: str) -> None:
+        spec, settings, seed = task.spec, config.dqn, config.run.seed
+        if spec.action != "discrete":
+            raise ConfigError(f"dqn needs discrete actions, {spec.id} has a box", 'set run.algorithm = "ppo"')
+        self._spec, self._device = spec, device
+        self._live = Live(settings, "dqn", _LIVE)
+        self._shape = Shape(int(np.prod(spec.obs_shape)), spec.n, settings.hidden, "relu", True, False, critic=False)
+        self._flat = self._shape.initial(generator_of(seed, 0))
+        self._target = self._flat.copy()
+        self._tape = Tape(self._shape, self._flat)
+        self._target_layers = self._shape.layers(self._target)
+        self._adam = Adam(self._flat, eps=_EPS)
+        self._explore, self._draw = generator_of(seed, 1), generator_of(seed, 2)
+        self._inputs = Inputs(spec, None)
+        self._replay = Replay(spec, settings.buffer_size)
+        self._collector = Collector(task, -(-settings.train_freq // spec.num_envs), seed)
+        self._rollout = self._collector.rollout
+        self._annealing = _annealing_steps(config)
+        self._target_updates = 0
+        self._before = 0
+        """Steps before the rollout that is being filled."""
+
+    @property
+    def _settings(self) -> DQNSettings:
+        return self._live.settings
+
+    @property
+    def parameters_count(self) -> int:
+        return len(self._flat)
+
+    @property
+    def steps_per_update(self) -> int:
+        return self._spec.num_envs * self._rollout.length
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        path = "hand-derived gradients (numpy)"
+        return (path,) if self._device == "cpu" else (path, f"dqn runs on the CPU, not on {self._device}")
+
+    # --- collect -----------------------------------------------------------------------------------------------
+
+    def collect(self, budget_s: float) -> CollectReport:
+        """Step the environments until the update's transitions are there or the budget is spent."""
+        return self._collector.collect(budget_s, self._act)
+
+    def _act(self) -> tuple[Array, Array]:
+        """Greedy actions, and with probability epsilon any legal one."""
+        t = self._rollout.t
+        x = self._inputs(self._rollout.obs[t])
+        mask = None if self._rollout.mask is None else self._rollout.mask[t]
+        values = mlp.policy_outputs(self._shape, self._tape.layers, x)
+        if not np.isfinite(values.sum()):
+            require_finite(x, "an observation is")
+            require_finite(values, "an action value is")
+        draws = self._explore.random((len(x), 1 + self._spec.n), np.float32)
+        greedy = _legal(values, mask).argmax(1)
+        anything = _legal(draws[:, 1:], mask).argmax(1)
+        action = np.where(draws[:, 0] < self._epsilon(), anything, greedy)
+        return action, action
+
+    def _epsilon(self) -> float:
+        """Annealed linearly over the first steps; constant within an update, so that slices change nothing."""
+        s = self._settings
+        done = min(1.0, self._before / self._annealing) if self._annealing else 1.0
+        return s.exploration_initial_eps + done * (s.exploration_final_eps - s.exploration_initial_eps)
+
+    # --- learn -------------------------------------------------------------------------------------------------
+
+    def learn(self) -> UpdateReport:
+        """Take the rollout into the buffer, then gradient_steps minibatches once learning_starts is passed."""
+        start = perf_counter()
+        require_finite(self._rollout.reward[self._rollout.valid], "a reward is")
+        metrics: Metrics = {"rollout/exploration_rate": self._epsilon()}
+        self._replay.add(self._rollout)
+        s = self._settings
+        if self._collector.steps >= s.learning_starts:
+            metrics |= _means([self._step() for _ in range(s.gradient_steps)])
+            metrics["train/learning_rate"] = s.learning_rate
+            self._follow()
+        self._before = self._collector.steps
+        self._rollout.restart()
+        return UpdateReport(metrics=metrics, seconds={"learn": perf_counter() - start})
+
+    def _step(self) -> tuple[float, float, float]:
+        """One minibatch; returns loss, mean action value and the gradient's norm. Raises Diverged before a bad step."""
+        s = self._settings
+        rows = self._replay.sample(self._draw, s.batch_size)
+        targets = self._targets(rows)
+        x, columns = self._inputs(rows.obs), np.arange(s.batch_size)
+        activations = self._tape.forward(x)
+        values = self._tape.outputs(activations[-1])
+        error = values[rows.action, columns] - targets
+        loss = float(_huber(error).mean())
+        if not np.isfinite(loss):
+            require_finite(x, "an observation is")
+            raise Diverged("the loss is not finite", "lower the learning rate and resume from the last good checkpoint")
+        slope = np.zeros_like(values)
+        slope[rows.action, columns] = np.clip(error, -1, 1) / np.float32(s.batch_size)
+        self._tape.backward(x, activations, slope, None)
+        norm = clip_norm(self._tape.gradient, s.max_grad_norm)
+        self._adam.step(self._tape.gradient, s.learning_rate)
+        return loss, float(values.mean()), norm
+
+    def _targets(self, rows: Transitions) -> Float:
+        """r + gamma * sign * Q_target(s', a'); a' is the online network's choice in double DQN, else the target's."""
+        x = self._inputs(rows.next_obs)
+        values = mlp.policy_outputs(self._shape, self._target_layers, x)
+        judge = mlp.policy_outputs(self._shape, self._tape.layers, x) if self._settings.double else values
+        best = _legal(judge, rows.next_mask).argmax(1)
+        found: Float = rows.reward + np.float32(self._settings.gamma) * rows.sign * values[np.arange(len(best)), best]
+        return found
+
+    def _follow(self) -> None:
+        """Move the target network towards the online one where that is due."""
+        s = self._settings
+        due = self._collector.steps // s.target_update_interval
+        if due > self._target_updates:
+            self._target_updates = due
+            self._target += np.float32(s.tau) * (self._flat - self._target)
+
+    # --- policies, settings, state -----------------------------------------------------------------------------
+
+    def policy(self) -> Policy:
+        return GreedyPolicy(self._spec, self._shape, self._flat.copy())
+
+    def policy_from(self, state: Mapping[str, object]) -> Policy:
+        return GreedyPolicy(self._spec, self._shape, take_array(state, "parameters"))
+
+    def set(self, key: str, value: float) -> float:
+        return self._live.set(key, value)
+
+    def state_dict(self) -> dict[str, object]:
+        return {
+            "algorithm": "dqn",
+            "parameters": torch.from_numpy(self._flat),
+            "target": torch.from_numpy(self._target),
+            "target_updates": self._target_updates,
+            "before": self._before,
+            "optimizer": self._adam.state_dict(),
+            "settings": self._live.state_dict(),
+            "explore": generator_state(self._explore),
+            "draw": generator_state(self._draw),
+            "replay": self._replay.state_dict(),
+            "collector": self._collector.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        require_algorithm(state, "dqn")
+        load_parameters(torch.from_numpy(self._flat), state, "parameters")
+        load_parameters(torch.from_numpy(self._target), state, "target")
+        self._target_updates = int(take(state, "target_updates"))
+        self._before = int(take(state, "before"))
+        self._adam.load_state_dict(take(state, "optimizer"))
+        self._live.load_state_dict(take(state, "settings"))
+        load_generator(self._explore, take(state, "explore"))
+        load_generator(self._draw, take(state, "draw"))
+        self._replay.load_state_dict(take(state, "replay"))
+        self._collector.load_state_dict(take(state, "collector"))
+
+
+def _annealing_steps(config: Config) -> int:
+    """Over how many steps epsilon falls."""
+    if config.dqn.exploration_steps:
+        return config.dqn.exploration_steps
+    return round(config.dqn.exploration_fraction * (config.manager.termination.max_steps or _ANNEALING))
+
+
+def _legal(values: Float, mask: Bool | None) -> Float:
+    return values if mask is None else np.where(mask, values, FORBIDDEN)
+
+
+def _huber(error: Float) -> Float:
+    """0.5 e^2 for |e| < 1, |e| - 0.5 beyond."""
+    size = np.abs(error)
+    found: Float = np.where(size < 1, np.float32(0.5) * error * error, size - np.float32(0.5))
+    return found
+
+
+def _means(steps: list[tuple[float, float, float]]) -> Metrics:
+    loss, q_mean, norm = np.mean(steps, axis=0).tolist()
+    return {"train/loss": loss, "train/q_mean": q_mean, "train/grad_norm": norm}
