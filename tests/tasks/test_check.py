@@ -11,6 +11,7 @@ import pytest
 from tests.tasks.toys import BROKEN, LostLastObservation, Walk
 from tui_trainer.tasks import check
 from tui_trainer.tasks.check import Finding
+from tui_trainer.tasks.checks.kit import Kit
 
 
 def test_a_task_that_keeps_every_promise_passes_every_rule() -> None:
@@ -33,7 +34,7 @@ def test_each_rule_that_reports_a_broken_task_passes_the_right_one(rule: str) ->
 
 
 def one_rule(rule: str, kind: type[Walk]) -> Finding:
-    return check.run_rule(rule, check.Kit(kind, kind))
+    return check.run_rule(rule, Kit(kind, kind))
 
 
 def test_a_lost_last_observation_is_seen_without_a_limit_too() -> None:

@@ -1,0 +1,1 @@
+"""The rules of the conformance kit: each returns what it saw, or raises Broken."""

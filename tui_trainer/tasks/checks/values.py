@@ -1,0 +1,81 @@
+"""What the numbers may be."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+
+import numpy as np
+
+from tui_trainer.core.protocols import Step
+from tui_trainer.tasks.arrays import Array
+from tui_trainer.tasks.checks.kit import ENVS, SEED, Kit, random_play, require
+from tui_trainer.tasks.playing import difference
+
+
+def masks_leave_a_legal_action(kit: Kit) -> str:
+    """No decision is without a legal action."""
+    with contextlib.closing(kit.make(ENVS)) as task:
+        if not task.spec.masked:
+            return "no masks"
+        start = task.reset(SEED)
+        _require_legal(start.mask, "reset")
+        for t, step in enumerate(random_play(task, start, 400)):
+            _require_legal(step.mask, f"step {t}")
+    return "400 steps"
+
+
+def _require_legal(mask: Array | None, where: str) -> None:
+    require(mask is not None, f"there is no mask at {where}")
+    assert mask is not None
+    empty = np.flatnonzero(~mask.any(axis=1))
+    require(not len(empty), f"the mask of environment {empty[:1]} has no legal action at {where}")
+
+
+def numbers_are_finite(kit: Kit) -> str:
+    """Observations and rewards hold neither NaN nor infinity."""
+    with contextlib.closing(kit.make(ENVS)) as task:
+        start = task.reset(SEED)
+        _require_finite("obs", start.obs, "reset")
+        for t, step in enumerate(random_play(task, start, 400)):
+            for name in ("obs", "final_obs", "reward"):
+                _require_finite(name, getattr(step, name), f"step {t}")
+    return "400 steps"
+
+
+def _require_finite(name: str, array: Array, where: str) -> None:
+    if array.dtype.kind == "f":
+        bad = np.argwhere(~np.isfinite(array))
+        require(not len(bad), f"{name} of environment {bad[:1, 0]} is not finite at {where}")
+
+
+def flags_agree(kit: Kit) -> str:
+    """An episode ends in one way; outcomes belong to ends; a row that is no transition carries nothing."""
+    ends = 0
+    with contextlib.closing(kit.make(ENVS)) as task:
+        spec = task.spec
+        for t, step in enumerate(random_play(task, task.reset(SEED), 400)):
+            ended = step.terminated | step.truncated
+            ends += int(ended.sum())
+            require_none(step.terminated & step.truncated, "is terminated and truncated", t)
+            require_none((step.outcome != 0) & ~ended, "has an outcome without an end", t)
+            require_none((step.outcome < 0) | (step.outcome > len(spec.outcomes)), "has an unnamed outcome", t)
+            require_none(~step.valid & (ended | (step.reward != 0)), "is not valid, yet ends or is rewarded", t)
+    return f"{ends} ends in {400 * ENVS} steps"
+
+
+def require_none(rows: Array, what: str, t: int) -> None:
+    bad = np.flatnonzero(rows)
+    require(not len(bad), f"environment {bad[:1]} {what} at step {t}")
+
+
+def arrays_stay_as_handed_out(kit: Kit) -> str:
+    """A later step does not overwrite an earlier one's arrays."""
+    with contextlib.closing(kit.make(ENVS)) as task:
+        kept: list[tuple[int, Step, Step]] = []
+        for t, step in enumerate(random_play(task, task.reset(SEED), 50)):
+            kept.append((t, step, copy.deepcopy(step)))
+        for t, step, as_it_was in kept:
+            changed = difference(step, as_it_was)
+            require(not changed, f"{changed} of step {t} changed afterwards: hand out copies")
+    return "50 steps"
