@@ -17,7 +17,7 @@ from tui_trainer.core.state import RunState, fold
 from tui_trainer.core.values import Reason
 from tui_trainer.engine.assembly import SessionArchive
 from tui_trainer.engine.inbox import Inbox, Order
-from tui_trainer.engine.loop import Run, StateParts
+from tui_trainer.engine.loop import Place, Run, StateParts
 from tui_trainer.engine.meter import Meter
 from tui_trainer.engine.publisher import Publisher
 from tui_trainer.engine.saver import Saver
@@ -74,6 +74,7 @@ class Bench:
             inbox=self.inbox,
             state_parts=StateParts(read=dict),
             crash_dir=self.session.crash_dir,
+            place=Place(),
             is_watched=lambda: False,
             on_resources=lambda resources: [],
             meter=Meter(1, clock),

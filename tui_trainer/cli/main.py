@@ -97,6 +97,12 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _defaults(command: Any, sessions: str) -> dict[str, Any]:
+    """`--sessions` before the command holds for the command."""
+    inner = getattr(command, "commands", None)
+    return {"sessions": sessions} if inner is None else {name: _defaults(c, sessions) for name, c in inner.items()}
+
+
 @app.callback(invoke_without_command=True)
 def home(
     context: typer.Context,
@@ -104,6 +110,8 @@ def home(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     """Without a command: the list of sessions."""
+    if sessions is not None:
+        context.default_map = _defaults(context.command, sessions)
     if context.invoked_subcommand is None:
         from tui_trainer.cli.listing import show_list
 
@@ -285,6 +293,14 @@ def replay(
     from tui_trainer.cli.replaying import replay_session
 
     raise typer.Exit(replay_session(sessions, name, speed, at, no_ui=no_ui, json=json))
+
+
+@app.command()
+def rerun(name: o.Name, json: o.Json = False, sessions: o.Sessions = None) -> None:
+    """Execute a session again from seed and decisions, and compare every checkpoint's bits."""
+    from tui_trainer.cli.rerunning import rerun_session
+
+    raise typer.Exit(rerun_session(sessions, name, json=json))
 
 
 @app.command("eval")

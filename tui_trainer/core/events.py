@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.text import clean, is_clean
 from tui_trainer.core.values import (
     Author,
@@ -82,6 +83,10 @@ class RunResumed(Event, frozen=True):
     exact: bool
     limits: dict[str, float]
     note: str = ""
+    orders: int = 0
+    """Orders that the checkpoint had already taken in; later ones did not survive."""
+    changed: tuple[str, ...] = ()
+    """Settings that were given anew for this resume."""
     difficulty: Difficulty | None = None
     """What the checkpoint had; None where the task has none to vary, or in older journals."""
     episodes: int | None = None
@@ -108,6 +113,7 @@ class RunEnded(Event, frozen=True):
     checkpoint: str = ""
     """The newest saved checkpoint, relative to the session."""
     elapsed_s: float = 0.0
+    turn: int = 0
 
 
 # --- the loop ----------------------------------------------------------------------------------------------------
@@ -268,6 +274,10 @@ class CommandApplied(Event, frozen=True):
     effect: str
     phase: str = ""
     """Boundary at which it was applied: the name of the action before which it was drained."""
+    turn: int = 0
+    """How many deterministic actions came before it: where a rerun gives the same order again."""
+    command: AnyCommand | None = None
+    """The order itself, for a rerun."""
 
 
 class CommandRefused(Event, frozen=True):

@@ -8,7 +8,7 @@ import random
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from tui_trainer.engine.callbacks import Callbacks
 from tui_trainer.engine.clock import SteadyClock
 from tui_trainer.engine.hub import Hub
 from tui_trainer.engine.inbox import Inbox
-from tui_trainer.engine.loop import Run, StateParts
+from tui_trainer.engine.loop import Place, Run, StateParts
 from tui_trainer.engine.meter import Meter
 from tui_trainer.engine.publisher import Publisher
 from tui_trainer.engine.saver import SaveJob, Saver, Written
@@ -32,6 +32,7 @@ from tui_trainer.errors import UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, Frozen, frozen_copy
 from tui_trainer.sessions.store import Session
 from tui_trainer.telemetry.alerts import AlertWatch
+from tui_trainer.telemetry.probe import gpu_present
 from tui_trainer.telemetry.sampler import Sampler
 from tui_trainer.training.manager import TrainingManager
 
@@ -46,21 +47,21 @@ def assemble(
     clock: SteadyClock,
     hub: Hub,
     callbacks: Sequence[str],
+    changed: Sequence[str],
 ) -> Iterator[Run]:
     """A Run that stands where the session's newest good checkpoint left it, or at its start."""
-    torch.set_num_threads(config.run.threads)
+    prepare(config)
     device = choose_device(config.run.device)
-    seed_everything(config.run.seed)
     task = make_task(config)
-    learner = algorithms.build(config.run.algorithm, task, config, device)
+    learner = make_learner(task, config, device)
     manager = TrainingManager(config, task.spec, task.difficulty_space())
     store = CheckpointStore(session.path)
     archive = SessionArchive(store, config)
-    meter = Meter(config.run.log_every_updates, clock)
+    meter, place = Meter(config.run.log_every_updates, clock), Place()
     if history.started is None:
         first: Event = started(session, config, task, learner, manager, device)
     else:
-        first = restore(archive, config, task, learner, manager, meter, device)
+        first = restore(archive, Stand(task, learner, manager, meter, place), device, changed)
     publisher.publish(first, update=manager.update, global_step=manager.global_step)
     hooks = Callbacks.load(callbacks, inbox)
     publisher.add_listener(hooks.hear)
@@ -80,6 +81,7 @@ def assemble(
             inbox=inbox,
             state_parts=StateParts(read=global_state),
             crash_dir=session.crash_dir,
+            place=place,
             is_watched=lambda: hub.is_watched,
             on_resources=alerting(watch, config),
             meter=meter,
@@ -89,6 +91,17 @@ def assemble(
         sampler.stop()
         saver.stop()
         task.close()
+
+
+def prepare(config: Config) -> None:
+    """Threads and global generators, before anything is built."""
+    torch.set_num_threads(config.run.threads)
+    seed_everything(config.run.seed)
+
+
+def make_learner(task: Task, config: Config, device: str) -> Learner:
+    """The configured algorithm on the task."""
+    return algorithms.build(config.run.algorithm, task, config, device)
 
 
 def make_task(config: Config) -> Task:
@@ -159,7 +172,7 @@ def started(
         parts=task.spec.parts,
         space=task.difficulty_space(),
         difficulty=manager.difficulty,
-        limits=limits(config),
+        limits=manager.limits,
         target=config.manager.termination.target,
         evaluate_every=config.manager.evaluation.every_updates,
         steps_per_update=learner.steps_per_update,
@@ -174,50 +187,48 @@ def notes(task: Task, learner: Learner, device: str) -> tuple[str, ...]:
     said = list(learner.notes)
     if task.spec.resume != "exact":
         said.append("this task cannot be resumed bit-exactly: open episodes start afresh")
+    if not device.startswith("cuda") and gpu_present() and not torch.cuda.is_available():
+        said.append("a GPU is present, but this torch cannot use it: `tui-trainer doctor` says what to install")
     if device.startswith("cuda"):
         said.append("on a GPU a resume is not promised to be bit-exact")
     return tuple(said)
 
 
-def limits(config: Config) -> dict[str, float]:
-    """The hard limits that are set."""
-    termination = config.manager.termination
-    named = {name: float(getattr(termination, name)) for name in LIMITS}
-    return {name: value for name, value in named.items() if value > 0}
+class Stand(NamedTuple):
+    """Everything that a checkpoint puts back where it was."""
+
+    task: Task
+    learner: Learner
+    manager: TrainingManager
+    meter: Meter
+    place: Place
 
 
-LIMITS = ("max_updates", "max_episodes", "max_steps", "max_hours")
-
-
-def restore(
-    archive: SessionArchive,
-    config: Config,
-    task: Task,
-    learner: Learner,
-    manager: TrainingManager,
-    meter: Meter,
-    device: str,
-) -> events.RunResumed:
+def restore(archive: SessionArchive, stand: Stand, device: str, changed: Sequence[str]) -> events.RunResumed:
     """Load the newest good checkpoint into everything; says what was passed over and whether bits are kept."""
     loaded = archive.store.newest_good()
     state: Mapping[str, Any] = loaded.state
-    learner.load_state_dict(state["learner"])
-    task.load_state_dict(state["task"])
-    manager.load_state_dict(state["manager"])
+    stand.learner.load_state_dict(state["learner"])
+    stand.task.load_state_dict(state["task"])
+    stand.manager.load_state_dict(state["manager"])
     restore_global_state(state)
-    meter.every = meter.every or int(state["wall"]["log_every"])
-    changed = differences(state["environment"])
-    exact = not changed and task.spec.resume == "exact" and device == "cpu"
-    said = [*loaded.problems, *([f"not bit-exact: {', '.join(changed)}"] if changed else [])]
+    stand.meter.every = stand.meter.every or int(state["wall"]["log_every"])
+    stand.place.turn, stand.place.orders = state["place"]["turn"], state["place"]["orders"]
+    stand.place.is_mid_rollout = bool(state["wall"]["is_mid_rollout"])
+    other = differences(state["environment"])
+    exact = not other and stand.task.spec.resume == "exact" and device == "cpu"
+    said = [*loaded.problems, *([f"not bit-exact: {', '.join(other)}"] if other else [])]
     return events.RunResumed(
-        from_update=manager.update,
-        from_step=manager.global_step,
+        from_update=stand.manager.update,
+        from_step=stand.manager.global_step,
         checkpoint=loaded.manifest.path,
         pid=os.getpid(),
         host=socket.gethostname(),
         exact=exact,
-        limits=limits(config),
+        limits=stand.manager.limits,
         note="; ".join(said),
+        orders=stand.place.orders,
+        changed=tuple(changed),
     )
 
 

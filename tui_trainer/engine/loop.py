@@ -15,11 +15,12 @@ from typing import Literal, Protocol, TypeVar, assert_never
 import msgspec
 
 from tui_trainer.core import actions, events, reports
+from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.config import Config
 from tui_trainer.core.events import Event
 from tui_trainer.core.protocols import Learner, Policy, Task
 from tui_trainer.core.text import clean_line
-from tui_trainer.core.values import CheckpointKind, Reason, Resources
+from tui_trainer.core.values import Author, CheckpointKind, Reason, Resources
 from tui_trainer.engine import inbox as mail
 from tui_trainer.engine.crash import write_crash_report
 from tui_trainer.engine.meter import Meter
@@ -62,6 +63,30 @@ class Copy(msgspec.Struct, frozen=True):
     metrics: Mapping[str, float | None]
 
 
+class Place(msgspec.Struct):
+    """Where the run stands in its own history: rollouts, updates and evaluations done, orders taken in.
+
+    A rerun gives each order again at its turn, and so reaches the same bits.
+    """
+
+    turn: int = 0
+    orders: int = 0
+    is_mid_rollout: bool = False
+
+    def advance(self, action: actions.AnyAction, report: reports.AnyReport) -> None:
+        """Count what a rerun will do again; slices, saves and waits depend on time."""
+        match action:
+            case actions.Collect():
+                assert isinstance(report, reports.CollectReport | reports.FaultReport)
+                done = isinstance(report, reports.FaultReport) or report.complete
+                self.turn += done
+                self.is_mid_rollout = not done
+            case actions.Learn() | actions.Evaluate():
+                self.turn += 1
+            case _:
+                return
+
+
 class StateParts(msgspec.Struct):
     """Reads and writes the pieces of a run that no learner, task or manager owns (global generators, versions)."""
 
@@ -84,6 +109,7 @@ class Run:
         inbox: mail.Inbox,
         state_parts: StateParts,
         crash_dir: Path,
+        place: Place,
         is_watched: Callable[[], bool],
         on_resources: Callable[[Resources], Sequence[Event]],
         meter: Meter,
@@ -99,13 +125,13 @@ class Run:
         self._inbox = inbox
         self._state_parts = state_parts
         self._crash_dir = crash_dir
+        self._place = place
         self._is_watched = is_watched
         self._on_resources = on_resources
         self._clock = clock
         self._meter = meter
         self._config_json = msgspec.json.encode(config).decode()
         self._latest_checkpoint = ""
-        self._score: float | None = None
         self._copy: Copy | None = None
         self._copy_due = 0.0
         self._frame_due = 0.0
@@ -125,6 +151,7 @@ class Run:
             if isinstance(action, actions.End):
                 return self._end(action)
             report = self._attempt(action)
+            self._place.advance(action, report)
             self._tell(self._manager.observe(report, self._clock()))
             if isinstance(action, actions.Learn):
                 self._after_update()
@@ -209,7 +236,7 @@ class Run:
             update=self._manager.update,
             global_step=self._manager.global_step,
             metrics=dict(self._manager.metrics),
-            score=self._score,
+            score=self._manager.score,
             exact=self._task.spec.resume == "exact",
         )
 
@@ -221,7 +248,13 @@ class Run:
             "task": self._task.state_dict(),
             "manager": manager,
             **self._state_parts.read(),
-            "wall": {"elapsed_s": self._manager.elapsed_s, "log_every": self._meter.every, "config": self._config_json},
+            "place": {"turn": self._place.turn, "orders": self._place.orders},
+            "wall": {
+                "elapsed_s": self._manager.elapsed_s,
+                "log_every": self._meter.every,
+                "config": self._config_json,
+                "is_mid_rollout": self._place.is_mid_rollout,
+            },
         }
 
     def _tick(self, phase: events.PhaseStarted) -> None:
@@ -268,7 +301,7 @@ class Run:
         now = self._clock()
         match item:
             case mail.Order(command=command, by=by):
-                return self._manager.handle(command, by=by, now=now)
+                return self._handled(command, by, now)
             case reports.SignalReport():
                 return self._manager.observe(item, now)
             case Resources():
@@ -289,6 +322,18 @@ class Run:
                 return [events.LogWritten(level=level, text=clean_line(text))]
             case _:
                 assert_never(item)
+
+    def _handled(self, command: AnyCommand, by: Author, now: float) -> Sequence[Event]:
+        """The manager's answer, with the order's place in the history."""
+        outcomes = self._manager.handle(command, by=by, now=now)
+        placed = [self._placed(event, command) for event in outcomes]
+        self._place.orders += any(isinstance(event, events.CommandApplied) for event in outcomes)
+        return placed
+
+    def _placed(self, event: Event, command: AnyCommand) -> Event:
+        if not isinstance(event, events.CommandApplied):
+            return event
+        return msgspec.structs.replace(event, turn=self._place.turn, command=command)
 
     def _retry_journal(self) -> None:
         """While paused by a full disk, try the journal again; the pause ends when both it and the saver are well."""
@@ -317,8 +362,6 @@ class Run:
 
     def _tell(self, outcomes: Sequence[Event]) -> None:
         for event in outcomes:
-            if isinstance(event, events.EvaluationFinished) and event.suite == "reference":
-                self._score = event.result.ci[0]
             self._publish(event)
 
     def _publish(self, event: Event) -> None:
@@ -342,14 +385,20 @@ class Run:
         elif end.evaluate and self._config.manager.evaluation.final_episodes:
             self._evaluate_finally()
         self._publish(
-            events.RunEnded(reason=reason, checkpoint=self._latest_checkpoint, elapsed_s=self._manager.elapsed_s)
+            events.RunEnded(
+                reason=reason,
+                checkpoint=self._latest_checkpoint,
+                elapsed_s=self._manager.elapsed_s,
+                turn=self._place.turn,
+            )
         )
         self._publisher.flush(sync=True)
         return reason
 
     def _save_last(self, reason: Reason) -> bool:
         """The final or emergency checkpoint; True when it is on the disk."""
-        job = self._emergency() if reason.name in FAULTS else self._job("final", self.state())
+        kind: CheckpointKind = "best" if self._manager.owes_best else "final"
+        job = self._emergency() if reason.name in FAULTS else self._job(kind, self.state())
         if job is not None:
             self._saver.submit(job)
         done = self._saver.finish()

@@ -18,7 +18,7 @@ from typing import TextIO
 import msgspec
 
 from tui_trainer.core import events
-from tui_trainer.core.config import Config, Layer, assignments_layer, resolve
+from tui_trainer.core.config import Config, Layer, assignments_layer, flatten, resolve
 from tui_trainer.core.state import RunState
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Reason
@@ -62,7 +62,7 @@ def run_engine(
     """Execute the session from its newest good checkpoint, or from the start; returns the exit code."""
     with session.lock():
         config = resolve([Layer("session.toml", session.read().config), overrides]).config
-        engine = Engine(session, config, callbacks, list(listeners))
+        engine = Engine(session, config, callbacks, list(listeners), tuple(key for key, _ in flatten(overrides.table)))
         return engine.run(on_stop or TextHook())
 
 
@@ -76,8 +76,16 @@ class TextHook:
 class Engine:
     """One process's worth of a session: what is brought up here is taken down here."""
 
-    def __init__(self, session: Session, config: Config, callbacks: Sequence[str], listeners: list[Listener]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        config: Config,
+        callbacks: Sequence[str],
+        listeners: list[Listener],
+        changed: tuple[str, ...],
+    ) -> None:
         self._session = session
+        self._changed = changed
         self._config = config
         self._callbacks = callbacks
         self._clock = SteadyClock()
@@ -126,6 +134,7 @@ class Engine:
             self._clock,
             self._hub,
             self._callbacks,
+            self._changed,
         ) as run:
             return run.execute()
 
