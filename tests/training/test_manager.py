@@ -664,6 +664,15 @@ def test_taking_a_checkpoint_leaves_what_decides_as_it_was() -> None:
     assert world.manager.state_dict()["manager"] == before
 
 
+def test_a_difficulty_decided_before_the_end_is_applied_after_the_resume() -> None:
+    world = build().until(Collect)
+    world.step()
+    order(world, orders.SetDifficulty(id="1", difficulty=Difficulty(level=2)))
+    again = restored(world).update_by(2)
+    assert again.manager.difficulty.level == 2
+    assert [type(e) for e in again.seen(DifficultyChanged)] == [DifficultyChanged]
+
+
 @pytest.mark.parametrize("split", [1, 7, 20, 33])
 def test_a_run_cut_in_two_is_the_run_in_one(split: int) -> None:
     def skill(update: int, part: str) -> float:

@@ -71,6 +71,7 @@ from tui_trainer.errors import ConfigError
 from tui_trainer.training import difficulty as ladder
 from tui_trainer.training.continuous import GUARD, ContinuousTraining
 from tui_trainer.training.evaluation import merge, suite_seed
+from tui_trainer.training.health import examine
 from tui_trainer.training.history import point_of
 from tui_trainer.training.modes import MODES
 from tui_trainer.training.orders import LEARNER_KEYS, learner_settings, setting_objection, with_values
@@ -122,6 +123,7 @@ class TrainingManager:
         self._wall = WallState()
         self._adviser = ContinuousTraining(config.continuous, spec, space, start=start, algorithm=config.run.algorithm)
         self._adviser.restore(self._state.adviser)
+        self._actions = spec.n if spec.action == "discrete" else 0
         self._reason: Reason | None = None
         self._now: float | None = None
 
@@ -471,7 +473,14 @@ class TrainingManager:
         since = self._wall.elapsed_s - self._wall.saved_at_s
         if regular_save_due(self._config.manager.checkpoints, s.update, since, wall_clock=self._mode.wall_clock):
             self._queue_save("regular")
-        return self._adviser.expire(s.update)
+        return [*self._health(report.metrics), *self._adviser.expire(s.update)]
+
+    def _health(self, metrics: Metrics) -> list[AnyEvent]:
+        """Alerts about the training itself, where alerts are wanted."""
+        if not self._config.telemetry.alerts:
+            return []
+        self._state.health, events = examine(self._state.health, metrics, actions=self._actions)
+        return events
 
     def _measure(self, metrics: Metrics) -> None:
         """Remember the latest values, as floats so that a saved state has the same bits; timings decide nothing."""
@@ -762,11 +771,8 @@ class TrainingManager:
         return SaveCheckpoint(self._wall.saves[0]) if self._wall.saves else None
 
     def _queue_save(self, kind: CheckpointKind) -> None:
-        """A regular save is not needed beside another one of the same moment."""
-        kinds = {*self._wall.saves, kind}
-        if len(kinds) > 1:
-            kinds.discard("regular")
-        self._wall.saves = tuple(k for k in SAVE_ORDER if k in kinds)
+        """The regular one comes last: any other save of the same moment makes it needless."""
+        self._wall.saves = tuple(k for k in SAVE_ORDER if k == kind or k in self._wall.saves)
 
     def _saves_after_this(self) -> tuple[CheckpointKind, ...]:
         return self._wall.saves[1:] if isinstance(self.next_action(), SaveCheckpoint) else self._wall.saves

@@ -16,6 +16,7 @@ from tui_trainer.core.values import (
     Suite,
 )
 from tui_trainer.training.continuous import AdviserState
+from tui_trainer.training.health import Symptom
 
 FORMAT = 1
 
@@ -102,6 +103,7 @@ class ManagerState(msgspec.Struct, kw_only=True):
     score: float | None = None
     touched: bool = False
     ended: ReasonName | None = None
+    health: dict[str, Symptom] = {}
     adviser: AdviserState = msgspec.field(default_factory=AdviserState)
 
 
