@@ -308,7 +308,7 @@ def test_a_reader_that_never_comes_back_costs_two_seconds_at_the_end_and_bounded
     os.close(read_fd)
 
 
-def test_a_closed_pipe_leaves_the_exit_code_alone() -> None:
+def test_a_closed_pipe_leaves_the_exit_code_alone_whatever_else_is_printed() -> None:
     script = (
         "import sys\n"
         "from tests.core.history import Tale\n"
@@ -316,6 +316,7 @@ def test_a_closed_pipe_leaves_the_exit_code_alone() -> None:
         "view = HeadlessView(sys.stdout, json=True, is_terminal=False)\n"
         "for event in Tale().start().train(3000).events: view.show(event)\n"
         "view.close()\n"
+        "print('one more word')\n"
         "sys.exit(7)\n"
     )
     read_fd, write_fd = os.pipe()

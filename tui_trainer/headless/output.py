@@ -77,7 +77,7 @@ class Output:
         return bool(select.select([], [self._fd], [], wait_s)[1])
 
     def _give_up(self) -> None:
-        """Silent from now on; what the stream still buffers goes nowhere, so that the exit code stays ours."""
+        """Silent from now on; whatever else is printed goes nowhere, too, so that the exit code stays ours."""
         self._out = None
         self._waiting.clear()
         self._size = 0
