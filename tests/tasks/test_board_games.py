@@ -133,6 +133,19 @@ def test_scripted_rows_are_never_handed_a_finished_game() -> None:
         assert step.mask.any(axis=1).all()
 
 
+def test_where_the_opponents_first_ply_would_win_the_learner_takes_its_seat() -> None:
+    task = tasks.make("tictactoe", {"opponent_share": 1.0, "opening_plies": 6}, 128)
+    task.set_difficulty(Difficulty(level=1))
+    start = task.reset(2)
+    chances = 0
+    for step in play(task, RandomPlayer(task.spec, 1), start.obs, start.mask, 60):
+        assert np.array_equal(task.state_dict()["seat"], step.to_move)  # type: ignore[arg-type]
+        own, other = tictactoe.BOARD.stones(step.obs)
+        can_win = (tictactoe.BOARD.winning_cells(own) & tictactoe.BOARD.playable(own | other)) != 0
+        chances += int((can_win & step.terminated).sum())
+    assert chances > 50
+
+
 def test_a_new_level_plays_from_each_rows_next_game_on() -> None:
     task = four(32, opponent_share=1.0)
     start = task.reset(2)

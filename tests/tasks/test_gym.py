@@ -14,6 +14,7 @@ from tui_trainer.core.protocols import Step, Task  # noqa: E402
 from tui_trainer.core.values import Difficulty  # noqa: E402
 from tui_trainer.errors import UsageError  # noqa: E402
 from tui_trainer.tasks.arrays import Array  # noqa: E402
+from tui_trainer.tasks.gym_pictures import picture  # noqa: E402
 from tui_trainer.tasks.playing import LinearPlayer, RandomPlayer, play  # noqa: E402
 
 MODES: dict[str, dict[str, object]] = {
@@ -229,3 +230,23 @@ def test_an_evaluation_of_more_episodes_than_stand_side_by_side_goes_in_waves() 
 def test_the_threshold_that_counts_as_solved_is_a_baseline() -> None:
     assert tasks.make("gym:CartPole-v1", {}, 1).baselines() == {"solved": 475}
     assert tasks.make("gym:Pendulum-v1", {}, 1).baselines() == {}
+
+
+def test_a_leaning_pole_is_drawn_over_its_cart() -> None:
+    lines = picture("CartPole-v1", np.array([0, 0, 0.2, 0], np.float32)).splitlines()
+    assert [len(line) - 1 for line in lines] == [24, 23, 22, 21, 20, 40]
+    assert [line.strip() for line in lines[:5]] == ["/", "/", "/", "/", "#"]
+    assert picture("CartPole-v1", np.array([-9, 0, 0, 0], np.float32)).splitlines()[4] == "#", "kept on the track"
+
+
+def test_a_car_is_drawn_in_its_valley() -> None:
+    lines = picture("MountainCar-v0", np.array([-0.52, 0], np.float32)).splitlines()
+    assert "o" in lines[-1]
+    assert "F" in lines[0]
+
+
+def test_other_observations_are_numbers_with_bars_even_where_they_are_not_finite() -> None:
+    assert picture("Acrobot-v1", np.array([0, np.nan])).splitlines() == [
+        "   +0.000 ----------o----------",
+        "     +nan o--------------------",
+    ]

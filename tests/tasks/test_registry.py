@@ -24,6 +24,7 @@ VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "gym, next step": ("gym:CartPole-v1", {"vectorization": "sync", "autoreset": "next_step"}),
     "gym, disabled": ("gym:CartPole-v1", {"vectorization": "sync", "autoreset": "disabled"}),
     "gym, box": ("gym:MountainCarContinuous-v0", {}),
+    "gym, a range of difficulty": ("gym:tests.tasks.toy_envs:Hard-v0", {}),
     "gym, resume by episode": ("gym:FrozenLake-v1", {}),
 }
 NOT_HARDER = {"connect_four, self-play alone": {"difficulty is harder"}}

@@ -19,6 +19,7 @@ from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
 from tui_trainer.errors import DamagedSession, MissingExtra, UsageError
 from tui_trainer.tasks import gym_state
 from tui_trainer.tasks.arrays import Array, Bool, generator_of, loaded
+from tui_trainer.tasks.gym_pictures import picture
 from tui_trainer.tasks.options import read_options
 from tui_trainer.tasks.statistics import normal
 
@@ -109,7 +110,8 @@ class GymTask:
         return self._keep(_seeded_reset(self._env, self._form, generator_of(*stream)))
 
     def _keep(self, obs: Any) -> Array:
-        self._obs: Array = np.asarray(obs, np.uint8 if obs.dtype == np.uint8 else np.float32)
+        """A copy: an environment may write its next observations over these."""
+        self._obs: Array = np.array(obs, np.uint8 if obs.dtype == np.uint8 else np.float32)
         return self._obs
 
     def step(self, action: Array) -> Step:
@@ -117,6 +119,7 @@ class GymTask:
         if self._is_stale:
             return self._fresh_step()
         obs, reward, terminated, truncated, info = self._env.step(self._actions.to_env(action))
+        terminated = np.array(terminated)
         truncated = truncated & ~terminated
         ended, before = terminated | truncated, self._ended
         final_obs = obs = self._keep(obs)
@@ -214,8 +217,8 @@ class GymTask:
             raise DamagedSession(f"the state of gym:{self._name} is incomplete", "use an older checkpoint")
 
     def render_text(self, env: int) -> str:
-        """The observation as numbers with bars."""
-        return f"{self._name}\n{_bars(self._obs[env])}"
+        """The observation as a picture, or as numbers with bars."""
+        return f"{self._name}\n{picture(self._name, self._obs[env])}"
 
     def close(self) -> None:
         """Close the environments."""
@@ -360,12 +363,3 @@ def _result(returns: Array, frame: str) -> PartResult:
         max=float(returns.max()),
         frame=frame,
     )
-
-
-def _bars(obs: Array, width: int = 21, most: int = 8) -> str:
-    """The first numbers of an observation, each with its place on a scale from -1 to 1 (tanh beyond)."""
-    lines = []
-    for value in obs.ravel()[:most].astype(float):
-        place = round((np.tanh(value) + 1) / 2 * (width - 1))
-        lines.append(f"{value:+9.3f} {'-' * place}o{'-' * (width - 1 - place)}")
-    return "\n".join(lines)

@@ -28,7 +28,8 @@ def difficulty_is_harder(kit: Kit) -> str:
         space = task.difficulty_space()
         if space is None:
             return _require_refusal(task, Difficulty(level=1), "there is no difficulty")
-        _require_refusal(task, Difficulty(level=max(1, len(space.levels))), "a level beyond the last")
+        if space.levels:
+            _require_refusal(task, Difficulty(level=len(space.levels)), "a level beyond the last")
     grades = _grades(space)
     means = [_return_at(kit, grade) for _, grade in grades]
     for (name, _), (harder, _), (mean, error), (then, its_error) in zip(grades, grades[1:], means, means[1:]):
