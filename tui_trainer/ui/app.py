@@ -33,6 +33,8 @@ from tui_trainer.ui.view import RunScreen, RunView
 
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 0.0)
 NOTICE_S = 5.0
+_EAGER_S = 0.3
+"""How long after a transport key its answers are painted at once."""
 _BATCH = 400
 _STRIDES = 50
 
@@ -74,6 +76,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         self._painted_at = float("-inf")
         self._timer: Timer | None = None
         self._notice_timer: Timer | None = None
+        self._eager_until = float("-inf")
         self._card_shown: tuple[int, float] = (-1, 0.0)
         self._failed: set[str] = set()
         self.scene = Scene(
@@ -173,8 +176,9 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
 
     def _repaint_soon(self, *, urgent: bool = False) -> None:
         """Paint now if it is urgent or due; else once, when it is due."""
-        wait = self._painted_at + 1 / self._settings.fps - self._monotonic()
-        if urgent or wait <= 0:
+        now = self._monotonic()
+        wait = self._painted_at + 1 / self._settings.fps - now
+        if urgent or wait <= 0 or now < self._eager_until:
             self._paint()
         elif self._timer is None:
             self._timer = self.set_timer(wait, self._paint)
@@ -419,6 +423,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
     def _transport(self, action: Action) -> bool:
         """The replay's own keys. True where `action` is one of them."""
         player = cast(Player, self._source)
+        self._eager_until = self._monotonic() + _EAGER_S
         at = self.scene.position or Position(0, 0, 0.0, False, 1.0)
         stride = max(1, at.total // _STRIDES)
         match action:

@@ -20,7 +20,9 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     """Update, kind, size, score; `★` marks the best."""
     saved = scene.state.checkpoints
     if not saved:
-        return [plain("none yet", "dim"), (Span("c", "key"), Span(" saves one now", "dim"))][:height]
+        can_save = scene.kind == "live" and not scene.readonly and scene.state.status in ("running", "paused")
+        hint: list[Row] = [(Span("c", "key"), Span(" saves one now", "dim"))] if can_save else []
+        return [plain("none yet", "dim"), *hint][:height]
     start = min(scene.scroll_of("checkpoints"), max(0, len(saved) - height))
     newest = list(reversed(saved))[start : start + height]
     return [_row(scene, checkpoint, width) for checkpoint in newest]

@@ -22,13 +22,19 @@ def heading(scene: Scene) -> str:
 def render(scene: Scene, width: int, height: int) -> list[Row]:
     """Limits first; then what will end the run, then how training goes."""
     if scene.state.started is None:
-        text = scene.link.text if scene.link else "engine starting"
-        return [plain(text, "warn"), plain("limits, trend and best model follow once it answers", "dim")]
+        return _before(scene)
     rows: list[tuple[int, Row]] = []
     rows += [(0, _standing(scene, width))] if scene.state.status != "running" else []
     rows += [(index, limit_row(row, width, scene)) for index, row in enumerate(limit_progress(scene.state))]
     rows += _endings(scene) + _training(scene, width)
     return most_important(rows, height)
+
+
+def _before(scene: Scene) -> list[Row]:
+    if scene.kind == "replay":
+        return [plain("before the first event: space plays, ] goes forward", "dim")]
+    text = scene.link.text if scene.link and scene.link.status != "live" else "engine starting"
+    return [plain(text, "warn"), plain("limits, trend and best model follow", "dim")]
 
 
 def _standing(scene: Scene, width: int) -> Row:
