@@ -25,6 +25,7 @@ from tui_trainer.training.manager import TrainingManager
 
 from .world import SPACE, SPEC, World, config
 
+STAGES = [{"when": "update >= 5", "level": 1}, {"when": "eval/win_rate > 0.6", "level": 2, "low": 0.5}]
 RATES = st.floats(0, 1, allow_nan=False)
 SECONDS = st.sampled_from([0.0, 0.5, 30.0, 600.0, -5.0, -1e9, 1e9])
 LIMITS = st.fixed_dictionaries(
@@ -105,11 +106,20 @@ class Steering(RuleBasedStateMachine):
         intelligent=st.booleans(),
         auto=st.booleans(),
         rate=st.sampled_from([0.02, 0.5, 0.95]),
+        stages=st.sampled_from([[], [], STAGES]),
     )
     def begin(
-        self, limits: dict[str, object], every: int, spaced: bool, auto: bool, rate: float, intelligent: bool
+        self,
+        limits: dict[str, object],
+        every: int,
+        spaced: bool,
+        auto: bool,
+        rate: float,
+        intelligent: bool,
+        stages: list[object],
     ) -> None:
         self.config: Config = config(
+            curriculum__schedule=stages if spaced else [],
             manager__mode=self.mode,
             manager__termination={"intelligent": intelligent, **limits},
             manager__evaluation__every_updates=every,

@@ -21,6 +21,9 @@ from tui_trainer.core.conditions import parse_condition
 from tui_trainer.errors import ConfigError
 
 Scalar = bool | int | float | str
+LARGEST_ROLLOUT = 2**31
+LARGEST_INTEGER = 2**53
+"""Beyond it JSON readers lose digits."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +113,21 @@ class ContinuousSettings(Settings, frozen=True):
     quiet_evaluations: Annotated[int, Meta(ge=0, description="Evaluations of silence after a rejection.")] = 10
 
 
+class StageSettings(Settings, frozen=True):
+    """[[curriculum.schedule]]: one scheduled change of difficulty."""
+
+    when: Annotated[str, Meta(min_length=1, description='Such as "update >= 100" or "eval/win_rate > 0.8".')]
+    level: Annotated[int | None, Meta(description="Level from then on; left out = as it is.")] = None
+    low: Annotated[float | None, Meta(description="Lower bound of the quality range from then on.")] = None
+    high: Annotated[float | None, Meta(description="Upper bound of the quality range from then on.")] = None
+
+
+class CurriculumSettings(Settings, frozen=True):
+    """[curriculum]: changes of difficulty in order; each waits for the one before."""
+
+    schedule: Annotated[tuple[StageSettings, ...], Meta(description="The stages; a person's order ends them.")] = ()
+
+
 class PPOSettings(Settings, frozen=True):
     """[ppo]: Schulman et al. 2017; names as in Stable-Baselines3."""
 
@@ -187,6 +205,7 @@ class Config(Settings, frozen=True):
     run: RunSettings = RunSettings()
     manager: ManagerSettings = ManagerSettings()
     continuous: ContinuousSettings = ContinuousSettings()
+    curriculum: CurriculumSettings = CurriculumSettings()
     ppo: PPOSettings = PPOSettings()
     dqn: DQNSettings = DQNSettings()
     task: dict[str, Any] = {}
@@ -317,8 +336,17 @@ def _convert(merged: dict[str, Any], origins: Mapping[str, str]) -> Config:
 
 
 def setting_help(key: str) -> str:
-    """A setting's sentence for an error's hint, or nothing for a key that is none."""
-    return setting_doc(key) if key in known_keys() else ""
+    """A setting's sentence and its choices for an error's hint, or nothing for a key that is none."""
+    if key not in known_keys():
+        return ""
+    choices = setting_choices(key)
+    return f"{setting_doc(key)} One of: {', '.join(choices)}." if choices else setting_doc(key)
+
+
+def setting_choices(key: str) -> tuple[str, ...]:
+    """The words that a setting may be, where they are few."""
+    kind = _plain(known_keys()[key].type)
+    return typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
 
 
 def _require_sense(config: Config, origins: Mapping[str, str]) -> None:
@@ -334,19 +362,25 @@ def _require_sense(config: Config, origins: Mapping[str, str]) -> None:
             f"[{low}, {high}] is no range",
             "write two numbers, 0 <= low < high <= 1",
         )
-    rollout = config.ppo.num_envs * config.ppo.n_steps
-    if config.ppo.batch_size > rollout:
-        fail("ppo.batch_size", f"{config.ppo.batch_size} is larger than a rollout", f"num_envs x n_steps is {rollout}")
-    if config.dqn.batch_size > config.dqn.buffer_size:
-        fail("dqn.batch_size", "is larger than dqn.buffer_size", "lower it")
     for key, value in flatten(to_table(config)):
         if isinstance(value, float) and not math.isfinite(value):
             fail(key, f"{value} is no number", setting_help(key))
-    if config.manager.termination.target:
+        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+            fail(key, "is too large", setting_help(key))
+    rollout = config.ppo.num_envs * config.ppo.n_steps
+    if config.ppo.batch_size > rollout:
+        fail("ppo.batch_size", f"{config.ppo.batch_size} is larger than a rollout", f"num_envs x n_steps is {rollout}")
+    if rollout > LARGEST_ROLLOUT:
+        fail("ppo.n_steps", f"a rollout of {rollout:.3g} steps fits in no memory", "lower n_steps or num_envs")
+    if config.dqn.batch_size > config.dqn.buffer_size:
+        fail("dqn.batch_size", "is larger than dqn.buffer_size", "lower it")
+    conditions = [("curriculum.schedule", stage.when) for stage in config.curriculum.schedule]
+    for key, text in (("manager.termination.target", config.manager.termination.target), *conditions):
         try:
-            parse_condition(config.manager.termination.target)
+            if text:
+                parse_condition(text)
         except ConfigError as error:
-            fail("manager.termination.target", error.message, error.hint)
+            fail(key, error.message, error.hint)
 
 
 def assignments_layer(assignments: Sequence[str], origin: str = "--set") -> Layer:

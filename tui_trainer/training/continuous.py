@@ -121,16 +121,25 @@ class ContinuousTraining:
         self._trend = self._assessed()
 
     def advise(
-        self, *, update: int, difficulty: Difficulty, settings: dict[str, float], subjects: tuple[str, ...] | None
+        self,
+        *,
+        update: int,
+        difficulty: Difficulty,
+        settings: dict[str, float],
+        subjects: tuple[str, ...] | None,
+        silenced: tuple[str, ...] = (),
     ) -> list[AnyEvent]:
-        """Outcomes that can be told now, then new recommendations. `subjects`: those the mode allows, None = all."""
+        """Outcomes that can be told now, then new recommendations.
+
+        `subjects`: those the mode allows, None = all; `silenced`: those that somebody else decides at present.
+        """
         events: list[AnyEvent] = [*self._scores()]
         if not self._settings.enabled:
             return events
         history = self._history(difficulty, settings)
         events += self._warnings(update)
         for name, proposal in self._proposals(history):
-            if self._wanted(proposal, subjects):
+            if proposal.subject not in silenced and self._wanted(proposal, subjects):
                 events.append(self._raise(name, proposal, update))
         return events
 

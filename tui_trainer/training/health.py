@@ -85,6 +85,12 @@ def examine(
     return after, events
 
 
+def standing(symptoms: Mapping[str, Symptom]) -> list[AnyEvent]:
+    """The alerts that are up, to be told again after a resume."""
+    raised = (key for key, symptom in symptoms.items() if symptom.is_raised and key in CHECKS)
+    return [AlertRaised(key=key, severity="warning", text=CHECKS[key][1]) for key in raised]
+
+
 def _followed(s: Symptom, amiss: bool, key: str, advice: str) -> tuple[Symptom, AnyEvent | None]:
     now = Symptom(s.sick + 1, 0, s.is_raised) if amiss else Symptom(0, s.well + 1, s.is_raised)
     now = Symptom(min(now.sick, RAISE_AFTER), min(now.well, CLEAR_AFTER), now.is_raised)

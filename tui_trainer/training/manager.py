@@ -26,7 +26,7 @@ from tui_trainer.core.actions import (
 )
 from tui_trainer.core.commands import AnyCommand, describe
 from tui_trainer.core.conditions import Condition, parse_condition
-from tui_trainer.core.config import Config, get
+from tui_trainer.core.config import Config, StageSettings, get
 from tui_trainer.core.events import (
     AlertRaised,
     AnyEvent,
@@ -68,10 +68,11 @@ from tui_trainer.core.values import (
     Reason,
 )
 from tui_trainer.errors import ConfigError
+from tui_trainer.training import curriculum
 from tui_trainer.training import difficulty as ladder
 from tui_trainer.training.continuous import GUARD, ContinuousTraining
 from tui_trainer.training.evaluation import merge, suite_seed
-from tui_trainer.training.health import examine
+from tui_trainer.training.health import examine, standing
 from tui_trainer.training.history import point_of
 from tui_trainer.training.modes import MODES
 from tui_trainer.training.orders import LEARNER_KEYS, learner_settings, setting_objection, with_values
@@ -102,7 +103,7 @@ WAIT_S = 0.5
 LONGEST_STEP_S = 3600.0
 """A longer gap between two observations is the clock's fault, not training."""
 NORMAL_ENDS = frozenset({"max_updates", "max_episodes", "max_steps", "max_hours", "target", "plateau", "degradation"})
-SAVE_ORDER: tuple[CheckpointKind, ...] = ("manual", "best", "stage", "emergency", "regular")
+SAVE_ORDER: tuple[CheckpointKind, ...] = ("stage", "manual", "best", "regular")
 
 
 class Refused(Exception):
@@ -119,6 +120,7 @@ class TrainingManager:
         self._space = space
         self._mode = MODES[config.manager.mode]
         start = ladder.initial(config.continuous, space)
+        curriculum.check(config.curriculum, start, space, spec.id)
         self._state = ManagerState(difficulty=start, live=learner_settings(config))
         self._wall = WallState()
         self._adviser = ContinuousTraining(config.continuous, spec, space, start=start, algorithm=config.run.algorithm)
@@ -218,8 +220,7 @@ class TrainingManager:
             self._adviser.begin_anew()
         self._state.ended = None
         self._reason = None
-        events = self._mode_notes()
-        return [*events, *self._conclude()]
+        return [*self._mode_notes(), *standing(self._state.health), *self._conclude()]
 
     def state_dict(self) -> dict[str, object]:
         """Plain values. A save that is being served counts as done, so that a resume does not repeat it."""
@@ -328,7 +329,7 @@ class TrainingManager:
         if target == self._planned_difficulty():
             raise Refused(f"the difficulty is already {name}")
         self._state.move = Move(target, by, f"ordered by {by}")
-        return f"{name} from the next episodes on, after this update"
+        return f"{name} from the next episodes on, after this update{self._override_curriculum()}"
 
     def _set_setting(self, key: str, value: float, by: Author) -> tuple[str, list[AnyEvent]]:
         problem = setting_objection(self._config, key, value)
@@ -368,7 +369,8 @@ class TrainingManager:
         self._plan(raised.change, by, raised.title, number)
         if raised.rule == GUARD:
             events += self._guarded(number, by)
-        return f"{raised.change.label or raised.title} after this update", events
+        left = self._override_curriculum() if raised.subject == "difficulty" else ""
+        return f"{raised.change.label or raised.title} after this update{left}", events
 
     def _guarded(self, number: int, by: Author) -> list[AnyEvent]:
         """The recommendation that an accepted guard takes back."""
@@ -383,7 +385,8 @@ class TrainingManager:
             raise Refused(f"{entry.change.key} has been changed since recommendation {number}: set it by hand")
         back = Change(key=entry.change.key, old=entry.change.new, new=entry.change.old)
         self._plan(back, by, f"recommendation {number} undone", None)
-        return f"{entry.change.key} back to {entry.change.old:g}", [self._adviser.undo(number, by)]
+        left = self._override_curriculum() if entry.subject == "difficulty" else ""
+        return f"{entry.change.key} back to {entry.change.old:g}{left}", [self._adviser.undo(number, by)]
 
     def _stands_at(self, change: Change) -> bool:
         """Whether what a change set still is, or is planned to be, so."""
@@ -523,6 +526,40 @@ class TrainingManager:
         changed = SettingChanged(key=key, old=old, new=new, by=tuning.by, why=tuning.why)
         return [changed, *self._adviser.changed(s.difficulty, s.live)]
 
+    # --- the curriculum --------------------------------------------------------------------------------------
+
+    def _follow_curriculum(self) -> None:
+        """A change of stage first evaluates, then saves a stage checkpoint, then moves the difficulty."""
+        s = self._state
+        stage = curriculum.next_stage(self._config.curriculum, s.curriculum)
+        if stage is None or s.phase != "boundary" or s.evaluating is not None or s.move is not None:
+            return
+        at = {"update": s.update, "global_step": s.global_step, "episodes": s.episodes}
+        if not s.curriculum.is_due and not curriculum.holds(stage, s.metrics, **at):
+            return
+        if s.evaluated_at != s.update:
+            s.curriculum = msgspec.structs.replace(s.curriculum, is_due=True)
+            s.evaluating = Evaluating("reference")
+            return
+        self._enter(stage)
+
+    def _enter(self, stage: StageSettings) -> None:
+        s = self._state
+        s.curriculum = curriculum.CurriculumState(stage=s.curriculum.stage + 1)
+        if self._space is None:
+            return
+        wish = curriculum.target(stage, s.difficulty, self._space)
+        if wish != s.difficulty:
+            s.move = Move(wish, "curriculum", f"stage {s.curriculum.stage}: {stage.when}")
+            self._queue_save("stage")
+
+    def _override_curriculum(self) -> str:
+        """A person's order about difficulty ends the curriculum; says so."""
+        if curriculum.next_stage(self._config.curriculum, self._state.curriculum) is None:
+            return ""
+        self._state.curriculum = msgspec.structs.replace(self._state.curriculum, is_overridden=True, is_due=False)
+        return "; the curriculum is left"
+
     # --- evaluations -----------------------------------------------------------------------------------------
 
     def _evaluated(self, report: EvaluationReport) -> list[AnyEvent]:
@@ -545,6 +582,7 @@ class TrainingManager:
         result = merge(self._spec, {part: running.done[part] for part in self._spec.parts})
         finished = EvaluationFinished(suite=running.suite, result=result, seconds=self._wall.evaluation_s)
         s.evaluating = None
+        s.evaluated_at = s.update
         self._wall.evaluation_s = 0.0
         self._measure(evaluation_metrics(finished))
         averages = {name: a.total / a.count for name, a in s.averages.items()}
@@ -593,12 +631,18 @@ class TrainingManager:
             self._state.best = Best(score, level, self._state.update)
             self._queue_save("best")
 
+    @property
+    def _is_scheduled(self) -> bool:
+        """Whether the curriculum still decides the difficulty."""
+        return curriculum.next_stage(self._config.curriculum, self._state.curriculum) is not None
+
     def _advice(self) -> list[AnyEvent]:
         events = self._adviser.advise(
             update=self._state.update,
             difficulty=self._state.difficulty,
             settings=self._planned_settings(),
             subjects=self._mode.subjects,
+            silenced=("difficulty",) if self._is_scheduled else (),
         )
         automatic = self._mode.accepts_by_itself or self._config.continuous.auto_accept
         raised = [e for e in events if isinstance(e, RecommendationRaised) and e.change.key != "stop"]
@@ -706,7 +750,10 @@ class TrainingManager:
         if self._reason is not None:
             return []
         reason = self._ending()
-        return self._end(reason) if reason else self._planned_pause()
+        if reason:
+            return self._end(reason)
+        self._follow_curriculum()
+        return self._planned_pause()
 
     def _ending(self) -> Reason | None:
         s, settings = self._state, self._config.manager.termination
@@ -742,15 +789,16 @@ class TrainingManager:
             return Learn()
         if self._state.phase == "collect":
             return Collect()
+        if "stage" in self._wall.saves:
+            return SaveCheckpoint("stage")
         return self._change() or self._evaluation() or self._save() or Collect()
 
     def _paused_action(self) -> AnyAction:
         """Orders given during a pause are met at once where the moment is consistent."""
-        if self._state.phase == "boundary" and (change := self._change()):
+        can_save = not self._held_by("storage")
+        if self._state.phase == "boundary" and "stage" not in self._wall.saves and (change := self._change()):
             return change
-        if not self._held_by("storage") and (save := self._save()):
-            return save
-        return Wait(WAIT_S)
+        return (self._save() if can_save else None) or Wait(WAIT_S)
 
     def _change(self) -> AnyAction | None:
         if self._state.move is not None:

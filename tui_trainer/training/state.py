@@ -16,6 +16,7 @@ from tui_trainer.core.values import (
     Suite,
 )
 from tui_trainer.training.continuous import AdviserState
+from tui_trainer.training.curriculum import CurriculumState
 from tui_trainer.training.health import Symptom
 
 FORMAT = 1
@@ -103,6 +104,9 @@ class ManagerState(msgspec.Struct, kw_only=True):
     score: float | None = None
     touched: bool = False
     ended: ReasonName | None = None
+    curriculum: CurriculumState = CurriculumState()
+    evaluated_at: int = -1
+    """Update of the last reference evaluation."""
     health: dict[str, Symptom] = {}
     adviser: AdviserState = msgspec.field(default_factory=AdviserState)
 
