@@ -250,3 +250,22 @@ def test_other_observations_are_numbers_with_bars_even_where_they_are_not_finite
         "   +0.000 ----------o----------",
         "     +nan o--------------------",
     ]
+
+
+class Still:
+    """Always the first action."""
+
+    def act(self, obs: Array, mask: Array | None) -> Array:
+        return np.zeros(len(obs), np.int64)
+
+    def probabilities(self, obs: Array, mask: Array | None) -> Array:
+        return np.eye(4, dtype=np.float32)[self.act(obs, mask)]
+
+    def value(self, obs: Array) -> Array:
+        return np.zeros(len(obs), np.float32)
+
+
+def test_an_evaluation_ends_even_where_an_episode_would_never() -> None:
+    assert gymnasium.spec("CliffWalking-v1").max_episode_steps is None
+    task = tasks.make("gym:CliffWalking-v1", {}, 1)
+    assert task.evaluate(Still(), part="all", episodes=2, seed=1).mean == -2000

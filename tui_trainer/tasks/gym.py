@@ -26,6 +26,8 @@ from tui_trainer.tasks.statistics import normal
 _MOST_JOINT_ACTIONS = 4096
 _WAVE = {"vector": 128, "sync": 32}
 """Evaluation episodes played side by side."""
+_MOST_STEPS = 2_000
+"""An evaluation's episode is cut after this many steps where the environment names no limit: some never end."""
 FLOOR = 0.3
 
 
@@ -174,13 +176,15 @@ class GymTask:
             other.close()
 
     def play(self, policy: Policy, *stream: int) -> Array:
-        """The return of the first episode of each environment, (N,) float64."""
+        """The return of the first episode of each environment, (N,) float64; one without any limit is cut."""
         obs = self._start(*stream)
         returns, alive = np.zeros(len(obs)), np.ones(len(obs), np.bool_)
-        while alive.any():
+        for _ in range(max(self._limit, self._registered.max_episode_steps or _MOST_STEPS)):
             step = self.step(policy.act(obs, None))
             returns += step.reward * alive
             alive &= ~(step.terminated | step.truncated)
+            if not alive.any():
+                break
             obs = step.obs
         return returns
 
