@@ -46,7 +46,7 @@ def measure(width: int, height: int, seconds: float, keys: int) -> dict[str, flo
 def _key_delay(terminal: PtyTerminal) -> float:
     terminal.read_for(0.613)
     terminal.key(b"c")
-    return terminal.wait_for_any((b"sent", b"received"))
+    return terminal.wait_for_any("checkpoint sent", "checkpoint received")
 
 
 def main() -> None:

@@ -62,19 +62,22 @@ class PtyTerminal:
             self.read(left)
 
     def wait_for(self, text: bytes, timeout_s: float = 20.0) -> float:
-        """Seconds until `text` stands in what is written from now on, escape sequences left out."""
-        return self.wait_for_any((text,), timeout_s)
-
-    def wait_for_any(self, texts: tuple[bytes, ...], timeout_s: float = 20.0) -> float:
-        """As `wait_for`, for the first of several."""
+        """Seconds until `text` stands on the screen, or in what is written from now on (a farewell line)."""
         begin = time.perf_counter()
         self.recent = b""
         while time.perf_counter() - begin < timeout_s:
             self.read(0.2)
-            written = ESCAPES.sub(b"", self.recent)
-            if any(text in written for text in texts):
+            if text.decode() in self.text() or text in ESCAPES.sub(b"", self.recent):
                 return time.perf_counter() - begin
-        raise AssertionError(f"{texts!r} did not appear within {timeout_s} s:\n{self.text()}")
+        raise AssertionError(f"{text!r} did not appear within {timeout_s} s:\n{self.text()}")
+
+    def wait_until_written(self, text: bytes, timeout_s: float = 20.0) -> None:
+        """Return when `text` was written anew, whatever stands on the screen already."""
+        end = time.perf_counter() + timeout_s
+        self.recent = b""
+        while text not in ESCAPES.sub(b"", self.recent):
+            assert time.perf_counter() < end, f"{text!r} was not written within {timeout_s} s:\n{self.text()}"
+            self.read(0.2)
 
     def wait_for_any(self, *texts: str, timeout_s: float = 20.0) -> float:
         """Seconds until one of `texts` stands on the screen."""

@@ -74,7 +74,7 @@ def test_any_size_is_survived_and_the_picture_comes_back(app: PtyTerminal) -> No
         app.resize(1 + size, 1 + size // 3)
         app.read_for(0.004)
     app.resize(120, 40)
-    app.wait_for(b"Training Manager")
+    app.wait_until_written(b"Training Manager")
 
 
 def test_stopping_and_continuing_restores_and_redraws(app: PtyTerminal) -> None:
@@ -83,9 +83,9 @@ def test_stopping_and_continuing_restores_and_redraws(app: PtyTerminal) -> None:
     app.read_for(1.0)
     assert b"\x1b[?1049l" in app.recent
     os.kill(app.pid, signal.SIGCONT)
-    app.wait_for(b"Training Manager")
+    app.wait_until_written(b"Training Manager")
     app.key(b"c")
-    app.wait_for_any((b"sent", b"received"))
+    app.wait_for_any("checkpoint sent", "checkpoint received")
 
 
 def test_an_idle_view_burns_almost_no_processor_time() -> None:
