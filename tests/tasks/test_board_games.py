@@ -181,6 +181,13 @@ def test_a_limit_truncates_with_the_last_position() -> None:
     assert step.obs.sum() == 0
 
 
+def test_a_win_on_the_limits_last_step_is_a_win() -> None:
+    task = four(1, 7, **ALONE)
+    task.reset(1)
+    step = columns(task, 0, 1, 0, 1, 0, 1, 0)
+    assert (step.terminated.tolist(), step.truncated.tolist()) == ([True], [False])
+
+
 class Recorder:
     """A greedy player that keeps what it was shown."""
 

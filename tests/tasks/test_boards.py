@@ -121,9 +121,18 @@ def test_planes_show_each_stone_at_its_row_and_column_and_can_be_read_back(board
     assert np.array_equal(back[1], other)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3, 4])
-def test_search_gives_the_values_of_plain_minimax_in_connect_four(depth: int) -> None:
-    require_plain_minimax(connect_four.BOARD, depth, count=8, plies=22)
+@pytest.mark.parametrize(("depth", "count"), [(1, 60), (2, 60), (3, 30), (4, 8), (5, 2)])
+def test_search_gives_the_values_of_plain_minimax_in_connect_four(depth: int, count: int) -> None:
+    require_plain_minimax(connect_four.BOARD, depth, count, plies=36)
+
+
+def test_a_stone_under_the_other_sides_winning_cell_loses_at_the_second_ply() -> None:
+    """O has three in row 1 beside cell d2, which only a stone on d1 makes playable."""
+    board = connect_four.BOARD
+    own, other = np.array([0b0000101]), np.array([0b0000010 | 0b0000111 << 7])
+    scores = move_scores(board, own, other, 2)[0]
+    assert scores[3] == 2 - WIN
+    assert set(scores[[4, 5, 6]].tolist()) == {0}
 
 
 @pytest.mark.parametrize("depth", [2, 3, 5, 6])

@@ -87,6 +87,7 @@ def _compare_at_limit(free: Step, limited: Step, rows: Array, limit: int) -> str
     over = free.terminated[rows] | free.truncated[rows]
     cut = rows[~over]
     require(np.array_equal(free.terminated[rows], limited.terminated[rows]), "a limit is reported as terminated")
+    require(not (limited.terminated & limited.truncated).any(), "an end on the limit's last step is truncated as well")
     require(bool(limited.truncated[cut].all()), f"an episode goes on after its limit of {limit} steps: truncation lost")
     kept = np.array_equal(limited.final_obs[cut], free.final_obs[cut])
     require(kept, "final_obs of a truncated episode is not its true last observation")
