@@ -44,9 +44,10 @@ def tensor(
     sizes: tuple[int, ...] = (4,),
     strides: tuple[int, ...] = (1,),
     kind: str = "FloatStorage",
+    key: str = "0",
 ) -> bytes:
     arguments = tuple_of(
-        storage(kind, "0", items), number(offset), tuple_of(*map(number, sizes)), tuple_of(*map(number, strides)),
+        storage(kind, key, items), number(offset), tuple_of(*map(number, sizes)), tuple_of(*map(number, strides)),
         b"\x89", name("collections.OrderedDict") + b")R",
     )  # fmt: skip
     return name("torch._utils._rebuild_tensor_v2") + arguments + b"R"
@@ -112,25 +113,39 @@ def _flipped() -> bytes:
 
 
 def _overlapping() -> bytes:
-    """Two records that share their bytes, as in a bomb without compression."""
-    data = archive(dictionary(tensor()), **{"a/data/1": bytes(16)})
+    """A record that lies inside another one's bytes, as in a bomb without compression."""
+    two = dictionary(
+        tuple_of(tensor(62, 0, (62,), kind="ByteStorage"), tensor(24, 0, (24,), kind="ByteStorage", key="1"))
+    )
+    data = archive(two, bytes(62), **{"a/data/1": bytes(24)})
+    header = data[data.index(b"PK\x03\x04", data.index(b"a/data/0")) :][:62]
+    data = archive(two, header, **{"a/data/1": bytes(24)})
     at = data.rindex(b"PK\x01\x02")
-    first = data.index(b"a/data/0") - 30
-    return data[: at + 42] + struct.pack("<L", first) + data[at + 46 :]
+    inside = data.index(b"a/data/0") + len("a/data/0")
+    return data[: at + 42] + struct.pack("<L", inside) + data[at + 46 :]
+
+
+def _two_sizes() -> bytes:
+    """A directory entry whose stored size is not the size of its bytes."""
+    data = harmless()
+    at = data.rindex(b"PK\x01\x02")
+    return data[: at + 20] + struct.pack("<L", 12) + data[at + 24 :]
 
 
 def _laughs() -> bytes:
     """Forty lists of two, each the next one's both items: 2^40 values when written out."""
     body = b"]q\x00"
     for level in range(40):
-        body += b"](" + b"h" + bytes([level]) + b"h" + bytes([level]) + b"eq" + bytes([level + 1])
-    return body
+        inner = b"h" + bytes([level])
+        body += b"](" + inner + inner + b"eq" + bytes([level + 1])
+    return tuple_of(body)
 
 
 def _claims_records(count: int) -> bytes:
     return harmless()[:-22] + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count, count, 1 << 31, 0, 0)
 
 
+LARGE = b"}q\x00(" + b"".join(text(str(i)) + b"]" for i in range(20_000)) + b"u"
 SHELL = text(f"touch {CANARY}")
 PICKLES: dict[str, bytes] = {
     "code: os.system": calls("os.system", SHELL),
@@ -178,6 +193,13 @@ PICKLES: dict[str, bytes] = {
     "bomb: long text": described(b"X\xff\xff\xff\x7f"),
     "bomb: wide number": described(b"\x8a\xff" + b"\x7f" * 255, b"0" * 10),
     "bomb: memo": described(b"]r\xff\xff\xff\xff"),
+    "bomb: attributes set again and again": described(
+        LARGE, b"\x85", name("collections.OrderedDict"), b")R", b"h\x00b" * 100_000, b"\x86"
+    ),
+    "bomb: one part again and again": described(LARGE, b"\x85](", b"h\x00" * 200_000, b"e\x86"),
+    "bomb: attributes that contain themselves": described(
+        name("collections.OrderedDict") + b")Rq\x00}" + text("a") + b"h\x00sb"
+    ),
     "damaged: empty stack": described(b"a"),
     "damaged: append to none": described(b"NNa"),
     "damaged: no end": b"\x80\x02}",
@@ -200,6 +222,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "archive: script": _script,
     "archive: flipped bit": _flipped,
     "archive: overlapping": _overlapping,
+    "archive: two sizes": _two_sizes,
     "archive: deflated bomb": lambda: archive(
         dictionary(tensor(1 << 24, 0, (1 << 24,))), bytes(1 << 26), zipfile.ZIP_DEFLATED
     ),
@@ -215,14 +238,21 @@ FILES: dict[str, Callable[[], bytes]] = {
 }  # fmt: skip
 
 
+def made(kind: str) -> bytes:
+    """One hostile file's bytes: tensors have data where they are named."""
+    if kind in FILES:
+        return FILES[kind]()
+    named = b"Storage" in PICKLES[kind] or kind == "damaged: unused tensor"
+    return archive(PICKLES[kind], bytes(16) if named else None)
+
+
 def write_all(directory: Path) -> dict[str, Path]:
     """Every hostile file, pipe, link and directory, by kind."""
-    made: dict[str, Path] = {}
-    contents: dict[str, Callable[[], bytes]] = {k: (lambda v=v: archive(v)) for k, v in PICKLES.items()}
-    for index, (kind, content) in enumerate((contents | FILES).items()):
-        made[kind] = directory / f"{index}.pt"
-        made[kind].write_bytes(content())
-    return made | _places(directory)
+    files: dict[str, Path] = {}
+    for index, kind in enumerate((*PICKLES, *FILES)):
+        files[kind] = directory / f"{index}.pt"
+        files[kind].write_bytes(made(kind))
+    return files | _places(directory)
 
 
 def _places(directory: Path) -> dict[str, Path]:

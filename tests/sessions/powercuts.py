@@ -25,6 +25,8 @@ class Promise(NamedTuple):
     number: int
     state_sha256: str
     seq: int
+    update: int = 0
+    """As session.toml has it."""
 
 
 class Result(NamedTuple):
@@ -43,8 +45,10 @@ def record(root: Path, disk: RecordingDisk) -> list[Promise]:
         manifest = save(store, update, kind="best" if update % 3 == 0 else "regular", score=update)
         journal.append([saved_event(manifest, journal.last_seq + 1)])
         journal.sync()
-        promises.append(Promise(len(disk.calls), manifest.number, manifest.state_sha256, journal.last_seq))
+        promise = Promise(len(disk.calls), manifest.number, manifest.state_sha256, journal.last_seq, update - 1)
+        promises.append(promise)
         session.write_status("running", update=update)
+        promises.append(promise._replace(calls=len(disk.calls), update=update))
         store.prune(2, 1, 0)
     journal.close()
     return promises
@@ -70,12 +74,15 @@ def cut_at_random(directory: Path, disk: RecordingDisk, cuts: int, seed: int) ->
 def check(path: Path, promise: Promise) -> list[str]:
     """What of a promise does not hold."""
     try:
-        Session.open(path).read()
+        file = Session.open(path).read()
+        survey = CheckpointStore(path).survey()
         events = read_journal(path / "events.jsonl").events
         loaded = CheckpointStore(path).newest_good() if promise.number else None
     except TuiTrainerError as error:
         return [str(error)]
-    lost = []
+    lost = [f"{bad.directory} is neither whole nor gone: {bad.why}" for bad in survey.bad]
+    if file.status.update < promise.update:
+        lost.append("status lost")
     if [e.seq for e in events][: promise.seq] != list(range(1, promise.seq + 1)):
         lost.append("events lost")
     if loaded and loaded.manifest.number < promise.number:

@@ -18,11 +18,13 @@ import torch
 from tui_trainer.errors import DamagedSession, UsageError
 from tui_trainer.sessions.checkpoints import (
     CheckpointStore,
+    FileHash,
     encode_manifest,
     read_manifest,
     state_sha256,
 )
 
+from . import hostile
 from .world import new_session, save, small_state
 
 LONG = (pytest.mark.long, pytest.mark.timeout(1200))
@@ -198,6 +200,25 @@ def test_a_manifest_cannot_name_a_file_elsewhere(session_dir: Path) -> None:
         path.write_bytes(encode_manifest(msgspec.structs.replace(manifest, files=forged)))
         with pytest.raises(DamagedSession, match="names odd files"):
             read_manifest(path.parent)
+
+
+def test_a_hostile_state_with_a_manifest_to_match_never_reaches_torch(session_dir: Path) -> None:
+    import hashlib
+
+    import msgspec
+
+    store = CheckpointStore(session_dir)
+    manifest = save(store, 1)
+    directory = session_dir / "checkpoints" / "1-u1"
+    for kind in ("bomb: stride 0", "code: os.system", "bomb: contains itself"):
+        data = hostile.made(kind)
+        entry = FileHash(len(data), hashlib.sha256(data).hexdigest())
+        (directory / "state.pt").write_bytes(data)
+        forged = msgspec.structs.replace(manifest, files={"state.pt": entry}, size=entry.size)
+        (directory / "manifest.toml").write_bytes(encode_manifest(forged))
+        store.verify(store.manifests()[0])
+        with pytest.raises(DamagedSession, match="not a plain checkpoint"):
+            store.newest_good()
 
 
 def test_a_checkpoint_of_a_newer_format_is_told_apart_from_a_damaged_one(session_dir: Path) -> None:

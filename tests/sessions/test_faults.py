@@ -73,6 +73,8 @@ def test_whichever_call_of_a_save_fails_the_previous_checkpoint_loads(tmp_path: 
         assert ("disk full: needs" in str(refused.value)) == (code != errno.EIO)
         assert not disk.open_files
         assert CheckpointStore(session.path).newest_good().manifest.update in (1, 2)
+        leftovers = [name for name in os.listdir(session.checkpoints_dir) if name.startswith(".")]
+        assert lasts or leftovers == []
         disk.first = disk.last = 0
         assert save(store, 3).number == 3
         assert store.newest_good().manifest.update == 3

@@ -134,6 +134,21 @@ def test_one_line_whose_seq_was_hit_does_not_take_the_rest_with_it(path: Path) -
     assert ([e.seq for e in read.events], read.skipped) == ([1, 2, 4, 5, 6], 1)
 
 
+def test_a_doubled_stretch_behind_a_hit_line_loses_nothing_more(path: Path) -> None:
+    path.write_bytes(lines(1, 2, 3, 36, 2, 3) + b"{\n" + lines(4, 5, 6))
+    read = read_journal(path)
+    assert ([e.seq for e in read.events], read.skipped) == ([1, 2, 3, 4, 5, 6], 4)
+    ends = [entry.end for entry in iter_journal(path)]
+    assert ends == sorted(ends)
+
+
+def test_a_line_that_jumps_ahead_is_kept_when_all_behind_it_is_of_no_use(path: Path) -> None:
+    path.write_bytes(lines(1, 2, 9) + b"{\n" * 1500)
+    assert seqs(path) == [1, 2, 9]
+    path.write_bytes(lines(1, 2, 9) + b"{\n" * 1500 + lines(10, 11))
+    assert seqs(path) == [1, 2, 9, 10, 11]
+
+
 def test_a_true_gap_is_no_damage(path: Path) -> None:
     path.write_bytes(lines(1, 2, 7, 8, 9))
     assert seqs(path) == [1, 2, 7, 8, 9]

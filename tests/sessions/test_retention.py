@@ -62,6 +62,16 @@ def test_the_oldest_regular_ones_go_first() -> None:
     assert [item.number for item in prunable(items, 3, 1, 0)] == [1, 2, 3, 4]
 
 
+def test_while_the_newest_is_damaged_the_one_before_stays(tmp_path: Path) -> None:
+    store = CheckpointStore(new_session(tmp_path).path)
+    for update in (1, 2, 3):
+        save(store, update)
+    state = tmp_path / "a" / "checkpoints" / "3-u3" / "state.pt"
+    state.write_bytes(bytes(len(state.read_bytes())))
+    assert store.prune(1, 1, 0) == ("checkpoints/1-u1",)
+    assert store.newest_good().manifest.update == 2
+
+
 class Histories(RuleBasedStateMachine):
     """Saves, kills, damage, resumes and prunings in any order, on a real disk."""
 

@@ -17,6 +17,7 @@ MAX_LINE = 1 << 22
 MAX_JOURNAL = 1 << 40
 MAX_SEQ = 1 << 53
 BLOCK = 1 << 18
+MAX_WAITING = 1000
 _KNOWN = frozenset(kind.__name__ for kind in Event.__subclasses__())
 
 
@@ -201,30 +202,27 @@ def _is_newer(data: bytes) -> bool:
 
 
 def _ordered(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Keep seq growing. A line that jumps ahead waits for its successor, which tells which of the two is wrong."""
-    last, lost, held = 0, 0, None
+    """Keep seq growing. A line that jumps ahead waits for the next new one, which tells which of the two is wrong."""
+    last, lost = 0, 0
+    waiting: list[Entry] = []  # the line that jumped ahead, then what is of no use behind it
     for entry in entries:
-        if entry.event is None:
-            lost += 1
-            if held is None:
-                yield entry
-            else:
-                yield from (held, entry)
-                last, held = _seq(held), None
-            continue
-        if held is not None:
-            wrong = last < entry.event.seq <= _seq(held)
-            yield _dropped(held) if wrong else held
-            last, held = (last if wrong else _seq(held)), None
-        if entry.event.seq <= last:
-            yield _dropped(entry)
-        elif last and entry.event.seq > last + 1 + lost:
-            held = entry
+        seq = _seq(entry)
+        if waiting and (seq > last or len(waiting) > MAX_WAITING):
+            jumped = waiting.pop(0)
+            wrong = last < seq <= _seq(jumped)
+            yield from (_dropped(jumped) if wrong else jumped, *waiting)
+            last, waiting = last if wrong else _seq(jumped), []
+        useless = entry if entry.event is None else _dropped(entry) if seq <= last else None
+        lost += entry.event is None
+        if useless:
+            yield from () if waiting else (useless,)
+            waiting += [useless] if waiting else []
+        elif last and seq > last + 1 + lost:
+            waiting = [entry]
         else:
             yield entry
-            last, lost = entry.event.seq, 0
-    if held is not None:
-        yield held
+            last, lost = seq, 0
+    yield from waiting
 
 
 def _seq(entry: Entry) -> int:

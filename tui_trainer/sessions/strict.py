@@ -286,7 +286,11 @@ class _Tensor(NamedTuple):
 
 
 class _Ordered(dict[Any, Any]):
-    """Stands for an OrderedDict."""
+    """Stands for an OrderedDict, and keeps what its attributes were set to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attributes: list[Any] = []
 
 
 _MARK = object()
@@ -447,7 +451,7 @@ class _Machine:
         state = self.pop()
         if type(self._stack[-1]) is not _Ordered or type(state) is not dict:
             raise _Refused("it would change an object's attributes")
-        _require_bounded(state, self._limits)
+        self._stack[-1].attributes.append(state)
 
     def reduce(self) -> None:
         arguments, function = self.pop(), self.pop()
@@ -538,23 +542,47 @@ _STEPS: dict[int, Callable[[_Machine], None]] = {
 
 def _require_bounded(root: Any, limits: Limits) -> None:
     """Refuse what contains itself, nests deeply, or grows when shared parts are written out."""
-    nodes: dict[int, int] = {}
-    depths: dict[int, int] = {}
-    stack = [(root, False)]
-    while stack:
-        value, finished = stack.pop()
-        inner = _inner(value)
-        if finished:
-            nodes[id(value)] = 1 + len(value) + sum(nodes[id(child)] for child in inner)
-            depths[id(value)] = 1 + max((depths[id(child)] for child in inner), default=0)
-            if nodes[id(value)] > limits.nodes or depths[id(value)] > limits.depth:
-                raise _Refused("its structure is too deep or too large")
-        elif nodes.setdefault(id(value), 0) == 0 and _is_container(value):
-            if id(value) in depths:
+    if _is_container(root):
+        _Measure(limits).walk(root)
+
+
+class _Measure:
+    """Depth first over containers, each entered once: `nodes` is 0 while one is open, then its size written out."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._nodes: dict[int, int] = {}
+        self._depths: dict[int, int] = {}
+        self._stack: list[tuple[Any, bool]] = []
+        self._open = 0
+
+    def walk(self, root: Any) -> None:
+        self._stack.append((root, False))
+        while self._stack:
+            value, finished = self._stack.pop()
+            if finished:
+                self._leave(value)
+            elif id(value) not in self._nodes:
+                self._enter(value)
+            elif self._nodes[id(value)] == 0:
                 raise _Refused("its structure contains itself")
-            depths[id(value)] = 0
-            stack.append((value, True))
-            stack.extend((child, False) for child in inner if nodes.get(id(child), 0) == 0)
+
+    def _enter(self, value: Any) -> None:
+        self._nodes[id(value)] = 0
+        self._open += 1
+        if self._open > self._limits.depth:
+            raise _Refused("its structure is too deep")
+        self._stack.append((value, True))
+        self._stack.extend((child, False) for child in _inner(value))
+
+    def _leave(self, value: Any) -> None:
+        inner = _inner(value)
+        nodes = 1 + len(value) + sum(self._nodes[id(child)] for child in inner)
+        depth = 1 + max((self._depths[id(child)] for child in inner), default=0)
+        if nodes > self._limits.nodes or depth > self._limits.depth:
+            raise _Refused("its structure is too large")
+        self._nodes[id(value)], self._depths[id(value)] = nodes, depth
+        self._open -= 1
 
 
 def _is_container(value: Any) -> bool:
@@ -562,6 +590,6 @@ def _is_container(value: Any) -> bool:
 
 
 def _inner(value: Any) -> list[Any]:
-    if not _is_container(value):
-        return []
-    return [child for child in (value.values() if isinstance(value, dict) else value) if _is_container(child)]
+    direct = value.values() if isinstance(value, dict) else value
+    hidden = value.attributes if type(value) is _Ordered else ()
+    return [child for child in (*direct, *hidden) if _is_container(child)]
