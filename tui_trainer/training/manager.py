@@ -68,7 +68,7 @@ from tui_trainer.core.values import (
     Reason,
 )
 from tui_trainer.errors import ConfigError
-from tui_trainer.training import curriculum
+from tui_trainer.training import curriculum, models
 from tui_trainer.training import difficulty as ladder
 from tui_trainer.training.continuous import GUARD, ContinuousTraining
 from tui_trainer.training.evaluation import merge, suite_seed
@@ -80,7 +80,6 @@ from tui_trainer.training.schedule import evaluation_due, regular_save_due
 from tui_trainer.training.state import (
     FORMAT,
     Average,
-    Best,
     Cause,
     Evaluating,
     Hold,
@@ -90,19 +89,20 @@ from tui_trainer.training.state import (
     Tuning,
     WallState,
 )
-from tui_trainer.training.statistics import median
 from tui_trainer.training.termination import (
+    NORMAL_ENDS,
     Progress,
+    fault_end,
     intelligent_end,
     limit_reached,
     outlook,
+    signal_end,
     target_reached,
 )
 
 WAIT_S = 0.5
 LONGEST_STEP_S = 3600.0
 """A longer gap between two observations is the clock's fault, not training."""
-NORMAL_ENDS = frozenset({"max_updates", "max_episodes", "max_steps", "max_hours", "target", "plateau", "degradation"})
 SAVE_ORDER: tuple[CheckpointKind, ...] = ("stage", "manual", "best", "regular")
 
 
@@ -616,19 +616,12 @@ class TrainingManager:
         return self._mode.intelligent and self._config.manager.termination.intelligent
 
     def _judge_best(self) -> None:
-        """score = min(lower 95 % bound of this evaluation, median of the last three values); ties: higher level.
-
-        The bound keeps a small sample honest, the median keeps one lucky evaluation from being called the best. For a
-        metric that is better when lower, the upper bound and the maximum take their place, with the sign turned.
-        """
+        points, level = self._adviser.state.points, self._state.difficulty.level
         sign = 1.0 if self._spec.higher_is_better else -1.0
-        points = self._adviser.state.points[-3:]
-        bound = points[-1].low if sign > 0 else -points[-1].high
-        score = min(bound, median([sign * p.value for p in points]))
+        score = models.score(points, sign)
         self._state.score = sign * score
-        best, level = self._state.best, self._state.difficulty.level
-        if best is None or (score, level) > (best.score, best.level):
-            self._state.best = Best(score, level, self._state.update)
+        if models.is_better(score, level, self._state.best):
+            self._state.best = models.Best(score, level, self._state.update)
             self._queue_save("best")
 
     @property
@@ -659,15 +652,8 @@ class TrainingManager:
                 return self._touch("signal: checkpoint")
             case "usr2":
                 return [*self._touch("signal: pause"), *self._toggle_pause()]
-            case "int":
-                return self._end(Reason(name="signal", evidence="SIGINT", exit_code=130))
             case _:
-                return self._end(self._terminated())
-
-    def _terminated(self) -> Reason:
-        if self._config.run.on_term == "requeue":
-            return Reason(name="scheduler", evidence="SIGTERM, to be queued again", exit_code=75)
-        return Reason(name="signal", evidence="SIGTERM", exit_code=143)
+                return self._end(signal_end(name, self._config.run.on_term))
 
     def _toggle_pause(self) -> list[AnyEvent]:
         if any(hold.cause == "order" for hold in self._wall.holds):
@@ -675,17 +661,7 @@ class TrainingManager:
         return self._hold("order", "signal", "SIGUSR2")
 
     def _faulted(self, kind: str, detail: str) -> list[AnyEvent]:
-        match kind:
-            case "memory_limit":
-                return self._memory_short(detail)
-            case "nonfinite":
-                return self._end(Reason(name="diverged", evidence=detail, exit_code=5))
-            case "out_of_memory":
-                return self._end(Reason(name="out_of_memory", evidence=detail, exit_code=1))
-            case "storage":
-                return self._end(Reason(name="storage", evidence=detail, exit_code=4))
-            case _:
-                return self._end(Reason(name="failed", evidence=detail, exit_code=1))
+        return self._memory_short(detail) if kind == "memory_limit" else self._end(fault_end(kind, detail))
 
     def _memory_short(self, detail: str) -> list[AnyEvent]:
         if self._held_by("memory"):

@@ -18,6 +18,7 @@ from tui_trainer.core.values import (
 from tui_trainer.training.continuous import AdviserState
 from tui_trainer.training.curriculum import CurriculumState
 from tui_trainer.training.health import Symptom
+from tui_trainer.training.models import Best
 
 FORMAT = 1
 
@@ -63,14 +64,6 @@ class Override(msgspec.Struct, frozen=True):
 
     base: float
     value: float
-
-
-class Best(msgspec.Struct, frozen=True):
-    """The best evaluation so far: its score, the level it was reached at, its update."""
-
-    score: float
-    level: int
-    update: int
 
 
 class Average(msgspec.Struct, frozen=True, array_like=True):

@@ -9,6 +9,8 @@ from tui_trainer.core.config import TerminationSettings
 from tui_trainer.core.values import Metrics, Reason, ReasonName
 from tui_trainer.training.history import Trend
 
+NORMAL_ENDS = frozenset({"max_updates", "max_episodes", "max_steps", "max_hours", "target", "plateau", "degradation"})
+"""Ends after which best and last are evaluated on unseen seeds."""
 STILL_RISING = 0.9
 """No plateau while the slope since the last progress is this likely to be above 0."""
 DEGRADED_SHARE = 0.5
@@ -73,3 +75,23 @@ def outlook(settings: TerminationSettings, trend: Trend, update: int) -> str:
     else:
         text = f"plateau {trend.since_progress} of {settings.patience}"
     return text if update >= settings.min_updates else f"{text}, not before update {settings.min_updates}"
+
+
+def signal_end(name: str, on_term: str) -> Reason:
+    """Why a run ends after SIGINT (`int`) or SIGTERM, which may ask to be queued again."""
+    if name == "int":
+        return Reason(name="signal", evidence="SIGINT", exit_code=130)
+    if on_term == "requeue":
+        return Reason(name="scheduler", evidence="SIGTERM, to be queued again", exit_code=75)
+    return Reason(name="signal", evidence="SIGTERM", exit_code=143)
+
+
+def fault_end(kind: str, detail: str) -> Reason:
+    """Why a run ends after something broke in a phase."""
+    faults: dict[str, tuple[ReasonName, int]] = {
+        "nonfinite": ("diverged", 5),
+        "out_of_memory": ("out_of_memory", 1),
+        "storage": ("storage", 4),
+    }
+    name, code = faults.get(kind, ("failed", 1))
+    return Reason(name=name, evidence=detail, exit_code=code)
