@@ -32,6 +32,7 @@ from tui_trainer.core.events import (
     SettingChanged,
     TrendAssessed,
     encode,
+    stamp,
 )
 from tui_trainer.core.reports import (
     AnyReport,
@@ -42,6 +43,7 @@ from tui_trainer.core.reports import (
     StorageReport,
     UpdateReport,
 )
+from tui_trainer.core.state import RunState
 from tui_trainer.core.values import Difficulty, PartResult, Reason
 from tui_trainer.training.evaluation import suite_seed
 from tui_trainer.training.manager import TrainingManager
@@ -546,6 +548,16 @@ def test_a_limit_lowered_below_what_is_done_ends_the_run() -> None:
     events = order(world, orders.SetSetting(id="1", key="manager.termination.max_updates", value=3))
     assert [type(e) for e in events] == [CommandApplied, SettingChanged]
     assert ended(world).name == "max_updates"
+
+
+def test_a_changed_limit_is_what_a_view_shows() -> None:
+    world = build().update_by(1)
+    state = RunState()
+    for limit in (30, 0):
+        events = order(world, orders.SetSetting(id="1", key="manager.termination.max_updates", value=limit))
+        for event in events:
+            state = state.apply(stamp(event, seq=state.seq + 1, time=0.0, update=1, global_step=20))
+        assert state.limits == world.manager.limits
 
 
 def test_how_often_is_evaluated_can_be_changed() -> None:

@@ -236,7 +236,7 @@ def _folded(s: RunState, e: AnyEvent) -> RunState:
         case DifficultyChanged():
             return _difficulty(s, e)
         case SettingChanged(key=key, old=old, new=new, by=by, why=why):
-            return _decided(s, e, by, f"{key} {old:g} → {new:g}", why)
+            return _decided(_with(s, limits=_limits(s, key, new)), e, by, f"{key} {old:g} → {new:g}", why)
         case CommandApplied(order=order, by=by, effect=effect):
             return s if order.startswith(TOLD_BY_FACTS) else _decided(s, e, by, order, effect)
         case CommandRefused(order=order, by=by, why=why):
@@ -375,6 +375,14 @@ def _difficulty(s: RunState, e: DifficultyChanged) -> RunState:
     s = _with(s, difficulty=e.new)
     label = difficulty_label(s, e.new)
     return _mark(_decided(s, e, e.by, f"difficulty → {label}", e.why), e, "level", label)
+
+
+def _limits(s: RunState, key: str, new: float) -> dict[str, float]:
+    """The hard limits after a setting was changed; 0 takes a limit away."""
+    prefix, _, name = key.rpartition(".")
+    if prefix != "manager.termination" or not name.startswith("max_"):
+        return s.limits
+    return {k: v for k, v in {**s.limits, name: new}.items() if v > 0}
 
 
 def difficulty_label(s: RunState, d: Difficulty) -> str:
