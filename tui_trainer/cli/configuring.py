@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from tui_trainer.cli.settings import chosen, resolve_run
 from tui_trainer.core.config import Layer, Resolved, get, known_keys, resolve, setting_doc
 from tui_trainer.errors import ConfigError, StorageError, UsageError
 from tui_trainer.sessions.configs import preset_names
+from tui_trainer.sessions.names import session_names
+
+FILES = (".toml", ".yaml", ".yml")
 
 
 def show(sessions: str | None, config: str | None, assignments: list[str], *, json: bool) -> None:
@@ -68,28 +72,25 @@ def commented(resolved: Resolved) -> str:
 
 
 def toml_value(value: Any) -> str:
-    """A scalar or list as TOML writes it."""
+    """A value as TOML writes it, on one line."""
     match value:
         case bool():
             return str(value).lower()
         case str():
-            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            return dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         case list() | tuple():
             return "[" + ", ".join(toml_value(item) for item in value) + "]"
-        case float():
-            return repr(value)
+        case dict():
+            return "{" + ", ".join(f"{toml_value(key)} = {toml_value(item)}" for key, item in value.items()) + "}"
         case _:
             return str(value)
 
 
 def _of_session(sessions: str | None, name: str | None) -> Resolved | None:
-    """A session's settings as started, when NAME is one and no preset."""
-    if name is None or name in preset_names() or name.endswith(".toml"):
+    """A session's settings as started, when NAME is one and neither a preset nor a file."""
+    if name is None or name in preset_names() or name.endswith(FILES) or name not in session_names(find.root(sessions)):
         return None
-    try:
-        file = find.session(sessions, name).read()
-    except UsageError:
-        return None
+    file = find.session(sessions, name).read()
     resolved = resolve([Layer("session.toml", file.config)])
     return Resolved(resolved.config, {**resolved.origins, **file.origins})
 

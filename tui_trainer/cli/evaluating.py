@@ -23,7 +23,7 @@ def evaluate_session(
     subject = _subject(sessions, name, checkpoint)
     result = evaluate(subject, episodes, seed)
     if json:
-        sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
+        sys.stdout.write(msgspec.json.encode(in_full(result)).decode() + "\n")
     else:
         print(f"{subject.label}, {result.episodes} episodes, seed {seed}")
         print(table([("against", "win", "95 % interval", "draw", "loss", "return"), *map(_row, result.by.items())]))
@@ -32,6 +32,12 @@ def evaluate_session(
         print(f"tui-trainer: expected {wish}", file=sys.stderr)
         return 1
     return 0
+
+
+def in_full(result: EvalResult) -> dict[str, object]:
+    """Every field, those at their defaults included: a script may rely on each."""
+    parts = {name: msgspec.structs.asdict(part) for name, part in result.by.items()}
+    return msgspec.structs.asdict(result) | {"by": parts}
 
 
 def known_metrics(result: EvalResult) -> Metrics:

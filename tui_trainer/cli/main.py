@@ -60,8 +60,8 @@ def execute(words: Sequence[str]) -> int:
         return code
     except TuiTrainerError as error:
         return _complain(str(error), error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing is wrong
+    except (BrokenPipeError, SystemExit):  # the latter is typer's answer to the former
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except (typer.Abort, KeyboardInterrupt):
         return _complain("interrupted", 130)
@@ -296,6 +296,23 @@ def replay(
 
 
 @app.command()
+def fork(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.pt", help="Session name or path, or a state.pt.")],
+    at: Annotated[str, typer.Option(help="best, latest, or a checkpoint's number.")] = "latest",
+    as_: Annotated[str | None, typer.Option("--name", help="Name of the new session.")] = None,
+    set_: o.Set = None,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Run in this process, without a screen.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it, print its name, return.")] = False,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Start a new session from a checkpoint; its lineage is kept."""
+    from tui_trainer.cli.forking import Fork, fork_session
+
+    raise typer.Exit(fork_session(Fork(sessions, name, at, as_, set_ or [], no_ui=no_ui, detach=detach, json=json)))
+
+
+@app.command()
 def rerun(name: o.Name, json: o.Json = False, sessions: o.Sessions = None) -> None:
     """Execute a session again from seed and decisions, and compare every checkpoint's bits."""
     from tui_trainer.cli.rerunning import rerun_session
@@ -354,6 +371,66 @@ def sessions_rm(
     from tui_trainer.cli.listing import remove
 
     remove(sessions, name, yes=yes)
+
+
+@sessions_app.command("verify")
+def sessions_verify(name: o.Name, json: o.Json = False, sessions: o.Sessions = None) -> None:
+    """Check every hash, the journal and the lineage; say what would mend what is broken."""
+    from tui_trainer.cli.storing import verify_session
+
+    raise typer.Exit(verify_session(sessions, name, json=json))
+
+
+@sessions_app.command("prune")
+def sessions_prune(
+    name: o.Name,
+    keep_last: Annotated[int | None, typer.Option(min=1, help="Regular checkpoints kept.")] = None,
+    keep_best: Annotated[int | None, typer.Option(min=1, help="Best checkpoints kept.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it only shown.")] = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Show which checkpoints would be freed, and free them with --yes."""
+    from tui_trainer.cli.storing import prune
+
+    prune(sessions, name, keep_last, keep_best, yes=yes)
+
+
+@sessions_app.command("pack")
+def sessions_pack(
+    name: o.Name,
+    target: Annotated[str | None, typer.Argument(metavar="[FILE]", help="Default NAME.tui.zip.")] = None,
+    sessions: o.Sessions = None,
+) -> None:
+    """Put a session into one compressed file."""
+    from tui_trainer.cli.storing import pack_session
+
+    pack_session(sessions, name, target)
+
+
+@sessions_app.command("unpack")
+def sessions_unpack(
+    source: Annotated[str, typer.Argument(metavar="FILE", help="A packed session.")],
+    name: Annotated[str, typer.Option(help="Another name than it had.")] = "",
+    sessions: o.Sessions = None,
+) -> None:
+    """Make a session from a packed file, every hash checked."""
+    from tui_trainer.cli.storing import unpack_session
+
+    unpack_session(sessions, source, name)
+
+
+@sessions_app.command("export")
+def sessions_export(
+    name: o.Name,
+    form: Annotated[str, typer.Option("--format", help="csv or json.")] = "csv",
+    cleanrl: Annotated[bool, typer.Option("--cleanrl", help="CleanRL's metric names.")] = False,
+    target: Annotated[str | None, typer.Option("--out", metavar="FILE", help="Default stdout.")] = None,
+    sessions: o.Sessions = None,
+) -> None:
+    """Every logged metric, one row a moment."""
+    from tui_trainer.cli.storing import export_metrics
+
+    export_metrics(sessions, name, form, cleanrl, target)
 
 
 # --- settings, tasks, machine --------------------------------------------------------------------------------------

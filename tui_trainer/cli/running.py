@@ -19,7 +19,7 @@ from tui_trainer.core.config import Layer, Resolved, assignments_layer, get, res
 from tui_trainer.core.events import AnyEvent, RunEnded
 from tui_trainer.errors import SessionInUse, UsageError
 from tui_trainer.launch.spawn import spawn
-from tui_trainer.sessions.names import default_name
+from tui_trainer.sessions.names import check_name, default_name
 from tui_trainer.sessions.provenance import collect
 from tui_trainer.sessions.store import Session
 
@@ -56,7 +56,7 @@ def start(wish: Start, seeds: str | None, jobs: int) -> int:
     if seeds is not None:
         return _start_seeds(wish, seeds, jobs)
     if not (wish.no_ui or wish.detach or wish.json):
-        _require_terminal()
+        require_app_terminal()
     resolved = resolve_run(wish.config, wish.flags, wish.assignments)
     _check(resolved, wish.callbacks)
     session = _create(wish.sessions, resolved)
@@ -71,7 +71,7 @@ def start(wish: Start, seeds: str | None, jobs: int) -> int:
 
 def attach_view(sessions: str | None, name: str | None, readonly: bool) -> int:
     """`attach`: the view's exit code."""
-    _require_terminal()
+    require_app_terminal()
     session = find.live_session(sessions, name)
     if session.owner() is None:
         raise UsageError(f"{session.name} is not live", f"`tui-trainer resume {session.name}` or `replay` it")
@@ -86,13 +86,18 @@ def resume_session(wish: Resume) -> int:
         return _resume_live(session, owner.pid)
     require_room(session, wish.assignments)
     if not (wish.no_ui or wish.detach or wish.json):
-        _require_terminal()
-    if not wish.detach and (wish.no_ui or wish.json):
-        return run_foreground(session, wish.assignments, [], json=wish.json)
+        require_app_terminal()
+    return go_on(session, wish.assignments, no_ui=wish.no_ui, detach=wish.detach, json=wish.json)
+
+
+def go_on(session: Session, assignments: Sequence[str], *, no_ui: bool, detach: bool, json: bool) -> int:
+    """Execute a session from its newest checkpoint: here, detached, or detached with the app on it."""
+    if not detach and (no_ui or json):
+        return run_foreground(session, assignments, [], json=json)
     session.write_status("starting")
-    spawn(session, assignments=wish.assignments)
-    if wish.detach:
-        return _tell_started(session, json=wish.json)
+    spawn(session, assignments=assignments)
+    if detach:
+        return _tell_started(session, json=json)
     return _view(session, starting=True)
 
 
@@ -197,6 +202,7 @@ def _start_seeds(wish: Start, text: str, jobs: int) -> int:
 def _create(sessions: str | None, resolved: Resolved, suffix: str = "") -> Session:
     root, config = find.root(sessions), resolved.config
     name = config.run.name + suffix if config.run.name else default_name(root, config.run.task, config.run.algorithm)
+    check_name(name)
     return Session.create(root, name, resolved, collect(sys.argv, Path.cwd()))
 
 
@@ -229,7 +235,7 @@ def _check_callback(path: str) -> None:
         raise UsageError(f"--callback {path}: there is no module {top}", "is it in this directory or installed?")
 
 
-def _require_terminal() -> None:
+def require_app_terminal() -> None:
     """Before anything is created."""
     from tui_trainer.ui.terminal import require_terminal
 

@@ -1,0 +1,90 @@
+"""`sessions verify | prune | pack | unpack | export`: the disk side, without loading torch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+from tui_trainer.cli import find
+from tui_trainer.core.config import Layer, resolve
+from tui_trainer.core.format import size
+from tui_trainer.errors import SessionInUse, StorageError, UsageError
+from tui_trainer.sessions import export, pack
+from tui_trainer.sessions.checkpoints import CheckpointStore
+from tui_trainer.sessions.store import Session
+from tui_trainer.sessions.verify import verify
+
+
+def verify_session(sessions: str | None, name: str, *, json: bool) -> int:
+    """Every check, and what would mend what is broken; 2 where anything is."""
+    verdict = verify(find.session(sessions, name).path)
+    if json:
+        sys.stdout.write(msgspec.json.encode(verdict).decode() + "\n")
+    else:
+        for finding in verdict.findings:
+            print(f"{finding.level:<8} {finding.where:<28} {finding.text}".rstrip())
+            if finding.repair:
+                print(f"{'':8} → {finding.repair}")
+    return 0 if verdict.ok else 2
+
+
+def prune(sessions: str | None, name: str, keep_last: int | None, keep_best: int | None, *, yes: bool) -> None:
+    """Show what would be freed; delete it with `yes`."""
+    session = find.session(sessions, name)
+    keep = resolve([Layer("session.toml", session.read().config)]).config.manager.checkpoints
+    last, best = keep_last or keep.keep_last, keep_best or keep.keep_best
+    store = CheckpointStore(session.path)
+    doomed = store.plan(last, best, keep.max_gib)
+    for manifest in doomed:
+        print(f"{manifest.path:<32} {manifest.kind:<10} {size(manifest.size):>10}")
+    print(
+        f"{len(doomed)} checkpoints, {size(sum(m.size for m in doomed))}; kept: {last} last, {best} best, manual ones"
+    )
+    if not doomed:
+        return
+    if not yes:
+        print("nothing deleted; say --yes to delete them")
+        return
+    with session.lock():
+        print(f"deleted {len(store.prune(last, best, keep.max_gib))}")
+
+
+def pack_session(sessions: str | None, name: str, target: str | None) -> None:
+    """One compressed file with every hash in it."""
+    session = _resting(sessions, name)
+    path = Path(target or f"{session.name}.tui.zip")
+    index = pack.pack(session, path)
+    print(f"{path}: {len(index.files)} files, {size(path.stat().st_size)}")
+
+
+def unpack_session(sessions: str | None, source: str, name: str) -> None:
+    """Check every hash, then make the session."""
+    session = pack.unpack(Path(source), find.root(sessions), name)
+    print(f"{session.name}: `tui-trainer replay {session.name}` plays it, `tui-trainer resume {session.name}` goes on")
+
+
+def export_metrics(sessions: str | None, name: str, form: str, cleanrl: bool, target: str | None) -> None:
+    """Every logged metric as CSV or JSON lines, to a file or stdout."""
+    if form not in ("csv", "json"):
+        raise UsageError(f"--format {form}: not a format", "csv or json")
+    names = export.CLEANRL if cleanrl else None
+    rows = export.metric_rows(find.session(sessions, name).journal_path, names)
+    text = export.as_csv(rows) if form == "csv" else export.as_json(rows)
+    if target is None:
+        sys.stdout.write(text)
+        return
+    try:
+        Path(target).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{target}: {error.strerror}") from None
+    print(f"{target}: {len(rows)} rows")
+
+
+def _resting(sessions: str | None, name: str) -> Session:
+    session = find.session(sessions, name)
+    owner = session.owner()
+    if owner:
+        raise SessionInUse(f"{session.name} is live, pid {owner.pid}", "pack it when it has ended")
+    return session
