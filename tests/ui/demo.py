@@ -1,4 +1,7 @@
-"""The app on a made-up run, to be looked at: `python -m tests.ui.demo [live|mid|paused|empty|ended|replay|gpu]`."""
+"""The app on a made-up run, to be looked at: `python -m tests.ui.demo [SCENE]`.
+
+Scenes: live, mid, paused, empty, ended, replay, gpu, hostile.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,19 @@ import sys
 import time
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from tests.ui.fakes import FakePlayer, FakeSource
-from tests.ui.history import SECONDS_PER_UPDATE, UPDATES, history, started, state_at
+from tests.ui.history import SECONDS_PER_UPDATE, UPDATES, history, raise_card, started, state_at
 from tui_trainer.client.source import Link, News, Received, Snapshot
 from tui_trainer.core.commands import Answer, AnyCommand, Pause, Resume, Stop, describe
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import (
+    AlertRaised,
     AnyEvent,
     CommandApplied,
+    FrameDrawn,
+    LogWritten,
     RecommendationAnswered,
     RunContinued,
     RunEnded,
@@ -89,6 +97,25 @@ class Engine(FakeSource):
                 )
 
 
+HOSTILE = "\x1b]52;c;aGk=\x07\x1b]2;title\x07\x1b[2J\x9b31m\u202eabc [/][bold]x[link=evil] \x00\x7f 日本\u200b🏳️‍🌈 end"
+
+
+def hostile_state() -> RunState:
+    """A run whose every text from outside wants to take the terminal over."""
+    state = state_at(780)
+    events: list[AnyEvent] = [
+        LogWritten(level="error", text=HOSTILE),
+        msgspec.structs.replace(raise_card(9, 1), title=HOSTILE, evidence=(HOSTILE,), expected=HOSTILE),
+        AlertRaised(key="x", severity="critical", text=HOSTILE),
+        FrameDrawn(text=HOSTILE),
+        RunPaused(by="user", why=HOSTILE),
+    ]
+    for event in events:
+        seq = 0 if isinstance(event, FrameDrawn) else state.seq + 1
+        state = state.apply(stamp(event, seq=seq, time=state.time, update=780, global_step=state.global_step))
+    return state
+
+
 def scenes(name: str) -> FakeSource:
     match name:
         case "live":
@@ -105,6 +132,8 @@ def scenes(name: str) -> FakeSource:
             return FakeSource(state_at(UPDATES))
         case "replay":
             return FakePlayer(list(history()), at=900)
+        case "hostile":
+            return FakeSource(hostile_state(), name=HOSTILE)
         case "gpu":
             return FakeSource(state_at(780, gpus=2))
         case _:

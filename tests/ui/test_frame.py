@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.ui.history import NAME, START, UPDATES, raise_card, state_at
+from tests.ui.history import NAME, RUNGS, START, UPDATES, raise_card, state_at
+from tui_trainer.charts.chart import DASHES
 from tui_trainer.charts.span import Row, row_cells
 from tui_trainer.client.source import Link, Position
 from tui_trainer.core.events import LogWritten, RunPaused, stamp
 from tui_trainer.core.state import RunState
 from tui_trainer.ui.frame import compose, text_of
-from tui_trainer.ui.look import Look
+from tui_trainer.ui.look import LINE_STYLES, Look
 from tui_trainer.ui.panels import PANELS, Panel
 from tui_trainer.ui.scene import Notice, Order, Overlay, Scene
 
@@ -167,7 +168,6 @@ def test_scrolling_the_log_shows_older_lines() -> None:
     assert "started connect_four" in shown(focus="log", maximised=True, height=14, scroll=400)
 
 
-def test_without_colour_lines_differ_in_pattern() -> None:
-    plain = compose(scene(look=Look(colour=False)), 120, 40)
-    coloured = compose(scene(), 120, 40)
-    assert text_of(plain.rows) != text_of(coloured.rows)
+def test_no_two_lines_of_a_chart_share_colour_and_pattern() -> None:
+    assert len(set(DASHES)) == len(DASHES) >= len(RUNGS)
+    assert len(set(LINE_STYLES)) == len(LINE_STYLES)

@@ -13,7 +13,7 @@ from tui_trainer.charts.span import Glyphs, Row, Span, cells, cut, fit
 from tui_trainer.core.format import si
 from tui_trainer.core.series import Series
 
-DASHES: tuple[tuple[int, int], ...] = ((1, 0), (6, 2), (2, 2), (4, 1), (8, 4), (1, 1))
+DASHES: tuple[tuple[int, int], ...] = ((1, 0), (10, 2), (5, 1), (3, 1), (2, 1), (1, 1))
 """One pattern a line, so that colour is not the only difference."""
 
 

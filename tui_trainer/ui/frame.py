@@ -73,8 +73,9 @@ def _drawn(scene: Scene, place: Place, panel: Panel, failures: list[str]) -> lis
 def _title(scene: Scene, panel: Panel) -> Row:
     number = f"{NUMBERED.index(panel.name) + 1} " if panel.name in NUMBERED else ""
     extra = panel.heading(scene)
+    title = panel.naming(scene) if panel.naming else panel.title
     style = "focus" if scene.focus == panel.name else "title"
-    return (Span(number, "dim"), Span(panel.title, style), Span(f" ─ {extra}" if extra else "", "dim"))
+    return (Span(number, "dim"), Span(title, style), Span(f" ─ {extra}" if extra else "", "dim"))
 
 
 def _edge(scene: Scene, panel: Panel) -> str:

@@ -117,10 +117,11 @@ def _medium(advice: str) -> tuple[tuple[int, list[Slot]], ...]:
 def _narrow(height: int, advice: str) -> list[Slot]:
     boxed = height >= 26
     edge = 2 if boxed else 0
+    roomy = 3 if boxed else 0
     return [
-        _slot("manager", 1 + edge, 1, 1 + edge + max(0, (height - 12) // 3), 0, boxed),
-        _slot("win_rate", 5 + edge, 4, 14 + edge, 1, boxed),
-        _slot(advice, 3 + edge, 2, 9 + edge, 2, boxed),
+        _slot("manager", 1 + edge + roomy, 1, 1 + edge + max(0, (height - 12) // 3), 0, boxed),
+        _slot("win_rate", 5 + edge + roomy, 4, 14 + edge, 1, boxed),
+        _slot(advice, 3 + edge + roomy, 2, 9 + edge, 2, boxed),
         _slot("speed", 6 + edge, 2, 12 + edge, 3, boxed),
         _slot("losses", 5 + edge, 1, 10 + edge, 4, boxed),
         _slot("log", 4 + edge, 1, 999, 5, boxed),

@@ -48,18 +48,27 @@ def box(title: Row, rows: Sequence[Row], width: int, height: int, style: str = "
 
 
 def wrapped(text: str, width: int, style: str = "", indent: int = 0) -> list[Row]:
-    """Words on as many lines as they need; later lines are indented."""
+    """Words on as many lines as they need, longer ones broken; later lines are indented."""
+    room = max(1, width - indent)
     lines: list[str] = []
     line = ""
-    for word in text.split():
-        room = width - (indent if lines else 0)
-        if line and cells(line) + 1 + cells(word) > room:
+    for word in (part for word in text.split() for part in _pieces(word, room)):
+        if line and cells(line) + 1 + cells(word) > (room if lines else width):
             lines.append(line)
-            line = cut(word, width - indent)
+            line = word
         else:
-            line = f"{line} {word}" if line else cut(word, room)
+            line = f"{line} {word}" if line else word
     lines.append(line)
     return [plain(" " * (indent if index else 0) + text, style) for index, text in enumerate(lines)]
+
+
+def _pieces(word: str, room: int) -> list[str]:
+    """The word itself, or its parts where it is wider than a line."""
+    pieces: list[str] = []
+    while cells(word) > room and (head := cut(word, room)):
+        pieces.append(head)
+        word = word[len(head) :]
+    return [*pieces, word]
 
 
 def most_important(rows: Iterable[tuple[int, Row]], height: int) -> list[Row]:

@@ -36,13 +36,15 @@ class Panel(NamedTuple):
     title: str
     render: Render
     heading: Callable[[Scene], str] = lambda scene: ""
+    naming: Callable[[Scene], str] | None = None
+    """The title, where it depends on the run."""
 
 
 PANELS: dict[str, Panel] = {
     panel.name: panel
     for panel in (
         Panel("manager", manager.TITLE, manager.render, manager.heading),
-        Panel("win_rate", win_rate.TITLE, win_rate.render, win_rate.heading),
+        Panel("win_rate", win_rate.TITLE, win_rate.render, win_rate.heading, win_rate.title),
         Panel("recommendation", recommendation.TITLE, recommendation.render, recommendation.heading),
         Panel("speed", speed.TITLE, speed.render, speed.heading),
         Panel("losses", losses.TITLE, losses.render),

@@ -13,7 +13,7 @@ from tui_trainer.ui.look import LINE_STYLES
 from tui_trainer.ui.rows import centred, plain
 from tui_trainer.ui.scene import Scene
 
-TITLE = "Win rate"
+TITLE = "Evaluation"
 
 
 def heading(scene: Scene) -> str:
@@ -23,7 +23,12 @@ def heading(scene: Scene) -> str:
     result = last.result
     half = (result.ci[1] - result.ci[0]) / 2
     text = f"{100 * result.value:.1f} ±{100 * half:.1f} %" if is_rate(scene) else f"{si(result.value)} ±{si(half)}"
-    return f"{_metric(scene)} {text}, update {count(last.update)}"
+    return f"{text}, update {count(last.update)}"
+
+
+def title(scene: Scene) -> str:
+    """The score's name."""
+    return _metric(scene).capitalize() if scene.state.started else TITLE
 
 
 def render(scene: Scene, width: int, height: int) -> list[Row]:
@@ -72,7 +77,7 @@ def _line(scene: Scene, metric: str, index: int, part: str, result: PartResult |
     series = scene.state.series.get(metric, Series())
     value = scene.state.metrics.get(metric)
     style = LINE_STYLES[index % len(LINE_STYLES)]
-    dash = DASHES[0] if scene.look.colour else DASHES[index % len(DASHES)]
+    dash = DASHES[index % len(DASHES)]
     return Line(series, style, _label(scene, part, value, result, rate, wide), dash)
 
 
