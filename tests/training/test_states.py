@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tui_trainer.core import commands as orders
 from tui_trainer.core.actions import Collect, End, Learn, SaveCheckpoint
@@ -335,7 +343,7 @@ class TwoClocks(RuleBasedStateMachine):
 
 
 FEW = settings(
-    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=120, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 TestSteering = Steering.TestCase
 TestSteering.settings = FEW
@@ -343,3 +351,13 @@ TestStudying = Studying.TestCase
 TestStudying.settings = FEW
 TestTwoClocks = TwoClocks.TestCase
 TestTwoClocks.settings = FEW
+
+
+MANY = settings(FEW, max_examples=400, stateful_step_count=60, derandomize=False)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("machine", [Steering, Studying, TwoClocks])
+def test_the_rules_hold_over_long_random_histories(machine: type[RuleBasedStateMachine]) -> None:
+    run_state_machine_as_test(machine, settings=MANY)  # type: ignore[no-untyped-call]

@@ -10,8 +10,10 @@ import msgspec
 from tui_trainer.core.protocols import TaskSpec
 from tui_trainer.core.values import Change, Difficulty, DifficultySpace, EvalResult, Metrics, TrendName
 from tui_trainer.training.evaluation import interval, score
+from tui_trainer.training.statistics import mean
 
 KEPT_POINTS = 240
+RECENT_POINTS = 5
 
 
 class Share(msgspec.Struct, frozen=True, array_like=True):
@@ -115,3 +117,11 @@ def recent_metric(points: Sequence[Point], name: str, count: int) -> list[float]
     """The last values of a metric, newest last; shorter where it was not told."""
     values = [point.metrics.get(name) for point in points[-count:]]
     return [value for value in values if value is not None]
+
+
+def usual_range(history: History) -> str:
+    """Where the next evaluations lie if nothing changes, such as `0.48-0.56`: mean of the last ones ± 2 noise."""
+    values = [point.value for point in history.points[-RECENT_POINTS:]]
+    errors = [(point.high - point.low) / 3.92 for point in history.points[-RECENT_POINTS:]]
+    reach = 2 * max(history.trend.noise, mean(errors) / 2)
+    return f"{mean(values) - reach:.3g} to {mean(values) + reach:.3g}"
