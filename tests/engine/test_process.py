@@ -214,3 +214,38 @@ def test_a_task_that_prints_to_the_terminal_reaches_only_the_log(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     assert "NOISE" not in done.stdout
     assert "NOISE" in (tmp_path / "a" / "engine.log").read_text()
+
+
+def test_a_session_killed_before_its_first_checkpoint_starts_again(tmp_path: Path) -> None:
+    process = p.start(tmp_path, "run", "--no-ui", "--json", *p.TINY, "--step-delay=0.3", "--max-updates=6", "--name=a")
+    p.until(process, lambda e: e["type"] == FINISHED)
+    process.kill()
+    process.wait()
+    assert p.run(tmp_path, "resume", "a", "--no-ui", "--set=run.step_delay_s=0").returncode == 0
+    assert p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=6", "--name=b").returncode == 0
+    assert hashes(tmp_path / "a")[6] == hashes(tmp_path / "b")[6]
+
+
+def test_a_setting_given_at_resume_reaches_the_learner_as_an_order(tmp_path: Path) -> None:
+    assert p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=6", "--name=a").returncode == 0
+    words = ["--set=ppo.learning_rate=1e-5", "--max-updates=12"]
+    assert p.run(tmp_path, "resume", "a", "--no-ui", *words).returncode == 0
+    journal = p.journal(tmp_path / "a")
+    assert [(e["key"], e["new"]) for e in journal if e["type"] == "SettingChanged"] == [("ppo.learning_rate", 1e-5)]
+    assert p.run(tmp_path, "rerun", "a").returncode == 0
+
+
+def test_a_fork_goes_on_exactly_where_its_parent_stood(tmp_path: Path) -> None:
+    assert p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=10", "--name=parent").returncode == 0
+    done = p.run(tmp_path, "fork", "parent", "--no-ui", "--name=child", "--set=manager.termination.max_updates=15")
+    assert done.returncode == 0, done.stderr
+    assert p.run(tmp_path, "resume", "parent", "--no-ui", "--max-updates=15").returncode == 0
+    assert hashes(tmp_path / "child")[15] == hashes(tmp_path / "parent")[15]
+    assert Session.open(tmp_path / "child").read().lineage["parent"] == "parent"
+    state = next(iter((tmp_path / "parent" / "checkpoints").iterdir())) / "state.pt"
+    from_file = p.run(
+        tmp_path, "fork", str(state), "--no-ui", "--name=bare", "--set=manager.termination.max_updates=12"
+    )
+    assert from_file.returncode == 0, from_file.stderr
+    other = p.run(tmp_path, "fork", "parent", "--no-ui", "--set=run.algorithm=dqn")
+    assert other.returncode == 2

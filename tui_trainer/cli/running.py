@@ -125,13 +125,14 @@ def require_room(session: Session, assignments: Sequence[str]) -> None:
 
 def run_foreground(session: Session, assignments: Sequence[str], callbacks: Sequence[str], *, json: bool) -> int:
     """The engine in this process, told line by line."""
+    from tui_trainer.client.replay import fold_all
     from tui_trainer.engine.main import TextHook, redirect_output, run_engine
     from tui_trainer.headless.view import HeadlessView
 
     is_terminal = sys.stdout.isatty()
     complaints = os.fdopen(os.dup(2), "w", errors="replace")
     out = redirect_output(session.log_path)
-    view = HeadlessView(out, json=json, is_terminal=is_terminal)
+    view = HeadlessView(out, json=json, is_terminal=is_terminal, state=fold_all(session.journal_path))
     ends: list[RunEnded] = []
 
     class Hook(TextHook):

@@ -113,7 +113,6 @@ class RunEnded(Event, frozen=True):
     checkpoint: str = ""
     """The newest saved checkpoint, relative to the session."""
     elapsed_s: float = 0.0
-    turn: int = 0
 
 
 # --- the loop ----------------------------------------------------------------------------------------------------

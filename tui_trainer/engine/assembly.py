@@ -15,15 +15,16 @@ import torch
 
 from tui_trainer import algorithms, tasks
 from tui_trainer.core import events
-from tui_trainer.core.config import Config
+from tui_trainer.core.commands import SetSetting
+from tui_trainer.core.config import Config, get
 from tui_trainer.core.events import Event
 from tui_trainer.core.protocols import Learner, Task
 from tui_trainer.core.state import RunState
 from tui_trainer.core.values import Resources
-from tui_trainer.engine.callbacks import Callbacks
+from tui_trainer.engine.callbacks import Callbacks, Hook
 from tui_trainer.engine.clock import SteadyClock
 from tui_trainer.engine.hub import Hub
-from tui_trainer.engine.inbox import Inbox
+from tui_trainer.engine.inbox import Inbox, Order
 from tui_trainer.engine.loop import Place, Run, StateParts
 from tui_trainer.engine.meter import Meter
 from tui_trainer.engine.publisher import Publisher
@@ -35,6 +36,7 @@ from tui_trainer.telemetry.alerts import AlertWatch
 from tui_trainer.telemetry.probe import gpu_present
 from tui_trainer.telemetry.sampler import Sampler
 from tui_trainer.training.manager import TrainingManager
+from tui_trainer.training.orders import LEARNER_KEYS
 
 
 @contextlib.contextmanager
@@ -46,7 +48,7 @@ def assemble(
     inbox: Inbox,
     clock: SteadyClock,
     hub: Hub,
-    callbacks: Sequence[str],
+    callbacks: Sequence[str | Hook],
     changed: Sequence[str],
 ) -> Iterator[Run]:
     """A Run that stands where the session's newest good checkpoint left it, or at its start."""
@@ -59,10 +61,12 @@ def assemble(
     archive = SessionArchive(store, config)
     meter, place = Meter(config.run.log_every_updates, clock), Place()
     if history.started is None:
-        first: Event = started(session, config, task, learner, manager, device)
-    else:
-        first = restore(archive, Stand(task, learner, manager, meter, place), device, changed)
-    publisher.publish(first, update=manager.update, global_step=manager.global_step)
+        publisher.publish(started(session, config, task, learner, manager, device), update=0, global_step=0)
+    if history.started is not None or store.manifests():
+        resumed = restore(archive, Stand(task, learner, manager, meter, place), device, changed)
+        publisher.publish(resumed, update=manager.update, global_step=manager.global_step)
+        for order in settings_orders(config, changed):
+            inbox.put(order)
     hooks = Callbacks.load(callbacks, inbox)
     publisher.add_listener(hooks.hear)
     watch = AlertWatch()
@@ -204,8 +208,22 @@ class Stand(NamedTuple):
     place: Place
 
 
+def settings_orders(config: Config, changed: Sequence[str]) -> list[Order]:
+    """Learner settings given anew at a resume are orders like any other: recorded, and repeated by a rerun."""
+    wanted = [key for key in changed if key in LEARNER_KEYS]
+    return [Order(SetSetting(id=f"resume-{key}", key=key, value=float(get(config, key))), "user") for key in wanted]
+
+
 def restore(archive: SessionArchive, stand: Stand, device: str, changed: Sequence[str]) -> events.RunResumed:
-    """Load the newest good checkpoint into everything; says what was passed over and whether bits are kept."""
+    """Load the newest good checkpoint into everything; says what was passed over and whether bits are kept.
+
+    A session that was interrupted before its first checkpoint starts again.
+    """
+    survey = archive.store.survey()
+    if not survey.good and not survey.bad:
+        return resumed_event(
+            stand, "", exact=stand.task.spec.resume == "exact", note="no checkpoint had been saved", changed=changed
+        )
     loaded = archive.store.newest_good()
     state: Mapping[str, Any] = loaded.state
     stand.learner.load_state_dict(state["learner"])
@@ -218,17 +236,27 @@ def restore(archive: SessionArchive, stand: Stand, device: str, changed: Sequenc
     other = differences(state["environment"])
     exact = not other and stand.task.spec.resume == "exact" and device == "cpu"
     said = [*loaded.problems, *([f"not bit-exact: {', '.join(other)}"] if other else [])]
+    return resumed_event(stand, loaded.manifest.path, exact=exact, note="; ".join(said), changed=changed)
+
+
+def resumed_event(
+    stand: Stand, checkpoint: str, *, exact: bool, note: str, changed: Sequence[str]
+) -> events.RunResumed:
+    """The event of a resume from where everything stands now."""
     return events.RunResumed(
         from_update=stand.manager.update,
         from_step=stand.manager.global_step,
-        checkpoint=loaded.manifest.path,
+        checkpoint=checkpoint,
         pid=os.getpid(),
         host=socket.gethostname(),
         exact=exact,
         limits=stand.manager.limits,
-        note="; ".join(said),
+        note=note,
         orders=stand.place.orders,
         changed=tuple(changed),
+        difficulty=stand.manager.difficulty,
+        episodes=stand.manager.episodes,
+        elapsed_s=stand.manager.elapsed_s,
     )
 
 

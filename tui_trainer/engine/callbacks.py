@@ -20,12 +20,13 @@ class Callbacks:
         self._inbox = inbox
 
     @classmethod
-    def load(cls, paths: Sequence[str], inbox: Inbox) -> Callbacks:
-        """Import each `module:object`; a class is instantiated."""
+    def load(cls, wanted: Sequence[str | Hook], inbox: Inbox) -> Callbacks:
+        """Import each `module:object`; a class is instantiated, a callable is taken as it is."""
         hooks: dict[str, Hook] = {}
-        for path in paths:
-            found = load_attribute(path)
-            hooks[path] = found() if isinstance(found, type) else found
+        for number, hook in enumerate(wanted):
+            found = load_attribute(hook) if isinstance(hook, str) else hook
+            name = hook if isinstance(hook, str) else getattr(hook, "__name__", f"number {number}")
+            hooks[name] = found() if isinstance(found, type) else found
         return cls(hooks, inbox)
 
     def hear(self, event: AnyEvent, line: bytes) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tui_trainer.core.config import Config, Layer, resolve
+from tui_trainer.core.protocols import Policy
 from tui_trainer.core.values import EvalResult
 from tui_trainer.errors import DamagedSession, UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, load_foreign
@@ -47,6 +48,17 @@ def from_file(path: Path) -> Subject:
     if not isinstance(wall, Mapping) or not isinstance(wall.get("config"), str):
         raise DamagedSession(f"{path} does not say which settings it was trained with")
     return Subject(str(path), state, resolve([Layer(str(path), msgspec.json.decode(wall["config"]))]).config)
+
+
+def policy_of(subject: Subject) -> Policy:
+    """The greedy policy in a checkpoint, on the CPU."""
+    from tui_trainer.engine import assembly
+
+    task = assembly.make_task(subject.config)
+    try:
+        return assembly.make_learner(task, subject.config, "cpu").policy_from(subject.state["learner"])
+    finally:
+        task.close()
 
 
 def evaluate(subject: Subject, episodes: int, seed: int) -> EvalResult:

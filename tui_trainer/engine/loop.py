@@ -389,7 +389,6 @@ class Run:
                 reason=reason,
                 checkpoint=self._latest_checkpoint,
                 elapsed_s=self._manager.elapsed_s,
-                turn=self._place.turn,
             )
         )
         self._publisher.flush(sync=True)

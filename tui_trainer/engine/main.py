@@ -22,6 +22,7 @@ from tui_trainer.core.config import Config, Layer, assignments_layer, flatten, r
 from tui_trainer.core.state import RunState
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Reason
+from tui_trainer.engine.callbacks import Hook
 from tui_trainer.engine.clock import SteadyClock
 from tui_trainer.engine.crash import write_crash_report
 from tui_trainer.engine.hub import Hub
@@ -55,7 +56,7 @@ def run_engine(
     session: Session,
     *,
     overrides: Layer,
-    callbacks: Sequence[str] = (),
+    callbacks: Sequence[str | Hook] = (),
     listeners: Sequence[Listener] = (),
     on_stop: TextHook | None = None,
 ) -> int:
@@ -80,7 +81,7 @@ class Engine:
         self,
         session: Session,
         config: Config,
-        callbacks: Sequence[str],
+        callbacks: Sequence[str | Hook],
         listeners: list[Listener],
         changed: tuple[str, ...],
     ) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, cast
+
+import msgspec
 
 from tui_trainer.core import events
 from tui_trainer.core.events import TRANSIENT, AnyEvent, Event
@@ -24,6 +26,18 @@ SYNCED: tuple[type[Event], ...] = (
     events.SettingChanged,
 )
 """Decisions: on the disk before anything else happens."""
+
+
+def _checked(event: AnyEvent) -> AnyEvent:
+    """The event as any reader will get it: text clean; one that no reader could take becomes a line in the log."""
+    try:
+        return events.decode(events.encode(event))
+    except msgspec.MsgspecError as error:
+        text = f"{type(event).__name__} could not be recorded: {error}"
+        said = events.LogWritten(level="error", text=text)
+        return events.stamp(
+            said, seq=event.seq, time=event.time, update=event.update, global_step=event.global_step
+        )
 
 
 class EventLog(Protocol):
@@ -67,7 +81,7 @@ class Publisher:
         transient = isinstance(event, TRANSIENT)
         seq = 0 if transient else self._seq + 1
         stamped = events.stamp(event, seq=seq, time=self._wall_clock(), update=update, global_step=global_step)
-        clean = events.decode(events.encode(stamped))
+        clean = _checked(cast(AnyEvent, stamped))
         line = events.encode(clean)
         if not transient:
             self._seq = seq

@@ -18,9 +18,10 @@ from tui_trainer.sessions.checkpoints import CheckpointStore, Manifest, state_sh
 from tui_trainer.sessions.journal import read_journal
 from tui_trainer.sessions.store import Session
 from tui_trainer.training.manager import TrainingManager
+from tui_trainer.training.orders import LEARNER_KEYS
 
-LONG_S = 3000.0
-"""A step of the clock with which an end by hours is reached again."""
+NOW = 0.0
+"""A rerun's clock stands still."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -35,7 +36,6 @@ class Timeline(msgspec.Struct, frozen=True):
     """What of a session's history survived its resumes."""
 
     orders: tuple[Order, ...]
-    ended: events.RunEnded | None
     stops_at: int | None
     """The update from which on nothing can be compared, and why."""
     why: str
@@ -51,30 +51,26 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 def timeline(history: Sequence[AnyEvent]) -> Timeline:
-    """Fold a journal to the orders and the end that its last run went by."""
+    """Fold a journal to the orders that its last run went by."""
     orders: list[Order] = []
-    ended: events.RunEnded | None = None
     stops_at, why = None, ""
     for event in history:
         match event:
             case events.CommandApplied(command=command, turn=turn, by=by) if command is not None:
                 orders.append(Order(turn, command, by))
-            case events.RunEnded():
-                ended = event
             case events.RunResumed():
                 del orders[event.orders :]
-                ended = None
-                stops_at, why = stops_at, why
                 if stops_at is None and (reason := _breaks(event)):
                     stops_at, why = event.from_update, reason
             case _:
                 continue
-    return Timeline(tuple(orders), ended, stops_at, why)
+    return Timeline(tuple(orders), stops_at, why)
 
 
 def _breaks(resumed: events.RunResumed) -> str:
     """Why nothing after this resume can be compared, or nothing."""
-    changed = [key for key in resumed.changed if not key.startswith(("manager.termination.", "manager.checkpoints."))]
+    harmless = ("manager.termination.", "manager.checkpoints.", *LEARNER_KEYS)
+    changed = [key for key in resumed.changed if not key.startswith(harmless)]
     if changed:
         return f"{', '.join(changed)} changed at the resume"
     return "" if resumed.exact else f"the resume was {resumed.note or 'not exact'}"
@@ -99,15 +95,14 @@ class Rerun:
         self._global_state = assembly.global_state
         self._place = Place()
         self._orders = list(self._line.orders)
-        self._now = 0.0
         self._results: list[Compared] = []
 
     def execute(self) -> list[Compared]:
         """Every checkpoint of the session, oldest first."""
-        self._manager.start(self._now)
+        self._manager.start(NOW)
         last = max(self._wanted, default=0)
         while self._manager.update <= last:
-            action = self._next()
+            action = self._manager.next_action()
             if isinstance(action, actions.Collect | actions.End | actions.Wait) and not self._place.is_mid_rollout:
                 self._compare()
             if self._give_order():
@@ -116,35 +111,16 @@ class Rerun:
                 break
             report = self._perform(action)
             self._place.advance(action, report)
-            self._manager.observe(report, self._now)
+            self._manager.observe(report, NOW)
         self._task.close()
         return [*self._results, *(self._incomparable(manifest) for manifest in self._wanted.values())]
-
-    def _next(self) -> actions.AnyAction:
-        """The manager's action; at the turn where a signal or the clock ended the run, that end."""
-        ended = self._line.ended
-        if ended is not None and not self._orders and ended.turn == self._place.turn and not self._place.is_mid_rollout:
-            self._end_by_clock(ended)
-        return self._manager.next_action()
-
-    def _end_by_clock(self, ended: events.RunEnded) -> None:
-        match ended.reason.name:
-            case "max_hours":
-                while self._manager.reason is None:
-                    self._now += LONG_S
-                    self._manager.observe(reports.TickReport(), self._now)
-            case "signal" | "scheduler":
-                name = "int" if ended.reason.exit_code == 130 else "term"
-                self._manager.observe(reports.SignalReport(name=name), self._now)  # type: ignore[arg-type]
-            case _:
-                return
 
     def _give_order(self) -> bool:
         """Give the next order if this is its turn."""
         if not self._orders or self._orders[0].turn > self._place.turn:
             return False
         order = self._orders.pop(0)
-        self._manager.handle(order.command, by=order.by, now=self._now)
+        self._manager.handle(order.command, by=order.by, now=NOW)
         self._place.orders += 1
         return True
 
@@ -173,7 +149,7 @@ class Rerun:
     def _continued(self) -> reports.AnyReport:
         """A pause lasts until the next order; one that a signal ended is ended by a signal here."""
         if not self._orders:
-            self._manager.observe(reports.SignalReport(name="usr2"), self._now)
+            self._manager.observe(reports.SignalReport(name="usr2"), NOW)
         else:
             self._place.turn = max(self._place.turn, self._orders[0].turn)
         return reports.TickReport()
@@ -186,14 +162,18 @@ class Rerun:
         if stored["wall"]["is_mid_rollout"] or stored["place"]["orders"] != self._place.orders:
             return
         del self._wanted[manifest.update]
-        equal = state_sha256(self._state()) == manifest.state_sha256
+        equal = state_sha256(self._state(stored)) == manifest.state_sha256
         self._report(Compared(manifest.path, manifest.update, equal))
 
-    def _state(self) -> dict[str, object]:
+    def _state(self, stored: Mapping[str, Any]) -> dict[str, object]:
+        """The rerun's own state. Only why a run ended is taken over: clocks and signals are not executed again."""
+        manager = self._manager.state_dict()
+        assert isinstance(manager["manager"], dict)
+        manager["manager"]["ended"] = stored["manager"]["manager"]["ended"]
         return {
             "learner": self._learner.state_dict(),
             "task": self._task.state_dict(),
-            "manager": self._manager.state_dict(),
+            "manager": manager,
             **self._global_state(),
             "place": {"turn": self._place.turn, "orders": self._place.orders},
             "wall": {},

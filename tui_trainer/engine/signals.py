@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -35,7 +36,11 @@ class Signals:
         self._asked = False
 
     def install(self) -> None:
-        """Take over the process's handlers; SIGHUP means only that a view is gone."""
+        """Take over the process's handlers; SIGHUP means only that a view is gone. Elsewhere than in the main
+        thread (a notebook, somebody's own program) Python allows none, and none are taken.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
         for number in _NAMES:
             signal.signal(number, self._handle)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
