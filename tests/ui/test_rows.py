@@ -9,7 +9,7 @@ from tui_trainer.charts.span import Span, cells, row_cells
 from tui_trainer.ui.rows import box, ends, most_important, over, plain, rest, wrapped
 
 
-@given(st.text(max_size=80), st.integers(3, 40), st.integers(0, 2))
+@given(st.text(max_size=80), st.integers(4, 40), st.integers(0, 2))
 def test_wrapping_loses_no_character_and_fits(text: str, width: int, indent: int) -> None:
     rows = wrapped(text, width, indent=indent)
     assert all(row_cells(row) <= width for row in rows)

@@ -37,7 +37,7 @@ def labelled(label: str, value: Iterable[Span] | str, gutter: int = 11) -> Row:
 
 def box(title: Row, rows: Sequence[Row], width: int, height: int, style: str = "frame") -> list[Row]:
     """A frame around `rows`, `width` x `height` outside, its title in the upper edge."""
-    if width < 4 or height < 2:
+    if width < 6 or height < 2:
         return block(rows, width, height)
     named = fit(title, min(row_cells(title), width - 6), "…")
     line = "─" * (width - 5 - row_cells(named))
@@ -48,27 +48,19 @@ def box(title: Row, rows: Sequence[Row], width: int, height: int, style: str = "
 
 
 def wrapped(text: str, width: int, style: str = "", indent: int = 0) -> list[Row]:
-    """Words on as many lines as they need, longer ones broken; later lines are indented."""
-    room = max(1, width - indent)
+    """Words on as many lines as they need, those wider than a line broken; later lines are indented."""
     lines: list[str] = []
     line = ""
-    for word in (part for word in text.split() for part in _pieces(word, room)):
-        if line and cells(line) + 1 + cells(word) > (room if lines else width):
+    for word in text.split():
+        if line and cells(line) + 1 + cells(word) > width - (indent if lines else 0):
             lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
+            line = ""
+        line = f"{line} {word}" if line else word
+        while cells(line) > max(2, width - (indent if lines else 0)):
+            lines.append(cut(line, max(2, width - (indent if lines else 0))))
+            line = line[len(lines[-1]) :]
     lines.append(line)
     return [plain(" " * (indent if index else 0) + text, style) for index, text in enumerate(lines)]
-
-
-def _pieces(word: str, room: int) -> list[str]:
-    """The word itself, or its parts where it is wider than a line."""
-    pieces: list[str] = []
-    while cells(word) > room and (head := cut(word, room)):
-        pieces.append(head)
-        word = word[len(head) :]
-    return [*pieces, word]
 
 
 def most_important(rows: Iterable[tuple[int, Row]], height: int) -> list[Row]:
