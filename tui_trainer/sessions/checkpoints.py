@@ -36,6 +36,7 @@ STATE_FILE = "state.pt"
 MANIFEST_FILE = "manifest.toml"
 MANIFEST_BYTES = 1 << 18
 WALL = "wall"
+DIGEST_BYTES = 1 << 23
 PLAIN = (bool, int, float, str, bytes)
 _ARRAY, _INTEGER, _BYTES = "__array__", "__int__", "__bytes__"
 _REFUSALS = (
@@ -512,9 +513,30 @@ def state_sha256(state: Any) -> str:
 
     Dictionaries are unordered; a list differs from a tuple, an array from a tensor, 1 from 1.0 and from True.
     """
-    digest = hashlib.sha256()
+    digest = _Digest()
     _feed(digest.update, state)
     return digest.hexdigest()
+
+
+class _Digest:
+    """A sha256 fed in large pieces: each small one would let go of the interpreter and wait for it again."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._held = bytearray()
+
+    def update(self, data: Any) -> None:
+        self._held += data
+        if len(self._held) >= DIGEST_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._digest.update(self._held)
+        self._held.clear()
+
+    def hexdigest(self) -> str:
+        self._flush()
+        return self._digest.hexdigest()
 
 
 def _feed(update: Callable[[Any], None], value: Any) -> None:

@@ -33,7 +33,7 @@ class Limits(NamedTuple):
     depth: int = 64
 
 
-FOREIGN = Limits(file_bytes=1 << 34, pickle_bytes=1 << 23, opcodes=300_000, nodes=500_000, records=20_000)
+FOREIGN = Limits(file_bytes=1 << 34, pickle_bytes=1 << 23, opcodes=200_000, nodes=500_000, records=20_000)
 OWN = Limits(file_bytes=1 << 38, pickle_bytes=1 << 28, opcodes=20_000_000, nodes=20_000_000, records=500_000)
 
 ITEM_BYTES = {
@@ -573,7 +573,8 @@ class _Measure:
         if self._open > self._limits.depth:
             raise _Refused("its structure is too deep")
         self._stack.append((value, True))
-        self._stack.extend((child, False) for child in _inner(value))
+        each = {id(child): child for child in _inner(value)}
+        self._stack.extend((child, False) for child in each.values())
 
     def _leave(self, value: Any) -> None:
         inner = _inner(value)
