@@ -132,6 +132,18 @@ def _two_sizes() -> bytes:
     return data[: at + 20] + struct.pack("<L", 12) + data[at + 24 :]
 
 
+def _two_methods() -> bytes:
+    """A record that is stored by its own header and compressed by the directory."""
+    data = harmless()
+    at = data.rindex(b"PK\x01\x02")
+    return data[: at + 10] + b"\x08\x00" + data[at + 12 :]
+
+
+def _two_names() -> bytes:
+    """A record that is another file by its own header."""
+    return harmless().replace(b"a/data/0", b"a/data/7", 1)
+
+
 def _laughs() -> bytes:
     """Forty lists of two, each the next one's both items: 2^40 values when written out."""
     body = b"]q\x00"
@@ -223,6 +235,8 @@ FILES: dict[str, Callable[[], bytes]] = {
     "archive: flipped bit": _flipped,
     "archive: overlapping": _overlapping,
     "archive: two sizes": _two_sizes,
+    "archive: two methods": _two_methods,
+    "archive: two names": _two_names,
     "archive: deflated bomb": lambda: archive(
         dictionary(tensor(1 << 24, 0, (1 << 24,))), bytes(1 << 26), zipfile.ZIP_DEFLATED
     ),
