@@ -171,6 +171,16 @@ def test_minimax_rungs_are_functions_of_the_position() -> None:
     assert np.array_equal(one, again[::-1])
 
 
+def test_a_small_board_remembers_each_rungs_own_moves() -> None:
+    board = tictactoe.BOARD
+    own, other = positions(board, 400, 5)
+    for _ in range(2):
+        for depth in (2, 9):
+            action = choose(board, f"minimax-{depth}", own, other, generator_of(1))
+            scores = move_scores(board, own, other, depth)
+            assert np.array_equal(scores[np.arange(400), action], scores.max(axis=1))
+
+
 def test_random_plays_every_legal_move_about_equally() -> None:
     zeros = np.zeros(7000, np.int64)
     counts = np.bincount(choose(connect_four.BOARD, "random", zeros, zeros, generator_of(1)), minlength=7)

@@ -189,6 +189,13 @@ def test_difficulty_is_handed_over_at_the_next_reset_where_the_environment_has_o
     assert [env.length for env in inner(task)] == [10, 10]
 
 
+def test_the_reference_evaluation_stands_at_the_hardest_whatever_training_plays() -> None:
+    task = toy("Hard")
+    for low in (0.9, 0.3):
+        task.set_difficulty(Difficulty(low=low))
+        assert task.evaluate(RandomPlayer(task.spec, 1), part="all", episodes=3, seed=1).mean == 6
+
+
 def test_an_environment_without_difficulty_refuses_one() -> None:
     task = tasks.make("gym:CartPole-v1", {}, 2)
     assert task.difficulty_space() is None

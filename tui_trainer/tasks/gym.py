@@ -278,7 +278,7 @@ class DifficultyAtReset(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: Any) -> None:
         super().__init__(env)
-        self.pending = FLOOR
+        self.pending = 1.0 - Difficulty().low
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Set the difficulty, then reset."""
