@@ -10,9 +10,11 @@ import msgspec
 from tui_trainer.cli import find
 from tui_trainer.cli.listing import table
 from tui_trainer.core.conditions import parse_condition
+from tui_trainer.core.config import nearest
 from tui_trainer.core.format import percent
 from tui_trainer.core.values import EvalResult, Metrics, PartResult
 from tui_trainer.engine.examine import Subject, evaluate, from_file, from_session
+from tui_trainer.errors import UsageError
 
 
 def evaluate_session(
@@ -22,6 +24,8 @@ def evaluate_session(
     wish = parse_condition(expect) if expect else None
     subject = _subject(sessions, name, checkpoint)
     result = evaluate(subject, episodes, seed)
+    if wish is not None:
+        _require_known(wish.metric, known_metrics(result))
     if json:
         sys.stdout.write(msgspec.json.encode(in_full(result)).decode() + "\n")
     else:
@@ -46,6 +50,13 @@ def known_metrics(result: EvalResult) -> Metrics:
     for part, found in result.by.items():
         plain[f"{result.metric}/{part}"] = found.mean if found.win_rate is None else found.win_rate
     return {**plain, **{f"eval/{name}": value for name, value in plain.items()}}
+
+
+def _require_known(metric: str, known: Metrics) -> None:
+    if metric not in known:
+        close = nearest(metric, list(known))
+        hint = f"did you mean {close}?" if close else f"there are {', '.join(known)}"
+        raise UsageError(f"--expect: {metric} is not measured here", hint)
 
 
 def _subject(sessions: str | None, name: str, checkpoint: str) -> Subject:
