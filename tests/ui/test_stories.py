@@ -460,3 +460,15 @@ async def test_a_card_that_is_not_on_the_screen_takes_no_key() -> None:
         await seat.wait(1)
         await seat.press("a")
         assert len(seat.source.sent) == 1
+
+
+async def test_the_same_order_is_not_sent_while_the_first_is_on_its_way() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("p", "p")
+        assert len(seat.source.sent) == 1
+        assert "pause is on its way already" in seat.screen
+
+
+async def test_a_read_only_view_says_so_in_its_top_line() -> None:
+    async with seated(FakeSource(MID, readonly=True)) as seat:
+        assert "read-only" in seat.screen.splitlines()[0]

@@ -15,7 +15,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from tui_trainer.client.source import Happened, Link, News, Player, Position, Received, RunSource, Snapshot
-from tui_trainer.core.commands import Answer, AnyCommand, Pause, Resume, SaveCheckpoint, Stop
+from tui_trainer.core.commands import Answer, AnyCommand, Pause, Resume, SaveCheckpoint, Stop, describe
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import AnyEvent, CommandRefused
 from tui_trainer.core.state import Mark, RunState
@@ -298,6 +298,9 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
 
     def _send(self, command: AnyCommand) -> None:
         """Shown as sent at once; the rest of the screen waits for the engine's word."""
+        if any(order.text == describe(command) for order in self.scene.orders):
+            self._say(f"{describe(command)} is on its way already")
+            return
         self._change(orders=orders.sent(self.scene.orders, command), notice=None)
         self.run_worker(self._deliver(command), name=command.id, exit_on_error=True)
 
@@ -485,4 +488,6 @@ def run_app(source: RunSource, settings: UiSettings) -> Outcome:
     require_terminal()
     app = TrainerApp(source, settings)
     outcome = app.run(mouse=False)
+    if app.return_code:
+        return Outcome(f"the view failed, not the run: tui-trainer attach {source.name} opens it again", 1)
     return outcome or app.outcome()

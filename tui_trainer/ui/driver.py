@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import io
 import os
 import select
 import signal
@@ -32,6 +33,8 @@ class TerminalDriver(LinuxDriver):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         assert sys.__stdout__ is not None
         self._file = sys.__stdout__
+        if isinstance(self._file, io.TextIOWrapper):
+            self._file.reconfigure(errors="replace")  # a character the terminal lacks must not end the writer
         self._loop = asyncio.get_running_loop()
         self._gone = False
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:

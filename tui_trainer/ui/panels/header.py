@@ -27,6 +27,8 @@ def _names(scene: Scene, room: int) -> Row:
     parts: list[tuple[str, str]] = [(name, "bold")]
     if started:
         parts += [(started.task, ""), (started.algorithm, ""), (f"seed {started.seed}", ""), (started.device, "")]
+    if scene.readonly and scene.kind == "live":
+        parts.insert(1, ("read-only", "warn"))
     if not scene.state.exact:
         parts.append(("not bit-exact", "warn"))
     row: list[Span] = [Span("tui-trainer", "brand"), Span("  ")] if room > 60 else []
