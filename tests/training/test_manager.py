@@ -495,6 +495,12 @@ def test_short_memory_saves_and_then_pauses() -> None:
     assert isinstance(world.manager.next_action(), Wait)
 
 
+def test_a_signal_continues_after_short_memory() -> None:
+    world = build().update_by(1)
+    tell(world, FaultReport(kind="memory_limit", detail="4 of 4 GiB"))
+    assert tell(world, SignalReport(name="usr2")) == [RunContinued(by="signal")]
+
+
 # --- difficulty and settings -----------------------------------------------------------------------------------------
 
 

@@ -281,7 +281,7 @@ class TrainingManager:
                 assert_never(command)
 
     def _pause(self, when: str, by: Author) -> tuple[str, list[AnyEvent]]:
-        if any(hold.cause == "order" for hold in self._wall.holds):
+        if self._held_by("order"):
             raise Refused("the run is already paused")
         if when:
             condition = _condition(when)
@@ -656,8 +656,8 @@ class TrainingManager:
                 return self._end(signal_end(name, self._config.run.on_term))
 
     def _toggle_pause(self) -> list[AnyEvent]:
-        if any(hold.cause == "order" for hold in self._wall.holds):
-            return self._release(("order",), "signal")
+        if self._held_by("order") or self._held_by("memory"):
+            return self._release(("order", "memory"), "signal")
         return self._hold("order", "signal", "SIGUSR2")
 
     def _faulted(self, kind: str, detail: str) -> list[AnyEvent]:
