@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tui_trainer.errors import StorageError
-from tui_trainer.sessions.checkpoints import CheckpointStore
+from tui_trainer.sessions.checkpoints import CheckpointStore, Manifest
 from tui_trainer.sessions.journal import Journal, read_journal
 from tui_trainer.sessions.store import Session
 
@@ -134,6 +137,54 @@ def test_events_that_a_full_disk_refused_are_written_once_when_there_is_room(tmp
     read = read_journal(path)
     assert ([e.seq for e in read.events], journal.waiting) == ([1, 2, 3, 4], 0)
     assert read.skipped == 2, "one for each write that a full disk cut short"
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[None]:
+    """A real file system of 1 MiB on `place`. Skips where it may not be mounted."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a file system needs root; the limit on file sizes stands in for it")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@contextmanager
+def limited_files(_: Path) -> Iterator[None]:
+    """No file may grow beyond 16 KiB; the kernel refuses in the middle of a write, as a full disk does."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 14, old[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+
+@pytest.mark.parametrize("limit", [small_disk, limited_files])
+def test_on_a_truly_full_disk_the_last_checkpoint_stays_and_saving_goes_on_when_there_is_room(
+    tmp_path: Path, limit: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    with limit(tmp_path):
+        session = new_session(tmp_path)
+        store, journal = CheckpointStore(session.path), Journal(session.journal_path)
+        save(store, 1)
+        with pytest.raises(StorageError, match=f"disk full: needs [0-9.]+ MiB in {session.checkpoints_dir}"):
+            store.save(store.snapshot({"large": bytes(2 << 20)}), kind="regular", update=2, global_step=2)
+        assert store.newest_good().manifest.update == 1
+        with pytest.raises(StorageError, match="disk full: needs"):
+            journal.append([line(n, "x" * 3000) for n in range(1, 700)])
+        assert save_small(store, session).update == 3
+        assert store.survey().bad == ()
+        assert journal.waiting > 0, "what was refused is kept"
+        journal.close()
+
+
+def save_small(store: CheckpointStore, session: Session) -> Manifest:
+    """Make room as a person would, then save."""
+    (session.path / "events.jsonl").write_bytes(b"")
+    return save(store, 3)
 
 
 def test_an_unwritable_place_is_refused_with_exit_code_4(tmp_path: Path) -> None:

@@ -228,6 +228,10 @@ def test_a_packed_bomb_is_stopped_at_its_declared_size(session: Session, tmp_pat
     forge(session.path, tmp_path / "b.zip", names, files=listed)
     with pytest.raises(DamagedSession, match="is not what was packed"):
         unpack(tmp_path / "b.zip", tmp_path / "in")
+    wrong = {n: {"size": len(d), "sha256": "0" * 64} for n, d in names.items()}
+    forge(session.path, tmp_path / "d.zip", names, files=wrong)
+    with pytest.raises(DamagedSession, match="is not what was packed"):
+        unpack(tmp_path / "d.zip", tmp_path / "in")
     huge = {n: {"size": 1 << 60, "sha256": "0" * 64} for n in names}
     forge(session.path, tmp_path / "c.zip", names, files=huge)
     with pytest.raises(StorageError, match="disk full: needs"):
