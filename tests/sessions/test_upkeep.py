@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -181,8 +182,6 @@ def test_leftovers_links_and_the_lock_stay_behind(session: Session, tmp_path: Pa
 
 def forge(source: Path, target: Path, names: dict[str, bytes], **index: object) -> None:
     """A packed file whose list and contents are `names`, consistent in themselves."""
-    import hashlib
-
     from tui_trainer.sessions.files import toml_bytes
 
     files = {n: {"size": len(d), "sha256": hashlib.sha256(d).hexdigest()} for n, d in names.items()}
@@ -237,6 +236,17 @@ def test_a_packed_bomb_is_stopped_at_its_declared_size(session: Session, tmp_pat
     with pytest.raises(StorageError, match="disk full: needs"):
         unpack(tmp_path / "c.zip", tmp_path / "in")
     assert disk_usage(tmp_path / "in") == 0
+
+
+def test_a_packed_file_holds_neither_more_nor_longer_files_than_it_lists(session: Session, tmp_path: Path) -> None:
+    toml = (session.path / "session.toml").read_bytes()
+    own = {"size": len(toml), "sha256": hashlib.sha256(toml).hexdigest()}
+    begin = {"size": 5, "sha256": hashlib.sha256(b"start").hexdigest()}
+    names = {"session.toml": toml, "engine.log": b"start and more"}
+    for listed in ({"session.toml": own}, {"session.toml": own, "engine.log": begin}):
+        forge(session.path, tmp_path / "a.zip", names, files=listed)
+        with pytest.raises(DamagedSession):
+            unpack(tmp_path / "a.zip", tmp_path / "in")
 
 
 def test_other_odd_packed_files_are_refused(session: Session, tmp_path: Path) -> None:
