@@ -31,7 +31,9 @@ def _names(scene: Scene, room: int) -> Row:
         parts.insert(1, ("read-only", "warn"))
     if not scene.state.exact:
         parts.append(("not bit-exact", "warn"))
-    row: list[Span] = [Span("tui-trainer", "brand"), Span("  ")] if room > 60 else []
+    brand = (Span("tui-trainer", "brand"), Span("  "))
+    needed = row_cells(brand) + sum(cells(text) + 3 for text, _ in parts) - 3
+    row: list[Span] = list(brand) if needed <= room else []
     for index, (text, style) in enumerate(parts):
         joint = Span(" · ", "dim") if index else Span("")
         if row_cells(row) + len(joint.text) + cells(text) > room:

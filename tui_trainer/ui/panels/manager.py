@@ -7,6 +7,7 @@ from tui_trainer.charts.span import Row, Span, row_cells
 from tui_trainer.core.format import about, count, duration, percent, si
 from tui_trainer.core.progress import LimitProgress, eta, limit_progress
 from tui_trainer.core.state import difficulty_label
+from tui_trainer.ui.panels.texts import score
 from tui_trainer.ui.rows import labelled, most_important, plain
 from tui_trainer.ui.scene import Scene
 
@@ -128,8 +129,8 @@ def _best(scene: Scene) -> str:
     best = scene.state.best
     if best is None:
         return "none yet"
-    score = "" if best.score is None else f", score {best.score:.3f}"
-    return f"update {count(best.at_update)}{score}"
+    reached = "" if best.score is None else f", {score(scene, best.score)}"
+    return f"update {count(best.at_update)}{reached}"
 
 
 def _difficulty(scene: Scene) -> str:

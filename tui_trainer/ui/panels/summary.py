@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tui_trainer.charts.span import Row, Span, row_cells
-from tui_trainer.core.format import count, duration, percent, si
+from tui_trainer.core.format import count, duration, si
+from tui_trainer.ui.panels.texts import score
 from tui_trainer.ui.rows import labelled, most_important, plain, wrapped
 from tui_trainer.ui.scene import Scene
 
@@ -36,12 +37,13 @@ def _scores(scene: Scene) -> list[tuple[int, Row]]:
     rows: list[tuple[int, Row]] = []
     for final in finals:
         result = final.result
-        text = f"{percent(result.value)} ({100 * result.ci[0]:.1f}-{100 * result.ci[1]:.1f}), unseen seeds"
+        interval = "-".join(score(scene, end).removesuffix(" %") for end in result.ci)
+        text = f"{score(scene, result.value)} ({interval}), unseen seeds"
         which = f", {final.checkpoint}" if final.checkpoint and len(finals) > 1 else ""
         rows.append((2, labelled("final", text + which)))
     last = scene.state.last_evaluation
     if not finals and last is not None:
-        rows.append((2, labelled("last", f"{last.result.metric} {last.result.value:.3f} after update {last.update}")))
+        rows.append((2, labelled("last", f"{score(scene, last.result.value)} after update {count(last.update)}")))
     return rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui_trainer.core.format import count
+from tui_trainer.core.format import count, percent, si
 from tui_trainer.ui.scene import Scene
 
 
@@ -15,3 +15,13 @@ def next_evaluation(scene: Scene) -> str:
     upcoming = (scene.state.update // every + 1) * every
     which = "next" if scene.state.evaluations else "first"
     return f"{which} evaluation after update {count(upcoming)}"
+
+
+def is_rate(scene: Scene) -> bool:
+    """Is the score a share in [0, 1]?"""
+    return scene.state.started is not None and "rate" in scene.state.started.metric.split("_")
+
+
+def score(scene: Scene, value: float) -> str:
+    """A score as people read it: `71.2 %` where it is a share."""
+    return percent(value) if is_rate(scene) else si(value)

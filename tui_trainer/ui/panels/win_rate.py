@@ -10,6 +10,7 @@ from tui_trainer.core.format import count, si
 from tui_trainer.core.series import Series
 from tui_trainer.core.values import PartResult
 from tui_trainer.ui.look import LINE_STYLES
+from tui_trainer.ui.panels.texts import is_rate
 from tui_trainer.ui.rows import centred, plain
 from tui_trainer.ui.scene import Scene
 
@@ -44,11 +45,6 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
         y_text=(lambda value: f"{100 * value:.0f}") if rate else short,
     )
     return draw(chart, width, height, scene.look.glyphs)
-
-
-def is_rate(scene: Scene) -> bool:
-    """Is the score a share in [0, 1]?"""
-    return "rate" in _metric(scene).replace(" ", "_").split("_")
 
 
 def _metric(scene: Scene) -> str:
