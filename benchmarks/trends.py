@@ -189,6 +189,11 @@ def false_stop_rate(readings: list[Reading]) -> float:
     return sum(map(wrongly_stopped, readings)) / len(readings)
 
 
+def false_stop_rate_of_rising(readings: list[Reading]) -> float:
+    """The same, as a share of the histories that improve to their end."""
+    return false_stop_rate([x for x in readings if x.truth.onset is None])
+
+
 def found_within(readings: list[Reading], kind: str, names: tuple[str, ...], most: int) -> float:
     """Share of the true plateaus or falls that the trend names within `most` evaluations of their onset."""
     mine = [x for x in readings if x.truth.kind == kind and x.truth.onset is not None]
@@ -236,7 +241,10 @@ def main() -> None:
     print_calibration(readings)
     by_kind = Counter(x.truth.kind for x in readings)
     wrong = Counter(x.truth.kind for x in readings if wrongly_stopped(x))
-    print("\nended while still improving: " + f"{100 * false_stop_rate(readings):.2f} % of all")
+    print(
+        "\nended while still improving: " + f"{100 * false_stop_rate(readings):.2f} % of all, "
+        f"{100 * false_stop_rate_of_rising(readings):.2f} % of those that improve to the end"
+    )
     for kind, number in by_kind.items():
         ends = Counter(x.stopped[1] if x.stopped else "none" for x in readings if x.truth.kind == kind)
         print(f"  {kind:<10} {wrong[kind]:>3} of {number:>4}   ends: {dict(ends)}")

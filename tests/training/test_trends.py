@@ -140,7 +140,7 @@ def generator() -> ModuleType:
 def keeps_its_goals(count: int, seed: int) -> None:
     benchmark = generator()
     readings = benchmark.histories(count, seed)
-    assert benchmark.false_stop_rate(readings) < 0.01
+    assert benchmark.false_stop_rate_of_rising(readings) < 0.01
     assert benchmark.found_within(readings, "plateau", ("plateau",), 20) >= 0.95
     assert benchmark.found_within(readings, "falling", ("degrading",), 20) >= 0.95
 

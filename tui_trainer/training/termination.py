@@ -11,7 +11,7 @@ from tui_trainer.training.history import Trend
 
 NORMAL_ENDS = frozenset({"max_updates", "max_episodes", "max_steps", "max_hours", "target", "plateau", "degradation"})
 """Ends after which best and last are evaluated on unseen seeds."""
-STILL_RISING = 0.9
+STILL_RISING = 0.8
 """No plateau while the slope since the last progress is this likely to be above 0."""
 DEGRADED_SHARE = 0.5
 """A fall must last this share of the patience."""
