@@ -124,20 +124,26 @@ def home(
 @app.command()
 def run(
     config: o.Config = None,
-    task: Annotated[str | None, typer.Option(help="Task id; `tasks list` shows them.")] = None,
-    algorithm: Annotated[str | None, typer.Option(help="ppo or dqn.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:N].")] = None,
-    max_updates: Annotated[int | None, typer.Option(help="End after this many updates.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task id; `tasks list` shows them.", metavar="ID")] = None,
+    algorithm: Annotated[str | None, typer.Option(help="ppo or dqn.", metavar="NAME")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.", metavar="N")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:N].", metavar="DEVICE")] = None,
+    max_updates: Annotated[int | None, typer.Option(help="End after this many updates.", metavar="N")] = None,
     set_: o.Set = None,
-    name: Annotated[str | None, typer.Option(help="Session name; default <task>-<algorithm>-<n>.")] = None,
-    callback: Annotated[list[str] | None, typer.Option(help="Hook called with every event: module:object.")] = None,
-    step_delay: Annotated[float | None, typer.Option(help="Wait so many seconds after each update.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Session name; default <task>-<algorithm>-<n>.", metavar="NAME")
+    ] = None,
+    callback: Annotated[
+        list[str] | None, typer.Option(help="Hook called with every event: module:object.", metavar="MODULE:OBJECT")
+    ] = None,
+    step_delay: Annotated[
+        float | None, typer.Option(help="Wait so many seconds after each update.", metavar="SECONDS")
+    ] = None,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Run in this process, without a screen.")] = False,
     json: o.Json = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start it, print its name, return.")] = False,
-    seeds: Annotated[str | None, typer.Option(help="One session a seed: 0-4 or 1,3,7.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="With --seeds: so many at a time.")] = 1,
+    seeds: Annotated[str | None, typer.Option(help="One session a seed: 0-4 or 1,3,7.", metavar="LIST")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="With --seeds: so many at a time.", metavar="N")] = 1,
     sessions: o.Sessions = None,
 ) -> None:
     """Start a run and open the app on it."""
@@ -174,7 +180,7 @@ def resume(
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Run in this process, without a screen.")] = False,
     json: o.Json = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start it, print its name, return.")] = False,
-    max_updates: Annotated[int | None, typer.Option(help="Raise the limit to this many updates.")] = None,
+    max_updates: Annotated[int | None, typer.Option(help="Raise the limit to this many updates.", metavar="N")] = None,
     set_: o.Set = None,
     sessions: o.Sessions = None,
 ) -> None:
@@ -201,7 +207,9 @@ def wait(name: o.MaybeName = None, sessions: o.Sessions = None) -> None:
 @app.command()
 def pause(
     name: o.MaybeName = None,
-    when: Annotated[str, typer.Option(help='Only once this holds, such as "eval/win_rate > 0.9".')] = "",
+    when: Annotated[
+        str, typer.Option(help='Only once this holds, such as "eval/win_rate > 0.9".', metavar="CONDITION")
+    ] = "",
     sessions: o.Sessions = None,
 ) -> None:
     """Pause a live run at the next phase boundary."""
@@ -226,7 +234,9 @@ def stop(name: o.MaybeName = None, sessions: o.Sessions = None) -> None:
     ordering.stop(sessions, name)
 
 
-Id = Annotated[int | None, typer.Option("--id", help="Recommendation number; default the newest open one.")]
+Id = Annotated[
+    int | None, typer.Option("--id", help="Recommendation number; default the newest open one.", metavar="N")
+]
 
 
 @app.command()
@@ -282,9 +292,11 @@ def run_for(
 
 @app.command()
 def replay(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Session name or path; default the sample.")] = "sample",
-    speed: Annotated[str, typer.Option(help="1..1000 times real time, or max.")] = "20",
-    at: Annotated[str | None, typer.Option(help="Begin at TIME (90, 1:30) or update:N.")] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Session name or path; default the sample.")] = "sample",
+    speed: Annotated[str, typer.Option(help="1..1000 times real time, or max.", metavar="X")] = "20",
+    at: Annotated[
+        str | None, typer.Option(help="Begin at update:N, 12:30 or 90s after the start, or end.", metavar="PLACE")
+    ] = None,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Print it.")] = False,
     json: o.Json = False,
     sessions: o.Sessions = None,
@@ -298,7 +310,7 @@ def replay(
 @app.command()
 def fork(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.pt", help="Session name or path, or a state.pt.")],
-    at: Annotated[str, typer.Option(help="best, latest, or a checkpoint's number.")] = "latest",
+    at: Annotated[str, typer.Option(help="best, latest, or a checkpoint's number.", metavar="WHICH")] = "latest",
     as_: Annotated[str | None, typer.Option("--name", help="Name of the new session.")] = None,
     set_: o.Set = None,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Run in this process, without a screen.")] = False,
@@ -323,10 +335,12 @@ def rerun(name: o.Name, json: o.Json = False, sessions: o.Sessions = None) -> No
 @app.command("eval")
 def evaluate(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.pt", help="Session name or path, or a state.pt.")],
-    checkpoint: Annotated[str, typer.Option(help="best, latest, or a checkpoint's number.")] = "best",
-    episodes: Annotated[int, typer.Option(min=2, help="Episodes for each opponent or category.")] = 200,
-    seed: Annotated[int, typer.Option(help="Seed of the games.")] = 12345,
-    expect: Annotated[str, typer.Option(help='Exit 1 unless this holds, such as "win_rate >= 0.9".')] = "",
+    checkpoint: Annotated[str, typer.Option(help="best, latest, or a checkpoint's number.", metavar="WHICH")] = "best",
+    episodes: Annotated[int, typer.Option(min=2, help="Episodes for each opponent or category.", metavar="N")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the games.", metavar="N")] = 12345,
+    expect: Annotated[
+        str, typer.Option(help='Exit 1 unless this holds, such as "win_rate >= 0.9".', metavar="CONDITION")
+    ] = "",
     json: o.Json = False,
     sessions: o.Sessions = None,
 ) -> None:
@@ -440,7 +454,7 @@ config_app = _group("config", "Settings: every option, its value and where it ca
 
 @config_app.command("show")
 def config_show(
-    config: Annotated[str | None, typer.Argument(metavar="[CONFIG|NAME]", help="Preset, file or session.")] = None,
+    config: Annotated[str | None, typer.Argument(metavar="CONFIG|NAME", help="Preset, file or session.")] = None,
     set_: o.Set = None,
     json: o.Json = False,
     sessions: o.Sessions = None,
@@ -462,7 +476,7 @@ def config_validate(config: Annotated[str, typer.Argument(metavar="CONFIG", help
 @config_app.command("init")
 def config_init(
     path: Annotated[str, typer.Argument(metavar="FILE", help="File to write.")] = "tui-trainer.toml",
-    preset: Annotated[str, typer.Option(help="Preset to start from.")] = "connect_four",
+    preset: Annotated[str, typer.Option(help="Preset to start from.", metavar="NAME")] = "connect_four",
 ) -> None:
     """Write a commented file to edit."""
     from tui_trainer.cli.configuring import init

@@ -11,8 +11,8 @@ Sessions = Annotated[
 ]
 Name = Annotated[str, typer.Argument(help="Session name or path.", metavar="NAME")]
 MaybeName = Annotated[
-    str | None, typer.Argument(help="Session name or path; not needed while one run is live.", metavar="[NAME]")
+    str | None, typer.Argument(help="Session name or path; not needed while one run is live.", metavar="NAME")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: KEY=VALUE.", metavar="KEY=VALUE")]
-Config = Annotated[str | None, typer.Argument(help="Preset name or TOML file.", metavar="[CONFIG]")]
+Config = Annotated[str | None, typer.Argument(help="Preset name or TOML file.", metavar="CONFIG")]

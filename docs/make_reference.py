@@ -1,0 +1,173 @@
+"""Writes docs/reference.md from the code: commands, keys, settings, exit codes, events, orders. `make reference`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+
+from tui_trainer import errors
+from tui_trainer.cli.configuring import toml_value
+from tui_trainer.cli.main import app
+from tui_trainer.core import commands, events
+from tui_trainer.core.config import Config, get, known_keys, setting_choices, setting_doc
+from tui_trainer.ui.keys import markdown as keys_table
+
+PAGE = Path(__file__).with_name("reference.md")
+
+HEAD = """# Reference
+
+Made from the code by `make reference`; a test keeps the two equal. Contents:
+[commands](#commands) · [exit codes](#exit-codes) · [keys](#keys) · [settings](#settings) · [events](#events) ·
+[orders](#orders)
+"""
+
+EXITS = """## Exit codes
+
+| code | meaning |
+|---|---|
+| 0 | finished, or stopped by a person with a checkpoint saved; also: the view was left |
+| 1 | the run failed; `eval --expect` did not hold; `tasks check` found a broken rule |
+| 2 | wrong words, settings or names, or a damaged session |
+| 3 | the session is in use by another engine |
+| 4 | the disk refused |
+| 5 | training diverged: NaN or inf before the optimizer stepped |
+| 6 | a live run refused the order, or there was none to take it |
+| 75 | saved after SIGTERM and to be queued again, where `run.on_term = "requeue"` |
+| 130, 143 | ended by SIGINT or SIGTERM, after saving |
+
+Errors of ours are one line on stderr, `tui-trainer: what happened; what to do`. They form one tree:
+
+```
+%s
+```
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [
+        HEAD,
+        "## Commands\n",
+        *command_sections(),
+        EXITS % tree(),
+        "## Keys\n",
+        keys_table(),
+        *settings(),
+        *facts(),
+    ]
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def tree() -> str:
+    """The error tree as errors.py draws it."""
+    return inspect.cleandoc(errors.__doc__ or "").partition("\n\n")[2]
+
+
+# --- commands ------------------------------------------------------------------------------------------------------
+
+
+def walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield " ".join(words), command
+        return
+    for name, child in inner.items():
+        yield from walk(child, (*words, name))
+
+
+def command_sections() -> Iterator[str]:
+    yield (
+        "`--sessions DIR` (or `TUI_TRAINER_SESSIONS`) says where sessions lie, before or after the command; "
+        "default `./sessions`.\n"
+    )
+    for words, command in walk(typer.main.get_command(app), ("tui-trainer",)):
+        arguments = [p for p in command.params if p.param_type_name == "argument"]
+        usage = " ".join((words, *(argument_word(p) for p in arguments)))
+        yield f"### `{usage}`\n\n{(command.help or '').strip()}\n"
+        context = command.context_class(command)
+        records = [
+            p.get_help_record(context)
+            for p in command.params
+            if p.param_type_name == "option" and "--sessions" not in p.opts
+        ]
+        rows = [f"| `{cell(words)}` | {plain(text)} |" for words, text in filter(None, records)]
+        if rows:
+            yield "\n".join(("| option | |", "|---|---|", *rows)) + "\n"
+
+
+def argument_word(parameter: Any) -> str:
+    word = (parameter.metavar or parameter.name.upper()).strip("[]")
+    return word if parameter.required else f"[{word}]"
+
+
+def plain(text: str) -> str:
+    """One line of prose that Markdown shows as it stands."""
+    return cell(" ".join(text.split())).replace("<", "&lt;")
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+# --- settings ------------------------------------------------------------------------------------------------------
+
+
+def settings() -> Iterator[str]:
+    yield "## Settings\n"
+    yield (
+        "TOML. Later wins: built-in defaults, a preset or file, the environment (`TUI_TRAINER_PPO__GAMMA` is "
+        "`ppo.gamma`), flags and `--set`.\n`tui-trainer config show` prints the values in force and where each comes "
+        "from. A task's own options stand under `[task]`: `tui-trainer tasks show ID`.\n"
+    )
+    tables: dict[str, list[str]] = {}
+    for key in known_keys():
+        tables.setdefault(key.rpartition(".")[0], []).append(key)
+    for table, keys in tables.items():
+        rows = (
+            f"| `{key.rpartition('.')[2]}` | `{toml_value(get(Config(), key))}` | {cell(sentence(key))} |"
+            for key in keys
+        )
+        yield "\n".join((f"### [{table}]\n", "| setting | default | |", "|---|---|---|", *rows)) + "\n"
+
+
+def sentence(key: str) -> str:
+    choices = setting_choices(key)
+    return setting_doc(key) + (f" One of: {', '.join(choices)}." if choices else "")
+
+
+# --- events and orders ---------------------------------------------------------------------------------------------
+
+
+def facts() -> Iterator[str]:
+    yield "## Events\n"
+    yield (
+        "`events.jsonl` and `--json` hold one JSON object a line: `type`, `seq` (1, 2, 3 ... without a gap), `time` "
+        "(Unix seconds), `update`, `global_step`, and the fields below. A field at its default may be left out. Events "
+        "marked *transient* have `seq` 0 and are not in the journal.\n"
+    )
+    transient = {kind.__name__ for kind in events.TRANSIENT}
+    yield struct_table(typing.get_args(events.AnyEvent), set(events.Event.__struct_fields__), transient)
+    yield "## Orders\n"
+    yield "What a view or a script may send to a live run; each is answered at once (*received*), then as an event.\n"
+    yield struct_table(typing.get_args(commands.AnyCommand), {"id"}, set())
+
+
+def struct_table(kinds: tuple[type, ...], shared: set[str], transient: set[str]) -> str:
+    rows = []
+    for kind in kinds:
+        fields = ", ".join(f"`{f.name}`" for f in msgspec.structs.fields(kind) if f.name not in shared)
+        meaning = " ".join(inspect.cleandoc(kind.__doc__ or "").split())
+        mark = " *Transient.*" if kind.__name__ in transient else ""
+        rows.append(f"| `{kind.__name__}` | {cell(meaning)}{mark} | {fields} |")
+    return "\n".join(("| | | fields |", "|---|---|---|", *rows)) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(re.sub(r"\n{3,}", "\n\n", page()), encoding="utf-8")
