@@ -202,27 +202,52 @@ def _is_newer(data: bytes) -> bool:
 
 
 def _ordered(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Keep seq growing. A line that jumps ahead waits for the next new one, which tells which of the two is wrong."""
-    last, lost = 0, 0
-    waiting: list[Entry] = []  # the line that jumped ahead, then what is of no use behind it
+    order = _Order()
     for entry in entries:
-        seq = _seq(entry)
-        if waiting and (seq > last or len(waiting) > MAX_WAITING):
-            jumped = waiting.pop(0)
-            wrong = last < seq <= _seq(jumped)
-            yield from (_dropped(jumped) if wrong else jumped, *waiting)
-            last, waiting = last if wrong else _seq(jumped), []
-        useless = entry if entry.event is None else _dropped(entry) if seq <= last else None
-        lost += entry.event is None
-        if useless:
-            yield from () if waiting else (useless,)
-            waiting += [useless] if waiting else []
-        elif last and seq > last + 1 + lost:
-            waiting = [entry]
-        else:
-            yield entry
-            last, lost = seq, 0
-    yield from waiting
+        yield from order.take(entry)
+    yield from order.rest()
+
+
+class _Order:
+    """Keeps seq growing. A line that jumps ahead waits for the next new one, which tells which of the two is wrong."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._lost = 0
+        self._waiting: list[Entry] = []  # the line that jumped ahead, then what is of no use behind it
+
+    def take(self, entry: Entry) -> list[Entry]:
+        """What can be handed on now that `entry` is known."""
+        released = self._decide(_seq(entry))
+        if entry.event is None:
+            self._lost += 1
+            return released + self._useless(entry)
+        if _seq(entry) <= self._last:
+            return released + self._useless(_dropped(entry))
+        if self._last and _seq(entry) > self._last + 1 + self._lost:
+            self._waiting = [entry]
+            return released
+        self._last, self._lost = _seq(entry), 0
+        return [*released, entry]
+
+    def _decide(self, seq: int) -> list[Entry]:
+        if not self._waiting or (seq <= self._last and len(self._waiting) <= MAX_WAITING):
+            return []
+        (jumped, *behind), self._waiting = self._waiting, []
+        if self._last < seq <= _seq(jumped):
+            return [_dropped(jumped), *behind]
+        self._last = _seq(jumped)
+        return [jumped, *behind]
+
+    def _useless(self, entry: Entry) -> list[Entry]:
+        if not self._waiting:
+            return [entry]
+        self._waiting.append(entry)
+        return []
+
+    def rest(self) -> list[Entry]:
+        """What still waits when there is no more: a jump that nothing contradicts is a true gap."""
+        return self._waiting
 
 
 def _seq(entry: Entry) -> int:

@@ -11,10 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tui_trainer import __version__
 from tui_trainer.core.text import clean_line
 
-LIBRARIES = ("torch", "numpy", "msgspec", "textual", "gymnasium")
+LIBRARIES = ("tui-trainer", "torch", "numpy", "msgspec", "textual", "gymnasium")
 GIT_SECONDS = 2.0
 
 
@@ -35,7 +34,7 @@ def collect(argv: Sequence[str], directory: Path, **more: Any) -> dict[str, Any]
 
 def versions() -> dict[str, str]:
     """Installed versions by library, ours first."""
-    found = {"tui-trainer": __version__}
+    found: dict[str, str] = {}
     for name in LIBRARIES:
         try:
             found[name] = metadata.version(name)
