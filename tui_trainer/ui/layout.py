@@ -103,11 +103,11 @@ def _large(advice: str) -> tuple[tuple[int, list[Slot]], ...]:
 
 def _medium(advice: str) -> tuple[tuple[int, list[Slot]], ...]:
     return (
-        (41, [
+        (39, [
             _slot("manager", 7, 2, 12), _slot(advice, 7, 2, 13),
             Slot((("game", 11), ("checkpoints", 12)), 7, 1, rank=3),
         ]),
-        (39, [
+        (41, [
             _slot("win_rate", 9, 3, 20), _slot("speed", 7, 2, 14), _slot("losses", 6, 1, 12, rank=2),
             _slot("log", 5, 1, rank=4),
         ]),

@@ -30,7 +30,7 @@ def _names(scene: Scene, room: int) -> Row:
     if scene.readonly and scene.kind == "live":
         parts.insert(1, ("read-only", "warn"))
     if not scene.state.exact:
-        parts.append(("not bit-exact", "warn"))
+        parts.insert(1, ("not bit-exact", "warn"))
     brand = (Span("tui-trainer", "brand"), Span("  "))
     needed = row_cells(brand) + sum(cells(text) + 3 for text, _ in parts) - 3
     row: list[Span] = list(brand) if needed <= room else []

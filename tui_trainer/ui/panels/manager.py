@@ -76,10 +76,7 @@ def _endings(scene: Scene) -> list[tuple[int, Row]]:
     state = scene.state
     rows: list[tuple[int, Row]] = []
     coming = eta(state)
-    if state.status == "ended":
-        if state.ended and state.ended.reason.evidence:
-            rows.append((1, labelled("because", state.ended.reason.evidence)))
-    elif coming is not None:
+    if state.status != "ended" and coming is not None:
         limit, span = coming
         rows.append((3, labelled("ends in", f"{about(*span)}, by {_NAMES[limit.name]}")))
     if state.started and state.started.target:
