@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tui_trainer.core.config import Layer, resolve, to_table
-from tui_trainer.errors import DamagedSession, SessionInUse, UsageError
+from tui_trainer.errors import DamagedSession, SessionInUse, TuiTrainerError, UsageError
 from tui_trainer.sessions.files import toml_bytes
 from tui_trainer.sessions.provenance import collect, git_commit
-from tui_trainer.sessions.store import FORMAT, Session, SessionFile, list_sessions, read_session_file
+from tui_trainer.sessions.store import FORMAT, Session, SessionFile, is_untouched, list_sessions, read_session_file
 
 from .world import SETTINGS, new_session
 
@@ -150,6 +152,27 @@ def test_files_are_for_their_owner_only_whatever_the_umask(tmp_path: Path) -> No
         os.umask(old)
     for path in [session.path, *session.path.rglob("*")]:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=LONG)])
+def test_no_mutation_of_a_session_file_goes_unnoticed_or_makes_anything_but_our_errors(
+    tmp_path: Path, count: int
+) -> None:
+    chance = random.Random(13)
+    session = new_session(tmp_path)
+    path = session.path / "session.toml"
+    whole = path.read_bytes()
+    assert is_untouched(path)
+    for _ in range(count):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 3)):
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        path.write_bytes(data)
+        assert not is_untouched(path) or bytes(data) == whole
+        [row] = list_sessions(tmp_path)
+        assert "\n" not in row.problem
+        with suppress(TuiTrainerError):
+            resolve([Layer("session.toml", session.read().config)])
 
 
 # --- the lock --------------------------------------------------------------------------------------------------------

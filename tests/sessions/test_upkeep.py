@@ -114,6 +114,13 @@ def test_verify_notes_what_is_harmless(session: Session) -> None:
     assert notes(session) == ["events.jsonl:8", "checkpoints/.tmp-9-u9", "lineage", "permissions"]
 
 
+def test_verify_notes_a_session_file_that_was_edited(session: Session) -> None:
+    path = session.path / "session.toml"
+    path.write_text(path.read_text().replace("seed = 1", "seed = 2"))
+    assert verify(session.path).ok
+    assert notes(session) == ["session.toml"]
+
+
 def test_verify_follows_a_fork_to_its_parent(session: Session) -> None:
     digest = CheckpointStore(session.path).manifests()[1].state_sha256
     child = new_session(session.path.parent, "b")

@@ -23,7 +23,16 @@ from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import CheckpointKind, Metrics
 from tui_trainer.errors import DamagedSession, StorageError, TuiTrainerError, UsageError
 from tui_trainer.sessions import strict
-from tui_trainer.sessions.files import file_sha256, open_regular, parse_toml, read_bytes, shown, toml_bytes
+from tui_trainer.sessions.files import (
+    file_sha256,
+    open_regular,
+    parse_toml,
+    read_bytes,
+    seal_holds,
+    sealed,
+    shown,
+    toml_bytes,
+)
 from tui_trainer.sessions.oslayer import REAL, Disk, create_file, discard, remove_tree, storage_errors
 from tui_trainer.sessions.retention import prunable
 
@@ -51,7 +60,6 @@ _REFUSALS = (
 )
 _DIRECTORY = re.compile(r"(\d{1,9})-u(\d{1,12})")
 LEFTOVER = re.compile(r"\.(tmp|pruned)-(\d{1,9})-u\d{1,12}")
-_SEAL = re.compile(rb"# sha256 ([0-9a-f]{64})\n\Z")
 
 
 class FileHash(msgspec.Struct, frozen=True):
@@ -310,8 +318,7 @@ class CheckpointStore:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """TOML with its own hash in the last line."""
-    body = toml_bytes(msgspec.to_builtins(manifest))
-    return body + b"# sha256 " + hashlib.sha256(body).hexdigest().encode() + b"\n"
+    return sealed(toml_bytes(msgspec.to_builtins(manifest)))
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -335,8 +342,7 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def _require_seal(path: Path, data: bytes) -> None:
-    found = _SEAL.search(data)
-    if not found or hashlib.sha256(data[: found.start()]).hexdigest().encode() != found[1]:
+    if not seal_holds(data):
         raise DamagedSession(f"{shown(path)}: its last line does not match the rest (damaged or edited)")
 
 

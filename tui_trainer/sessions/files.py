@@ -21,6 +21,7 @@ from tui_trainer.errors import DamagedSession
 TOML_BYTES = 1 << 20
 TOML_DEPTH = 24
 CHUNK = 1 << 20
+_SEAL = re.compile(rb"# sha256 ([0-9a-f]{64})\n\Z")
 _LINE = re.compile(r"at line (\d+)")
 
 
@@ -154,3 +155,14 @@ def without_none(value: Any) -> Any:
             return [without_none(item) for item in value if item is not None]
         case _:
             return value
+
+
+def sealed(body: bytes) -> bytes:
+    """A text with its own hash as a comment in the last line."""
+    return body + b"# sha256 " + hashlib.sha256(body).hexdigest().encode() + b"\n"
+
+
+def seal_holds(data: bytes) -> bool:
+    """True when nothing was changed since `sealed`."""
+    found = _SEAL.search(data)
+    return found is not None and hashlib.sha256(data[: found.start()]).hexdigest().encode() == found[1]

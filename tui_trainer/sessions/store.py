@@ -15,7 +15,7 @@ from tui_trainer.core.config import Resolved, to_table
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import DamagedSession, StorageError, TuiTrainerError, UsageError
 from tui_trainer.sessions import lock as locks
-from tui_trainer.sessions.files import parse_toml, read_bytes, shown, toml_bytes
+from tui_trainer.sessions.files import TOML_BYTES, parse_toml, read_bytes, seal_holds, sealed, shown, toml_bytes
 from tui_trainer.sessions.journal import create_journal
 from tui_trainer.sessions.lock import Owner, SessionLock
 from tui_trainer.sessions.names import SESSION_FILE, check_name, default_name, session_names
@@ -273,13 +273,18 @@ def _moved(
 
 
 def encode_session_file(file: SessionFile) -> bytes:
-    """session.toml's bytes."""
-    return toml_bytes(msgspec.to_builtins(file))
+    """session.toml's bytes, sealed: a person may edit it, but not unnoticed."""
+    return sealed(toml_bytes(msgspec.to_builtins(file)))
+
+
+def is_untouched(path: Path) -> bool:
+    """Whether a session.toml is as the program wrote it. Raises DamagedSession where it cannot be read."""
+    return seal_holds(read_bytes(path, TOML_BYTES))
 
 
 def read_session_file(path: Path) -> SessionFile:
     """Read and check a session.toml."""
-    data = read_bytes(path, 1 << 20)
+    data = read_bytes(path, TOML_BYTES)
     table = parse_toml(data, path)
     version = table.get("format")
     if isinstance(version, int) and version > FORMAT:

@@ -17,8 +17,8 @@ from tui_trainer.sessions import strict
 from tui_trainer.sessions.checkpoints import LEFTOVER, STATE_FILE, CheckpointStore, Manifest
 from tui_trainer.sessions.files import shown
 from tui_trainer.sessions.journal import Entry, iter_journal
-from tui_trainer.sessions.names import find
-from tui_trainer.sessions.store import Session, SessionFile
+from tui_trainer.sessions.names import SESSION_FILE, find
+from tui_trainer.sessions.store import Session, SessionFile, is_untouched
 
 Level: TypeAlias = Literal["ok", "note", "damaged"]
 
@@ -61,6 +61,8 @@ def _file(session: Session) -> Iterator[Finding]:
     except TuiTrainerError as error:
         yield Finding("damaged", "session.toml", str(error), "restore it from a copy; checkpoints load without it")
         return
+    if not is_untouched(session.path / SESSION_FILE):
+        yield Finding("note", "session.toml", "was edited or damaged since it was written", "compare it with a copy")
     yield Finding("ok", "session.toml", f"format {file.format}, {file.status.state}, update {file.status.update}")
 
 
