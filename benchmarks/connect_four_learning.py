@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
             trained_s += time.perf_counter() - begun
         elapsed = time.perf_counter() - STARTED
         rates = [task.evaluate(learner.policy(), part=r, episodes=options.games, seed=7).win_rate for r in RUNGS]
-        row = f"{options.seed:>4} {elapsed:>5.1f}s {updates:>7} {steps:>11} {steps / trained_s:>8.0f} "
+        row = f"{options.seed:>4} {elapsed:>5.1f}s {updates:>7} {steps:>11} {steps / max(trained_s, 1e-9):>8.0f} "
         print(row + " ".join(f"{100 * (r or 0):>8.1f}%" for r in rates), flush=True)
 
 

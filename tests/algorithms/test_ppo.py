@@ -100,7 +100,7 @@ class Corner(Probe):
 
 
 def test_a_convolution_learns_from_a_board():
-    learner = learner_of(Corner(), network="conv", gamma=0.9, ent_coef=0.0)
+    learner = learner_of(Corner(), network="conv", gamma=0.9, ent_coef=0.0, learning_rate=1e-3)
     for _ in range(25):
         metrics = update(learner)
     assert metrics["rollout/ep_rew_mean"] > 0.9

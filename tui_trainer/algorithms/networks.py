@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from tui_trainer.algorithms import mlp
 from tui_trainer.algorithms.arrays import Array, Float, orthogonal
+from tui_trainer.algorithms.lines import LineFeatures
 from tui_trainer.core.config import PPOSettings
 from tui_trainer.core.protocols import TaskSpec
 from tui_trainer.errors import ConfigError
@@ -87,14 +88,18 @@ class MlpForward:
         return mlp.heads(self._shape, self._layers, x)
 
 
-def network(spec: TaskSpec, settings: PPOSettings) -> Net:
+def features(spec: TaskSpec, settings: PPOSettings) -> LineFeatures | None:
+    """What is worked out of observations before the network sees them. Raises ConfigError where it cannot be."""
+    return LineFeatures(spec) if settings.network == "lines" else None
+
+
+def network(spec: TaskSpec, settings: PPOSettings, inputs: int) -> Net:
     """The network that the settings name. Raises ConfigError where it does not fit the task."""
-    inputs = int(np.prod(spec.obs_shape))
     shape = mlp.Shape(inputs, spec.n, settings.hidden, settings.activation, settings.shared, spec.action == "box")
-    if settings.network == "mlp":
+    if settings.network in ("mlp", "lines"):
         return MlpNet(shape)
     if settings.network != "conv":
-        raise ConfigError(f"ppo.network: {settings.network!r} is no network", "choose mlp or conv")
+        raise ConfigError(f"ppo.network: {settings.network!r} is no network", "choose mlp, lines or conv")
     if len(spec.obs_shape) not in (2, 3):
         raise ConfigError(f"ppo.network: conv needs a board or image, {spec.id} has {spec.obs_shape}", "choose mlp")
     return ConvNet(spec, shape)

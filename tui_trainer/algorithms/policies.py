@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tui_trainer.algorithms.arrays import Array, Bool, Float
+from tui_trainer.algorithms.lines import LineFeatures
 from tui_trainer.algorithms.mlp import FORBIDDEN, Shape, policy_outputs
 from tui_trainer.algorithms.moments import Moments
 from tui_trainer.algorithms.networks import Forward
@@ -14,18 +15,26 @@ from tui_trainer.core.protocols import TaskSpec
 class Inputs:
     """What a network sees of observations: bytes 0..255 as 0..1 (binary ones as they are), normalised where asked."""
 
-    def __init__(self, spec: TaskSpec, moments: Moments | None) -> None:
+    def __init__(self, spec: TaskSpec, moments: Moments | None, features: LineFeatures | None = None) -> None:
         self._scale = np.float32(1 / 255) if spec.obs_dtype == "uint8" and not spec.obs_binary else None
-        self._moments = moments
+        self._moments, self._features = moments, features
 
     def __call__(self, obs: Array) -> Float:
         """(B, *obs_shape) -> (B, inputs) float32."""
-        x = self.scaled(obs)
+        return self.finish(self.encode(obs))
+
+    def encode(self, obs: Array) -> Array:
+        """The dear and compact part, done once for each observation: (B, *obs_shape) -> (B, inputs)."""
+        return obs.reshape(len(obs), -1) if self._features is None else self._features(obs)
+
+    def finish(self, rows: Array) -> Float:
+        """The rest: (B, inputs) -> (B, inputs) float32."""
+        x = self.scaled(rows)
         return x if self._moments is None else self._moments.normalise(x)
 
-    def scaled(self, obs: Array) -> Float:
-        """The same before normalisation."""
-        x: Float = obs.reshape(len(obs), -1).astype(np.float32)
+    def scaled(self, rows: Array) -> Float:
+        """Encoded rows before normalisation."""
+        x: Float = rows.astype(np.float32)
         if self._scale is not None:
             x *= self._scale
         return x
@@ -43,8 +52,8 @@ def to_environment(spec: TaskSpec, action: Float) -> Float:
 class FrozenPolicy:
     """Greedy play with parameters of its own: the likeliest legal action, or a box policy's mean."""
 
-    def __init__(self, spec: TaskSpec, forward: Forward, moments: Moments | None) -> None:
-        self._spec, self._forward, self._inputs = spec, forward, Inputs(spec, moments)
+    def __init__(self, spec: TaskSpec, forward: Forward, inputs: Inputs) -> None:
+        self._spec, self._forward, self._inputs = spec, forward, inputs
 
     def act(self, obs: Array, mask: Bool | None) -> Array:
         outputs = self._outputs(obs, mask)

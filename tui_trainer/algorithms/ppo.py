@@ -27,14 +27,13 @@ from tui_trainer.algorithms.arrays import (
     require_algorithm,
     require_finite,
     take,
-    take_array,
 )
 from tui_trainer.algorithms.collector import Collector
 from tui_trainer.algorithms.gae import gae
 from tui_trainer.algorithms.live import Live
 from tui_trainer.algorithms.mlp import FORBIDDEN, Batch, Losses, Weights
 from tui_trainer.algorithms.moments import Moments, RewardScale
-from tui_trainer.algorithms.networks import Forward, MlpNet, Net, network
+from tui_trainer.algorithms.networks import Forward, MlpNet, Net, features, network
 from tui_trainer.algorithms.noise import Noise
 from tui_trainer.algorithms.policies import FrozenPolicy, Inputs, to_environment
 from tui_trainer.algorithms.pool import Pool
@@ -49,15 +48,15 @@ _LIVE = (
     "learning_rate", "ent_coef", "vf_coef", "clip_range", "clip_range_vf", "max_grad_norm", "target_kl",
     "gamma", "gae_lambda",
 )  # fmt: skip
-_CHUNK = 8192
-"""Rows of one pass over a rollout: bounds memory, not results worth having."""
+_CHUNK = 1024
+"""Rows of one pass over a rollout: what fits in a cache."""
 
 
 class Data(NamedTuple):
     """A full rollout as rows (T * N, ...), and the indices of those that are transitions."""
 
     rows: Int
-    obs: Array
+    inputs: Array
     action: Array
     log_prob: Float
     value: Float
@@ -74,15 +73,17 @@ class PPO:
         spec, settings, seed = task.spec, config.ppo, config.run.seed
         self._spec = spec
         self._live = Live(settings, "ppo", _LIVE)
-        self._net = network(spec, settings)
+        self._features = features(spec, settings)
+        inputs = int(np.prod(spec.obs_shape)) if self._features is None else self._features.size
+        self._net = network(spec, settings, inputs)
         self._flat = torch.from_numpy(self._net.initial(generator_of(seed, 0))).to(device)
         self._forward = self._net.bind(self._flat)
         self._updater, self._path = _updater(self._net, self._flat, settings, spec.action)
         self._limits = config.manager.termination
         self._noise = Noise(generator_of(seed, 1), spec)
         self._shuffle = generator_of(seed, 2)
-        self._moments = Moments(int(np.prod(spec.obs_shape))) if settings.normalize_observations else None
-        self._inputs = Inputs(spec, self._moments)
+        self._moments = Moments(inputs) if settings.normalize_observations else None
+        self._inputs = Inputs(spec, self._moments, self._features)
         self._reward_scale = RewardScale(spec.num_envs) if settings.normalize_rewards else None
         self._pool = _pool(settings, task, seed)
         self._opponent: Forward | None = None
@@ -181,18 +182,18 @@ class PPO:
                     return
 
     def _batch(self, data: Data, rows: Int) -> Batch:
-        own = None if data.own is None else data.own[rows]
-        advantage = data.advantage[rows]
+        own = None if data.own is None else data.own.take(rows)
+        advantage = data.advantage.take(rows)
         if self._settings.normalize_advantage:
             advantage = _normalised(advantage, own)
         return Batch(
-            x=self._inputs(data.obs[rows]),
-            action=data.action[rows],
-            log_prob=data.log_prob[rows],
+            x=self._inputs.finish(data.inputs.take(rows, axis=0)),
+            action=data.action.take(rows, axis=0),
+            log_prob=data.log_prob.take(rows),
             advantage=advantage,
-            returns=data.returns[rows],
-            value=data.value[rows],
-            mask=None if data.mask is None else data.mask[rows],
+            returns=data.returns.take(rows),
+            value=data.value.take(rows),
+            mask=None if data.mask is None else data.mask.take(rows, axis=0),
             own=own,
         )
 
@@ -200,7 +201,8 @@ class PPO:
         """The rollout's log-probabilities, values and advantages, flattened to rows."""
         r = self._rollout
         rewards = self._rewards()
-        outputs, values = self._pass(r.obs.reshape(-1, *self._spec.obs_shape))
+        inputs = self._encoded(r.obs.reshape(-1, *self._spec.obs_shape))
+        outputs, values = self._pass(inputs)
         values = values.reshape(r.length + 1, -1)
         advantage = gae(
             rewards,
@@ -217,7 +219,7 @@ class PPO:
         action = r.action.reshape(-1, *r.action.shape[2:])
         return Data(
             rows=np.flatnonzero(r.valid),
-            obs=r.obs[:-1].reshape(-1, *self._spec.obs_shape),
+            inputs=inputs[: len(action)],
             action=action,
             log_prob=self._log_prob(outputs[: len(action)], action, mask),
             value=values[:-1].ravel(),
@@ -236,12 +238,16 @@ class PPO:
             return rewards
         return self._reward_scale(rewards, r.terminated | r.truncated, self._settings.gamma)
 
-    def _pass(self, obs: Array) -> tuple[Float, Float]:
-        """Outputs and values of observations (B, *obs_shape), chunk by chunk. Raises Diverged where not finite."""
-        chunks = [self._forward.heads(self._inputs(obs[i : i + _CHUNK])) for i in range(0, len(obs), _CHUNK)]
+    def _encoded(self, obs: Array) -> Array:
+        """Observations (B, *obs_shape) as rows. Raises Diverged where not finite."""
+        require_finite(obs, "an observation is")
+        return self._inputs.encode(obs)
+
+    def _pass(self, rows: Array) -> tuple[Float, Float]:
+        """Outputs and values of encoded rows (B, inputs), chunk by chunk. Raises Diverged where not finite."""
+        chunks = [self._forward.heads(self._inputs.finish(rows[i : i + _CHUNK])) for i in range(0, len(rows), _CHUNK)]
         outputs = np.concatenate([outputs for outputs, _ in chunks])
         values = np.concatenate([values for _, values in chunks])
-        require_finite(obs, "an observation is")
         require_finite(values, "a value is")
         return outputs, values
 
@@ -249,7 +255,7 @@ class PPO:
         """The value of what came after each step: the next decision, or a truncated episode's last observation."""
         following = values[1:].copy()
         for t, final_obs in self._rollout.final_obs.items():
-            following[t, self._rollout.truncated[t]] = self._pass(final_obs)[1]
+            following[t, self._rollout.truncated[t]] = self._pass(self._encoded(final_obs))[1]
         return following
 
     def _flips(self) -> Bool:
@@ -293,7 +299,7 @@ class PPO:
         """Count the update, take in the observations, keep a snapshot, and make the rollout empty again."""
         self._updates += 1
         if self._moments is not None:
-            self._moments.update(self._inputs.scaled(data.obs[data.rows]))
+            self._moments.update(self._inputs.scaled(data.inputs[data.rows]))
         if self._pool is not None:
             self._pool.offer(self._flat.cpu().numpy(), self._updates)
             self._pool.draw()
@@ -304,14 +310,18 @@ class PPO:
 
     def policy(self) -> Policy:
         moments = None if self._moments is None else self._moments.copy()
-        return FrozenPolicy(self._spec, self._net.bind(self._flat.detach().cpu().clone()), moments)
+        return self._frozen(self._flat.detach().cpu().clone(), moments)
 
     def policy_from(self, state: Mapping[str, object]) -> Policy:
-        flat = torch.from_numpy(take_array(state, "parameters"))
+        flat = torch.zeros(self._net.count)
+        load_parameters(flat, state, "parameters")
         moments = None if self._moments is None else self._moments.copy()
         if moments is not None:
             moments.load_state_dict(take(state, "moments"))
-        return FrozenPolicy(self._spec, self._net.bind(flat), moments)
+        return self._frozen(flat, moments)
+
+    def _frozen(self, flat: torch.Tensor, moments: Moments | None) -> Policy:
+        return FrozenPolicy(self._spec, self._net.bind(flat), Inputs(self._spec, moments, self._features))
 
     def set(self, key: str, value: float) -> float:
         return self._live.set(key, value)
@@ -383,7 +393,10 @@ def _normalised(advantage: Float, own: Float | None) -> Float:
     seen = advantage if own is None else advantage[own > 0]
     if len(seen) < 2:
         return advantage
-    normalised: Float = (advantage - seen.mean()) / (seen.std(ddof=1) + np.float32(1e-8))
+    mean = float(seen.sum()) / len(seen)
+    centred = seen - np.float32(mean)
+    std = (float(np.dot(centred, centred)) / (len(seen) - 1)) ** 0.5
+    normalised: Float = (advantage - np.float32(mean)) * np.float32(1 / (std + 1e-8))
     return normalised
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
@@ -42,8 +43,8 @@ class Updater(Protocol):
 
 def _require_finite(losses: Losses, weights: Weights) -> None:
     total = losses.total(weights)
-    if not np.isfinite(total):
-        bad = [name for name, value in losses._asdict().items() if not np.isfinite(value)]
+    if not math.isfinite(total):
+        bad = [name for name, value in losses._asdict().items() if not math.isfinite(value)]
         raise Diverged(f"the loss is not finite ({', '.join(bad)})", _HINT)
 
 
@@ -95,7 +96,7 @@ class AutogradUpdater:
         self._adam.zero_grad()
         (terms[0] + weights.vf_coef * terms[1] - weights.ent_coef * terms[2]).backward()  # type: ignore[no-untyped-call]
         norm = float(torch.nn.utils.clip_grad_norm_(self._leaf, max_grad_norm))
-        if not np.isfinite(norm):
+        if not math.isfinite(norm):
             raise Diverged("the gradient is not finite", _HINT)
         if 0 < max_kl < losses.approx_kl:
             return Stepped(losses, norm, moved=False)

@@ -148,7 +148,9 @@ class PPOSettings(Settings, frozen=True):
     vf_coef: Annotated[float, Meta(ge=0, description="Weight of the value loss.")] = 0.5
     max_grad_norm: Annotated[float, Meta(gt=0, description="Gradient norm is clipped to this.")] = 0.5
     target_kl: Annotated[float, Meta(ge=0, description="Stop the epochs past 1.5 times this KL; 0 = off.")] = 0.0
-    network: Annotated[str, Meta(description="mlp, or conv where the observation is an image or board.")] = "mlp"
+    network: Annotated[
+        str, Meta(description="mlp; lines: mlp over a board and its winning cells; conv: images and boards.")
+    ] = "mlp"
     hidden: Annotated[tuple[int, ...], Meta(min_length=1, description="Hidden layers' sizes.")] = (64, 64)
     activation: Annotated[Literal["tanh", "relu"], Meta(description="Hidden activation.")] = "tanh"
     shared: Annotated[bool, Meta(description="Policy and value share the hidden layers.")] = False
