@@ -215,7 +215,7 @@ def _x_axis(chart: Chart, x_end: float, gutter: int, plot_width: int, width: int
         column = _column_of(mark.x, chart.x_start, x_end, plot_width)
         if column is not None:
             cells_[column] = tick
-    for value in ticks(chart.x_start, x_end, max(1, plot_width // 12)):
+    for value in ticks(chart.x_start, x_end, max(2, plot_width // 12)):
         _write(cells_, _column_of(value, chart.x_start, x_end, plot_width), short(value))
     unit = f" {chart.x_unit}"
     tail = unit if len(unit) <= width - gutter - plot_width else ""
