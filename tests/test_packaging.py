@@ -68,6 +68,12 @@ def test_the_wheel_carries_every_preset(wheel: Path) -> None:
     }
 
 
+def test_the_wheel_carries_the_recorded_session(wheel: Path) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("tui_trainer/sample/")}
+    assert {"tui_trainer/sample/events.jsonl", "tui_trainer/sample/session.toml"} <= names
+    assert sum(name.endswith("state.pt") for name in names) == 2
+
+
 def test_the_wheel_holds_nothing_but_the_package_and_its_metadata(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert tops == {"tui_trainer", f"tui_trainer-{importlib.metadata.version('tui-trainer')}.dist-info"}
@@ -86,6 +92,7 @@ def test_an_installed_copy_finds_its_own_presets(installed: Path) -> None:
     assert "preset debug" in done.stdout
     where = run_installed(installed, "config", "validate", "no_such_preset")
     assert "debug" in where.stderr
+    assert run_installed(installed, "replay", "--no-ui").returncode == 0
 
 
 # --- pins ----------------------------------------------------------------------------------------------------------

@@ -48,10 +48,10 @@ def parse_speed(text: str) -> float:
 
 
 def _session(sessions: str | None, name: str) -> Session:
-    """The named one; `sample` is also found beside the code on a fresh clone."""
-    beside = Path(__file__).parents[2] / "sessions" / "sample"
-    if name == "sample" and not (find.root(sessions) / name).exists() and beside.exists():
-        return Session.open(beside)
+    """The named one; without a `sample` of the user's own, the one that comes with the program."""
+    ours = Path(__file__).parents[1] / "sample"
+    if name == "sample" and not (find.root(sessions) / name).exists() and ours.exists():
+        return Session.open(ours)
     return find.session(sessions, name)
 
 
