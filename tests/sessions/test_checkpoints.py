@@ -273,6 +273,9 @@ def test_leftovers_of_interrupted_saves_are_no_checkpoints_and_are_cleaned(sessi
         shutil.copytree(session_dir / "checkpoints" / "1-u1", session_dir / "checkpoints" / name)
     assert [m.directory for m in store.manifests()] == ["1-u1"]
     assert store.clean() == (".pruned-3-u3", ".tmp-7-u7")
+    (session_dir / "checkpoints" / ".tmp-8-u8").mkdir()
+    save(CheckpointStore(session_dir), 2)
+    shutil.rmtree(session_dir / "checkpoints" / "9-u2")
     assert sorted(os.listdir(session_dir / "checkpoints")) == ["1-u1", "5-u5x", "notes"]
 
 

@@ -141,6 +141,7 @@ class CheckpointStore:
         self._disk = disk
         self._clock = clock
         self._highest = max((number for number, _ in self._numbers()), default=0)
+        self._is_clean = False
 
     def _numbers(self) -> list[tuple[int, str]]:
         """(n, directory name) of everything that ever took a number and is still seen, leftovers included."""
@@ -173,8 +174,13 @@ class CheckpointStore:
         score: float | None = None,
         exact: bool = True,
     ) -> Manifest:
-        """Return when the checkpoint is on the medium, whole. Raises StorageError, leaving earlier ones alone."""
+        """Return when the checkpoint is on the medium, whole. Raises StorageError, leaving earlier ones alone.
+
+        The first save deletes what interrupted ones left.
+        """
         began = time.monotonic()
+        if not self._is_clean:
+            self.clean()
         data = serialise(frozen.state)
         entry = FileHash(len(data), hashlib.sha256(data).hexdigest())
         manifest = Manifest(
@@ -215,6 +221,7 @@ class CheckpointStore:
 
     def clean(self) -> tuple[str, ...]:
         """Delete what interrupted saves and prunings left; returns the names."""
+        self._is_clean = True
         names = sorted(name for _, name in self._numbers() if name.startswith("."))
         return tuple(name for name in names if discard(self._disk, self._directory / name))
 
