@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import numpy as np
 
+from tui_trainer import tasks
 from tui_trainer.client.replay import ReplaySource
 from tui_trainer.client.source import Link, News, RunSource, Snapshot
 from tui_trainer.core.commands import AnyCommand
@@ -28,16 +30,18 @@ from tui_trainer.ui.look import Look
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[1] / "sessions" / "sample"
-BOARD = """· · · · · · ·
-· · · · · · ·
-· · · ● · · ·
-· · · ○ · · ·
-· · ○ ● ● · ·
-· ● ○ ○ ● ○ ·
-1 2 3 4 5 6 7"""
-"""Frames of the game are not in a journal; this one stands for them."""
-
 FONTS = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
+
+
+def board() -> str:
+    """A game as the task draws it. Frames are not in a journal, so this one is played at random."""
+    task = tasks.make("connect_four", {"opening_plies": 0}, 1)
+    generator = np.random.default_rng(3)
+    mask = task.reset(1).mask
+    for _ in range(11):
+        assert mask is not None
+        mask = task.step(generator.choice(np.flatnonzero(mask[0]), 1)).mask
+    return task.render_text(0)
 
 
 class Standing:
@@ -52,7 +56,7 @@ class Standing:
 
     async def news(self) -> AsyncIterator[News]:
         """The state, once."""
-        yield Snapshot(fold([*self._events, FrameDrawn(text=BOARD)]))
+        yield Snapshot(fold([*self._events, FrameDrawn(text=board())]))
         yield Link("live", "connected")
         await asyncio.Event().wait()
 
