@@ -121,6 +121,31 @@ def test_a_checkpoint_of_another_network_is_refused():
         learner_of(Copy(), hidden=[8]).load_state_dict(learner_of(Copy()).state_dict())
 
 
+def test_a_checkpoint_made_without_normalisation_is_refused_by_a_run_that_normalises():
+    with pytest.raises(ConfigError, match="without moments"):
+        learner_of(Copy(), normalize_observations=True).load_state_dict(learner_of(Copy()).state_dict())
+
+
+def test_a_checkpoint_of_another_algorithm_is_refused():
+    other = build("dqn", Copy(), settings(), "cpu")
+    with pytest.raises(ConfigError, match="made by dqn"):
+        learner_of(Copy()).load_state_dict(other.state_dict())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("network", "task"), [("mlp", Nim), ("mlp", Aim)])
+def test_a_learner_on_the_gpu_learns_and_its_state_goes_on_on_the_cpu(network, task):
+    config = settings(ppo=SMALL | {"network": network, "pool_every": 2})
+    learner, here = build("ppo", task(), config, "cuda"), build("ppo", task(), config, "cpu")
+    for _ in range(5):
+        update(learner)
+    assert any("cuda" in note for note in learner.notes)
+    here.load_state_dict(learner.state_dict())
+    np.testing.assert_array_equal(parameters(here), learner.state_dict()["parameters"].cpu().numpy())
+    assert np.isfinite(update(here)["train/loss"])
+
+
 # --- non-finite numbers ------------------------------------------------------------------------------------------
 
 
@@ -208,6 +233,21 @@ def test_a_reset_row_reaches_no_statistics():
 def test_a_reset_row_reaches_no_loss():
     """The reward of 99 on rows that are no transitions would dwarf everything else."""
     assert update(learner_of(Resetting(), n_steps=64))["train/value_loss"] < 10
+
+
+class Stale(Copy):
+    """No row is a transition, as after a resume of a task that cannot be saved exactly."""
+
+    def step(self, action):
+        return super().step(action)._replace(valid=self._none())
+
+
+def test_a_rollout_without_a_transition_changes_no_parameter():
+    learner = learner_of(Stale())
+    before = parameters(learner)
+    metrics = update(learner)
+    assert np.array_equal(parameters(learner), before)
+    assert "train/loss" not in metrics
 
 
 # --- the pool ----------------------------------------------------------------------------------------------------

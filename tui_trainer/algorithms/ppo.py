@@ -169,7 +169,7 @@ class PPO:
         weights = Weights(s.clip_range, s.clip_range_vf, s.ent_coef, s.vf_coef)
         for _ in range(s.n_epochs):
             order = self._shuffle.permutation(data.rows)
-            for rows in np.array_split(order, max(1, -(-len(order) // s.batch_size))):
+            for rows in np.array_split(order, -(-len(order) // s.batch_size)) if len(order) else ():
                 stepped = self._updater.step(
                     self._batch(data, rows),
                     weights,
@@ -351,10 +351,18 @@ class PPO:
         self._noise.load_state_dict(take(state, "noise"), self._rollout.t, self._rollout.length)
         load_generator(self._shuffle, take(state, "shuffle"))
         for part, name in ((self._moments, "moments"), (self._reward_scale, "reward_scale"), (self._pool, "pool")):
-            held = take(state, name)
-            if part is not None:
-                part.load_state_dict(held)
+            _load_part(part, state, name)
         self._opponent = None
+
+
+def _load_part(part: Moments | RewardScale | Pool | None, state: Mapping[str, object], name: str) -> None:
+    """Load what this run has. Raises ConfigError where the checkpoint was made without it."""
+    held = take(state, name)
+    if part is None:
+        return
+    if held is None:
+        raise ConfigError(f"the checkpoint was made without {name}", "resume with the settings it was made with")
+    part.load_state_dict(held)
 
 
 def _updater(net: Net, flat: torch.Tensor, settings: PPOSettings, action: str) -> tuple[Updater, str]:
