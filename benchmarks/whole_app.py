@@ -15,6 +15,7 @@ import argparse
 import os
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -27,7 +28,10 @@ sys.path.insert(0, str(ROOT))
 
 from tests.ui.pty_terminal import PtyTerminal  # noqa: E402
 from tui_trainer.client.orders import live_state  # noqa: E402
+from tui_trainer.core import wire  # noqa: E402
+from tui_trainer.core.commands import SaveCheckpoint  # noqa: E402
 from tui_trainer.errors import OrderRefused  # noqa: E402
+from tui_trainer.sessions.names import socket_path  # noqa: E402
 from tui_trainer.sessions.store import Session  # noqa: E402
 
 WORDS = ("--set=manager.termination.max_hours=1", "--set=manager.evaluation.every_updates=100000", "--name=bench")
@@ -109,10 +113,28 @@ def keys(root: Path, count: int) -> list[float]:
     terminal, delays = attached(root), []
     for _ in range(count):
         terminal.read_for(0.613)
-        terminal.wait_gone(b"checkpoint: ")
+        terminal.wait_gone(b" checkpoint received ")
         terminal.key(b"c")
-        delays.append(terminal.wait_for_any("checkpoint: sent", "checkpoint: received"))
+        delays.append(terminal.wait_for_any(" checkpoint sent ", " checkpoint received "))
     terminal.close()
+    return sorted(delays)
+
+
+def received(session: Path, count: int) -> list[float]:
+    """Seconds from sending an order over the socket to the hub's answer that it has it."""
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(str(socket_path(session)))
+    line.sendall(wire.encode(wire.Hello()))
+    delays = []
+    for number in range(count):
+        time.sleep(0.11)
+        order = wire.encode(SaveCheckpoint(id=f"bench-{number}"))
+        began, wanted, seen = time.perf_counter(), f'"CommandReceived","id":"bench-{number}"'.encode(), b""
+        line.sendall(order)
+        while wanted not in seen:
+            seen += line.recv(1 << 20)
+        delays.append(time.perf_counter() - began)
+    line.close()
     return sorted(delays)
 
 
@@ -160,6 +182,9 @@ def main() -> None:
     ratios = sorted(b / a for a, b in pairs)
     say("SPS", f"detached {alone:,.0f}, with an app {watched:,.0f}")
     say("", f"ratio {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+    hub = received(session, 50)
+    p95 = hub[int(0.95 * len(hub))]
+    say("order received", f"p50 {1000 * statistics.median(hub):.1f} ms, p95 {1000 * p95:.1f} ms, by the hub thread")
     delays = keys(root, options.keys)
     p95 = delays[int(0.95 * len(delays))]
     say("key to its mark", f"p50 {1000 * statistics.median(delays):.0f} ms, p95 {1000 * p95:.0f} ms")

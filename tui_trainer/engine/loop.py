@@ -277,6 +277,7 @@ class Run:
             self._keep_copy(now)
         if self._config.run.step_delay_s:
             self._inbox.wait(self._config.run.step_delay_s)
+            self._meter.add("wait", self._clock() - now)
 
     def _flush_meter(self) -> None:
         summary = self._meter.flush(self._manager.episodes, self._manager.elapsed_s)
