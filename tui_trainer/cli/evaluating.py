@@ -68,5 +68,13 @@ def _subject(sessions: str | None, name: str, checkpoint: str) -> Subject:
 
 def _row(item: tuple[str, PartResult]) -> tuple[str, ...]:
     part, r = item
-    ci = "-" if r.ci is None else f"{100 * r.ci[0]:.1f}-{100 * r.ci[1]:.1f} %"
-    return part, percent(r.win_rate), ci, percent(r.draw_rate), percent(r.loss_rate), f"{r.mean:.3f} ± {r.std:.3f}"
+    result = (percent(r.win_rate), interval_text(r), percent(r.draw_rate), percent(r.loss_rate))
+    return part, *result, f"{r.mean:.3f} ± {r.std:.3f}"
+
+
+def interval_text(part: PartResult) -> str:
+    """The interval in the score's own unit: percent for a win rate, plain numbers for a return."""
+    if part.ci is None:
+        return "-"
+    low, high = part.ci
+    return f"{low:.1f} to {high:.1f}" if part.win_rate is None else f"{100 * low:.1f}-{100 * high:.1f} %"

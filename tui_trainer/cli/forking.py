@@ -12,7 +12,7 @@ from tui_trainer.cli.running import go_on, require_app_terminal
 from tui_trainer.core.config import Layer, assignments_layer, resolve, to_table
 from tui_trainer.engine.examine import Subject, from_file, from_session
 from tui_trainer.errors import UsageError
-from tui_trainer.sessions.checkpoints import CheckpointStore
+from tui_trainer.sessions.checkpoints import CheckpointStore, state_sha256
 from tui_trainer.sessions.names import default_name
 from tui_trainer.sessions.provenance import collect
 from tui_trainer.sessions.store import Session
@@ -45,6 +45,7 @@ def fork_session(wish: Fork) -> int:
         "parent": parent,
         "checkpoint": subject.label,
         "update": int(subject.state["manager"]["manager"]["update"]),
+        "state_sha256": state_sha256(subject.state),
     }
     name = wish.as_ or default_name(root, run.task, run.algorithm)
     session = Session.create(root, name, resolved, collect(sys.argv, Path.cwd()), lineage=lineage)

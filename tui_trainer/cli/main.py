@@ -109,13 +109,23 @@ def home(
     sessions: o.Sessions = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
-    """Without a command: the list of sessions."""
+    """Without a command: the browser of sessions; a plain list where there is no terminal."""
     if sessions is not None:
         context.default_map = _defaults(context.command, sessions)
     if context.invoked_subcommand is None:
-        from tui_trainer.cli.listing import show_list
+        raise typer.Exit(_home(sessions))
 
-        show_list(sessions, json=False)
+
+def _home(sessions: str | None) -> int:
+    """The browser where there is a terminal for it, otherwise the plain list."""
+    if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from tui_trainer.cli.browsing import browse
+
+        return browse(sessions, execute)
+    from tui_trainer.cli.listing import show_list
+
+    show_list(sessions, json=False)
+    return 0
 
 
 # --- runs ----------------------------------------------------------------------------------------------------------

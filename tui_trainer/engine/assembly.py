@@ -30,7 +30,7 @@ from tui_trainer.engine.meter import Meter
 from tui_trainer.engine.publisher import Publisher
 from tui_trainer.engine.saver import SaveJob, Saver, Written
 from tui_trainer.errors import UsageError
-from tui_trainer.sessions.checkpoints import CheckpointStore, Frozen, frozen_copy
+from tui_trainer.sessions.checkpoints import CheckpointStore, Frozen, Manifest, frozen_copy
 from tui_trainer.sessions.store import Session
 from tui_trainer.telemetry.alerts import AlertWatch
 from tui_trainer.telemetry.probe import gpu_present
@@ -62,9 +62,13 @@ def assemble(
     meter, place = Meter(config.run.log_every_updates, clock), Place()
     if history.started is None:
         publisher.publish(started(session, config, task, learner, manager, device), update=0, global_step=0)
+        for manifest in store.manifests():
+            publisher.publish(inherited(manifest), update=0, global_step=0)
+    checkpoint = ""
     if history.started is not None or store.manifests():
         resumed = restore(archive, Stand(task, learner, manager, meter, place), device, changed)
         publisher.publish(resumed, update=manager.update, global_step=manager.global_step)
+        checkpoint = resumed.checkpoint
         for order in settings_orders(config, changed):
             inbox.put(order)
     hooks = Callbacks.load(callbacks, inbox)
@@ -90,6 +94,7 @@ def assemble(
             on_resources=alerting(watch, config),
             meter=meter,
             clock=clock,
+            checkpoint=checkpoint,
         )
     finally:
         sampler.stop()
@@ -183,6 +188,21 @@ def started(
         parameters=learner.parameters_count,
         exact=task.spec.resume == "exact",
         notes=notes(task, learner, device),
+    )
+
+
+def inherited(manifest: Manifest) -> events.CheckpointSaved:
+    """A fork's first checkpoint: its parent's."""
+    return events.CheckpointSaved(
+        number=manifest.number,
+        kind=manifest.kind,
+        path=manifest.path,
+        at_update=manifest.update,
+        at_step=manifest.global_step,
+        size=manifest.size,
+        state_sha256=manifest.state_sha256,
+        score=manifest.score,
+        exact=manifest.exact,
     )
 
 

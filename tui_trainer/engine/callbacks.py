@@ -34,6 +34,6 @@ class Callbacks:
         for path, hook in list(self._hooks.items()):
             try:
                 hook(event)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 del self._hooks[path]
                 self._inbox.put(Note("warning", f"callback {path} failed and is off: {type(error).__name__}: {error}"))

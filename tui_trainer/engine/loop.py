@@ -114,6 +114,7 @@ class Run:
         on_resources: Callable[[Resources], Sequence[Event]],
         meter: Meter,
         clock: Callable[[], float] = time.monotonic,
+        checkpoint: str = "",
     ) -> None:
         self._config = config
         self._task = task
@@ -131,7 +132,8 @@ class Run:
         self._clock = clock
         self._meter = meter
         self._config_json = msgspec.json.encode(config).decode()
-        self._latest_checkpoint = ""
+        self._latest_checkpoint = checkpoint
+        self._submitted_update = -1
         self._copy: Copy | None = None
         self._copy_due = 0.0
         self._frame_due = 0.0
@@ -168,7 +170,7 @@ class Run:
             return self._fault("nonfinite", phase, error)
         except MemoryError as error:
             return self._fault("out_of_memory", phase, error)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a library that calls exit() must not end the run unsaved
             return self._fault(_fault_kind(error), phase, error)
         finally:
             self._meter.add(_PHASES.get(phase, ""), self._clock() - began)
@@ -225,6 +227,7 @@ class Run:
 
     def _save(self, kind: CheckpointKind) -> reports.CheckpointReport:
         self._saves += 1
+        self._submitted_update = self._manager.update
         number = self._saves
         self._saver.submit(self._job(kind, self.state()))
         return reports.CheckpointReport(kind=kind, number=number)
@@ -407,9 +410,12 @@ class Run:
         return done
 
     def _emergency(self) -> SaveJob | None:
-        """The last consistent state: the phase that broke may have left learner or task half changed."""
+        """The last consistent state: the phase that broke may have left learner or task half changed.
+
+        None where a save that was ordered before holds as much: an older state must not become the newest checkpoint.
+        """
         copy = self._copy
-        if copy is None:
+        if copy is None or copy.update <= self._submitted_update:
             return None
         return msgspec.structs.replace(
             self._job("emergency", copy.state),
@@ -461,7 +467,7 @@ class Run:
         )
 
 
-def _fault_kind(error: Exception) -> FaultKind:
+def _fault_kind(error: BaseException) -> FaultKind:
     """torch raises OutOfMemoryError; named here so that the loop needs no torch."""
     return "out_of_memory" if type(error).__name__ == "OutOfMemoryError" else "exception"
 

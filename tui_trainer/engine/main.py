@@ -111,7 +111,7 @@ class Engine:
             reason = self._execute()
         except TuiTrainerError as error:
             reason = self._failed(error, error.exit_code)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = self._failed(error, 1)
         finally:
             self._hub.stop()
@@ -150,7 +150,7 @@ class Engine:
             text = f"no view can attach: the socket {socket_path(self._session.path)} cannot be made ({error.strerror})"
             self._publisher.publish(events.LogWritten(level="warning", text=text), update=0, global_step=0)
 
-    def _failed(self, error: Exception, code: int) -> Reason:
+    def _failed(self, error: BaseException, code: int) -> Reason:
         """What broke outside the loop's own boundary is told, written down and turned into the end."""
         with contextlib.suppress(OSError):
             write_crash_report(self._session.crash_dir, error, self._publisher.recent, {})

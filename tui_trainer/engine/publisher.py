@@ -35,9 +35,7 @@ def _checked(event: AnyEvent) -> AnyEvent:
     except msgspec.MsgspecError as error:
         text = f"{type(event).__name__} could not be recorded: {error}"
         said = events.LogWritten(level="error", text=text)
-        return events.stamp(
-            said, seq=event.seq, time=event.time, update=event.update, global_step=event.global_step
-        )
+        return events.stamp(said, seq=event.seq, time=event.time, update=event.update, global_step=event.global_step)
 
 
 class EventLog(Protocol):
