@@ -103,7 +103,7 @@ def stable(svg: str) -> str:
 def pictures() -> list[Picture]:
     """What the documentation shows."""
     events = read_journal(SAMPLE / "events.jsonl").events
-    middle = next(i for i, event in enumerate(events) if isinstance(event, RecommendationAnswered)) - 1
+    middle = [i for i, event in enumerate(events) if isinstance(event, RecommendationAnswered)][-1] - 1
     moment = events[middle].time
 
     def live() -> Standing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,8 @@ from tests.core import strategies
 from tests.core.history import Tale
 from tui_trainer.core.events import AnyEvent, stamp
 from tui_trainer.core.state import RunState, fold
-from tui_trainer.core.values import Reason
+from tui_trainer.core.values import PartResult, Reason
+from tui_trainer.headless.lines import interval_text
 from tui_trainer.headless.summary import summary
 
 
@@ -79,3 +81,10 @@ def test_no_history_breaks_it(story: list[AnyEvent], width: int, encoding: str) 
     text = summary(state, width, charts=True, encoding=encoding)
     assert text.endswith("\n")
     assert "\x1b" not in text
+
+
+def test_an_interval_is_in_the_unit_of_its_score() -> None:
+    share = PartResult(episodes=10, mean=0.2, std=0.1, min=0.0, max=1.0, win_rate=0.5, ci=(0.25, 0.75))
+    assert interval_text(share) == "(25.0 % to 75.0 %)"
+    mean = msgspec.structs.replace(share, win_rate=None, ci=(480.0, 497.5))
+    assert interval_text(mean) == "(480 to 497.5)"

@@ -177,6 +177,14 @@ def part_text(part: PartResult) -> str:
     return _number(part.mean) if part.win_rate is None else percent(part.win_rate)
 
 
+def interval_text(part: PartResult) -> str:
+    """The 95 % interval in the unit of `part_text`; empty where there is none."""
+    if part.ci is None:
+        return ""
+    low, high = (_number(bound) if part.win_rate is None else percent(bound) for bound in part.ci)
+    return f"({low} to {high})"
+
+
 def _saved_text(e: CheckpointSaved) -> str:
     score = "" if e.score is None else f"score {_number(e.score)}"
     return _joined(f"{e.kind}, {size(e.size)}", score, "" if e.exact else "not exact", e.path)

@@ -9,7 +9,7 @@ from typing import Any
 from tui_trainer.core.events import EvaluationFinished
 from tui_trainer.core.format import count, duration, percent, si
 from tui_trainer.core.state import RunState
-from tui_trainer.headless.lines import SEPARATOR, ended_text, part_text, score_text
+from tui_trainer.headless.lines import SEPARATOR, ended_text, interval_text, part_text, score_text
 from tui_trainer.headless.output import carries, encodable
 
 _LABEL = 16
@@ -87,7 +87,7 @@ def _evaluation(label: str, e: EvaluationFinished) -> Iterator[str]:
     yield _row(label, f"{score_text(e.result)}, {count(e.result.episodes)} episodes{which}")
     longest = max((len(name) for name in e.result.by), default=0)
     for name, part in e.result.by.items():
-        interval = f"({percent(part.ci[0])} to {percent(part.ci[1])})" if part.ci else ""
+        interval = interval_text(part)
         draws = f"draws {percent(part.draw_rate)}" if part.draw_rate else ""
         yield _row("", f"  {name:<{longest}} {part_text(part):>8} {interval:<20} {draws}")
 
