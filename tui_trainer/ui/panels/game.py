@@ -17,12 +17,21 @@ _OUTCOMES = (("game/black", "black", "s1"), ("game/white", "white", "s0"), ("gam
 def render(scene: Scene, width: int, height: int) -> list[Row]:
     """The board with black, white and draw beneath it, as far as there is room."""
     rates = _rates(scene, width)
-    board = _board(scene.state.frame, width)
+    board = _board(scene.state.frame or _sample(scene), width)
     if not board:
         board = [plain("no picture yet" if scene.kind == "live" else "not recorded", "dim")]
     if len(board) + len(rates) + 1 > height:
         rates = rates[: max(0, height - len(board) - 1)]
     return [*centred(board, width, height - len(rates)), *rates]
+
+
+def _sample(scene: Scene) -> str:
+    """A replay has no live board; the last evaluation recorded how one of its games ended."""
+    evaluation = scene.state.last_evaluation
+    if scene.kind == "live" or evaluation is None:
+        return ""
+    played = [(part, result.frame) for part, result in evaluation.result.by.items() if result.frame]
+    return f"{played[-1][1]}\nlast position against {played[-1][0]}" if played else ""
 
 
 def _board(text: str, width: int) -> list[Row]:
