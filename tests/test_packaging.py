@@ -71,7 +71,7 @@ def test_the_wheel_carries_every_preset(wheel: Path) -> None:
 def test_the_wheel_carries_the_recorded_session(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("tui_trainer/sample/")}
     assert {"tui_trainer/sample/events.jsonl", "tui_trainer/sample/session.toml"} <= names
-    assert sum(name.endswith("state.pt") for name in names) == 2
+    assert sum(name.endswith("state.pt") for name in names) == 1
 
 
 def test_the_wheel_holds_nothing_but_the_package_and_its_metadata(wheel: Path) -> None:
