@@ -183,7 +183,7 @@ def test_divergence_keeps_the_last_consistent_state_and_exits_with_five(tmp_path
     assert bench.store.newest_good().manifest.update in (1, 2, 3)
 
 
-@pytest.mark.parametrize("learner", [FakeLearner(break_at=3), FakeLearner(out_of_memory_at=3)])
+@pytest.mark.parametrize("learner", [FakeLearner(break_at=2), FakeLearner(out_of_memory_at=2)])
 def test_a_broken_phase_leaves_an_emergency_checkpoint_and_a_crash_report(tmp_path: Path, learner: FakeLearner) -> None:
     bench = Bench(tmp_path, learner)
     reason = bench.execute()

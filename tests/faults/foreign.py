@@ -17,7 +17,10 @@ from tests.tasks.toys import Walk
 from tui_trainer.core.protocols import Step
 from tui_trainer.tasks.arrays import Array
 
-HOSTILE = "\x1b]52;c;aGk=\x07\x1b]2;HIJACKED\x07\x1b[2J\x9b31m\x90q\x9c\u202ex\u202c[/][bold]b[link=evil][[/ \x7f 日本\u200b end"
+HOSTILE = (
+    "\x1b]52;c;aGk=\x07\x1b]2;HIJACKED\x07\x1b[2J\x9b31m\x90q\x9c\u202ex\u202c"
+    "[/][bold]b[link=evil][[/ \x7f 日本\u200b end"
+)
 
 
 class Faulty(Walk):

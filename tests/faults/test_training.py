@@ -1,4 +1,4 @@
-"""What breaks inside training: numbers, memory, tasks, hooks. The run ends by its own hand, and its work is on the disk."""
+"""What breaks inside training: numbers, memory, tasks, hooks. The run ends by its own hand, its work on the disk."""
 
 from __future__ import annotations
 

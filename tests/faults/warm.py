@@ -1,4 +1,4 @@
-"""Starts the real program in a fraction of a second: a process that has torch and Textual loaded forks for each command.
+"""Starts the real program in a fraction of a second: a process that has torch and Textual loaded forks each command.
 
 The child runs the console script's own `entry` on the descriptors and in the environment it is given, so that only
 the interpreter's start and the imports are spared. What depends on those (locale, threads) is started cold.
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +86,8 @@ class Warm:
             os.close(fd)
         return int(answer["pid"])
 
-    def _ask(self, request: dict[str, Any], fds: list[int] = []) -> dict[str, Any]:
-        socket.send_fds(self._channel, [json.dumps(request).encode()], fds)
+    def _ask(self, request: dict[str, Any], fds: Sequence[int] = ()) -> dict[str, Any]:
+        socket.send_fds(self._channel, [json.dumps(request).encode()], list(fds))
         answer: dict[str, Any] = json.loads(self._channel.recv(LARGEST))
         return answer
 

@@ -33,6 +33,7 @@ from tui_trainer.engine.status import StatusKeeper
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.sessions.journal import Journal, read_journal
 from tui_trainer.sessions.names import socket_path
+from tui_trainer.sessions.oslayer import storage_errors
 from tui_trainer.sessions.store import Session
 
 
@@ -200,7 +201,8 @@ def redirect_output(log: Path) -> TextIO:
     """Send file descriptors 1 and 2 (C libraries print there) to the session's log; returns the old stdout."""
     sys.stdout.flush()
     kept = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding, errors="replace", buffering=1)
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with storage_errors(log.parent):
+        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)

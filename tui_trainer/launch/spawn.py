@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from tui_trainer.sessions.oslayer import storage_errors
 from tui_trainer.sessions.store import Session
 
 
@@ -17,7 +18,8 @@ def spawn(
     words = [sys.executable, "-m", "tui_trainer.engine.main", str(session.path)]
     words += [f"--set={text}" for text in assignments]
     words += [f"--callback={path}" for path in callbacks]
-    log = os.open(session.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with storage_errors(session.path):
+        log = os.open(session.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
             words,

@@ -1,0 +1,210 @@
+"""Disks that are full, read-only, gone or slow: the run waits, says why, and loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine import process as p
+from tests.faults.warm import Program, Warm
+from tui_trainer.client.orders import live_state
+from tui_trainer.sessions.checkpoints import CheckpointStore
+
+RUN = ("run", "--no-ui", "--json", *p.TINY, "--name=a", "--max-updates=1000000", "--step-delay=0.01")
+IS_ROOT = os.geteuid() == 0
+
+
+def mounted(place: Path, *options: str) -> bool:
+    """Mount a memory disk of 8 MiB there; False where this may not be done. The `root` fixture takes it down."""
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", ",".join(("size=8m", *options)), "tmpfs", str(place)]
+    return IS_ROOT and subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def small(root: Path, record_property: Any) -> Path:
+    """A disk of 8 MiB."""
+    place = root / "small"
+    if not mounted(place):
+        pytest.skip("mounting needs root; the limit on file sizes stands in for it")
+    record_property("injector", "tmpfs of 8 MiB")
+    return place
+
+
+def fill(place: Path) -> Path:
+    """Leave not a byte."""
+    filler = place / "filler"
+    fd = os.open(filler, os.O_WRONLY | os.O_CREAT)
+    with contextlib.suppress(OSError):
+        while os.write(fd, bytes(4096)):
+            pass
+    os.close(fd)
+    return filler
+
+
+def assert_nothing_is_lost(session: Path) -> None:
+    """No gap in the journal, one line for every update, every acknowledged save on the disk or pruned."""
+    events = p.journal(session)
+    assert [e["seq"] for e in events] == list(range(1, len(events) + 1))
+    updates = [e["update"] for e in events if e["type"] == "UpdateFinished"]
+    assert updates == list(range(1, len(updates) + 1))
+    saved = {e["path"] for e in events if e["type"] == "CheckpointSaved"}
+    pruned = {path for e in events if e["type"] == "CheckpointsPruned" for path in e["paths"]}
+    assert saved - pruned == {manifest.path for manifest in CheckpointStore(session).manifests()}
+    assert CheckpointStore(session).survey().bad == ()
+
+
+def finish(run: Program) -> None:
+    """The run still trains, saves and ends in order."""
+    run.until("CheckpointSaved")
+    assert run.stop() == 143
+    list(run.events())
+
+
+def test_a_full_disk_pauses_the_run_which_goes_on_by_itself_when_there_is_room(warm: Warm, small: Path) -> None:
+    run = warm.start(small, *RUN)
+    run.until("CheckpointSaved")
+    filler = fill(small)
+    paused = run.until("RunPaused")[-1]
+    assert "disk full: needs" in paused["why"]
+    assert f"in {small / 'a'}" in paused["why"]
+    assert live_state(small / "a").status == "paused"
+    refused = warm.run(small, "resume", "a", "--no-ui")
+    assert (refused.returncode, "goes on by itself" in refused.stderr) == (6, True)
+    filler.unlink()
+    began = time.monotonic()
+    run.until("RunContinued")
+    assert time.monotonic() - began < 10
+    finish(run)
+    events = [json.loads(line) for line in (small / "a/events.jsonl").read_text().splitlines() if _is_json(line)]
+    (small / "a/events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in events))
+    assert_nothing_is_lost(small / "a")
+
+
+def _is_json(line: str) -> bool:
+    """A line cut by the full disk is closed and written again: a reader skips the piece."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def test_a_run_stopped_on_a_full_disk_never_ends_with_0_and_keeps_its_acknowledged_checkpoint(
+    warm: Warm, small: Path
+) -> None:
+    run = warm.start(small, *RUN)
+    saved = run.until("CheckpointSaved")[-1]
+    filler = fill(small)
+    run.until("RunPaused")
+    stopping = warm.run(small, "stop", "a", timeout=30)
+    code = run.wait()
+    assert code == 4, stopping
+    rest = list(run.events())
+    assert "the last save failed: disk full" in rest[-1]["reason"]["evidence"]
+    filler.unlink()
+    assert CheckpointStore(small / "a").newest_good().manifest.update >= saved["at_update"]
+    assert warm.run(small, "resume", "a", "--no-ui", "--max-updates=3").returncode == 0
+
+
+def test_a_limit_on_file_sizes_acts_as_a_full_disk(warm: Warm, root: Path, record_property: Any) -> None:
+    """What an unprivileged user can inject: the kernel refuses to let the running engine's files grow."""
+    record_property("injector", "RLIMIT_FSIZE")
+    run = warm.start(root, *RUN)
+    run.until("CheckpointSaved")
+    unlimited = resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+    assert "disk full: needs" in run.until("RunPaused")[-1]["why"]
+    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, unlimited)
+    run.until("RunContinued")
+    finish(run)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="root reads and writes everywhere else; others need no mount for this")
+def test_a_read_only_place_is_refused_before_training(warm: Warm, root: Path) -> None:
+    place = root / "readonly"
+    assert mounted(place, "ro")
+    began = time.monotonic()
+    done = warm.run(place, *RUN)
+    assert time.monotonic() - began < 2
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "cannot be written: Read-only file system" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_resume_in_a_read_only_place_is_refused_with_4_and_changes_nothing(warm: Warm, small: Path) -> None:
+    assert warm.run(small, *RUN, "--max-updates=5").returncode == 0
+    subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+    for words in (["--no-ui"], ["--detach"]):
+        done = warm.run(small, "resume", "a", "--max-updates=9", *words)
+        assert done.returncode == 4, done
+        assert "Read-only file system" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert warm.run(small, "replay", "a", "--no-ui").returncode == 0
+    assert warm.run(small, "sessions", "list").returncode == 0
+
+
+@pytest.fixture
+def run(warm: Warm, root: Path) -> Program:
+    program = warm.start(root, *RUN)
+    program.until("CheckpointSaved")
+    return program
+
+
+@pytest.mark.parametrize("back", [True, False], ids=["put back", "for ever"])
+def test_a_session_directory_that_vanishes_pauses_the_run_with_a_message(run: Program, root: Path, back: bool) -> None:
+    if back:
+        (root / "a").rename(root / "elsewhere")
+    else:
+        shutil.rmtree(root / "a")
+    paused = run.until("RunPaused")[-1]
+    assert "has vanished" in paused["why"]
+    if back:
+        (root / "elsewhere").rename(root / "a")
+        run.until("RunContinued")
+        finish(run)
+        assert_nothing_is_lost(root / "a")
+    else:
+        assert run.stop() == 143
+        rest = list(run.events())
+        assert "the last save failed" in rest[-1]["reason"]["evidence"]
+    assert "Traceback" not in run.stderr.read()
+
+
+SLOW = """
+import os, time
+_fsync = os.fsync
+def fsync(fd):
+    time.sleep(SECONDS)
+    _fsync(fd)
+os.fsync = fsync
+"""
+
+
+def test_on_a_slow_disk_saves_coalesce_and_views_are_answered_at_once(root: Path) -> None:
+    """Every fsync of the real engine takes half a second."""
+    (root / "sitecustomize.py").write_text(SLOW.replace("SECONDS", "0.5"))
+    engine = subprocess.Popen(
+        p.command(*RUN, "--set=manager.checkpoints.every_updates=1"), stdout=subprocess.PIPE, text=True,
+        env={**p.environment(root), "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    saved = p.until(engine, lambda e: e["type"] == "CheckpointSaved" and e["number"] >= 2)
+    answers = []
+    for _ in range(10):
+        began = time.monotonic()
+        live_state(root / "a")
+        answers.append(time.monotonic() - began)
+        time.sleep(0.05)
+    assert sorted(answers)[5] < 0.3
+    numbers = [e["number"] for e in saved if e["type"] == "CheckpointSaved"]
+    assert numbers[1] > 3, "at most one waits: those in between gave way to it"
+    engine.kill()
+    engine.wait()
