@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -211,20 +212,29 @@ def test_deleting_asks_and_without_a_terminal_needs_yes(tui: Run, root: Path) ->
     assert (root / "mine").is_dir()
 
 
-def test_a_bug_of_ours_is_one_line_with_its_traceback_in_a_file(tui: Run, tmp_path: Path) -> None:
-    (tmp_path / "broken_tasks.py").write_text(
-        "def make(options, num_envs, limit):\n    raise RuntimeError('no luck')\n"
-    )
+@pytest.fixture
+def own_modules(tmp_path: Path) -> Iterator[Path]:
+    """A directory whose modules can be imported."""
     sys.path.append(str(tmp_path))
-    try:
-        done = tui("tasks", "show", "broken_tasks:make")
-    finally:
-        sys.path.remove(str(tmp_path))
+    yield tmp_path
+    sys.path.remove(str(tmp_path))
+
+
+def test_a_bug_is_one_line_with_its_traceback_in_a_file(tui: Run, own_modules: Path) -> None:
+    (own_modules / "unlucky.py").write_text("def make(options, num_envs, limit):\n    raise RuntimeError('no luck')\n")
+    done = tui("tasks", "show", "unlucky:make")
     assert "failed: RuntimeError: no luck" in done.complaint
     assert done.code == 1
     traceback = Path(done.complaint.rpartition(" ")[2])
     assert "no luck" in traceback.read_text()
     traceback.unlink()
+
+
+def test_a_module_that_leaves_the_process_is_a_failure(tui: Run, own_modules: Path) -> None:
+    (own_modules / "leaver.py").write_text("raise SystemExit(0)\n")
+    done = tui("tasks", "show", "leaver:make")
+    assert "exit(0) was called" in done.complaint
+    assert done.code == 1
 
 
 @pytest.mark.parametrize("words", ["run", "run --seed 3", "attach", "replay a", "resume a"])

@@ -60,15 +60,24 @@ def execute(words: Sequence[str]) -> int:
         return code
     except TuiTrainerError as error:
         return _complain(str(error), error.exit_code)
-    except (BrokenPipeError, SystemExit):  # the latter is typer's answer to the former
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+    except BrokenPipeError:
+        return _reader_left()
+    except SystemExit as leaving:  # typer's answer to a reader that left; else code that is not ours
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return _reader_left()
+        return _complain(f"failed: exit({leaving.code}) was called in the middle", 1)
     except (typer.Abort, KeyboardInterrupt):
         return _complain("interrupted", 130)
     except Exception as error:
         if isinstance(error, CLICK_ERROR):
             return _complain(*_misuse(error))
         return _complain(_failure(error), 1)
+
+
+def _reader_left() -> int:
+    """Nobody reads on: no failure of ours, and nothing more to say."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
 
 
 def _complain(message: str, code: int) -> int:
