@@ -68,6 +68,10 @@ def run_engine(
         return engine.run(on_stop or TextHook())
 
 
+LONGEST = 4000
+"""Characters of why a run could not go on: room for the reasons of many damaged checkpoints."""
+
+
 class TextHook:
     """What the foreground view wants to do before the process stops or leaves at once; nothing by default."""
 
@@ -156,7 +160,7 @@ class Engine:
         with contextlib.suppress(OSError):
             write_crash_report(self._session.crash_dir, error, self._publisher.recent, {})
         where = "" if isinstance(error, TuiTrainerError) else f"{type(error).__name__}: "
-        reason = Reason(name="failed", evidence=clean_line(f"{where}{error}"), exit_code=code)
+        reason = Reason(name="failed", evidence=clean_line(f"{where}{error}", LONGEST), exit_code=code)
         self._publisher.publish(
             events.RunEnded(reason=reason, elapsed_s=self._state.elapsed_s),
             update=self._state.update,

@@ -1,0 +1,193 @@
+"""Damaged files under the real program: it falls back and names them, or refuses in one line and touches nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.engine import process as p
+from tests.faults.warm import Done, Warm
+from tui_trainer.sessions.checkpoints import CheckpointStore
+
+
+@pytest.fixture(scope="module")
+def ended(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a run of 20 updates, `a`, checkpoints every five."""
+    directory = tmp_path_factory.mktemp("ended")
+    assert warm.run(directory, "run", "--no-ui", *p.TINY, "--max-updates=20", "--name=a").returncode == 0
+    return directory
+
+
+@pytest.fixture
+def session(ended: Path, root: Path) -> Path:
+    """A copy of it, to be damaged."""
+    return Path(shutil.copytree(ended / "a", root / "a"))
+
+
+def newest(session: Path) -> Path:
+    return session / CheckpointStore(session).manifests()[0].path
+
+
+def contents(session: Path) -> dict[str, bytes]:
+    """Every file's bytes; the log and the lock's signature aside."""
+    files = (path for path in session.rglob("*") if path.is_file() and path.name not in ("engine.log", "lock"))
+    return {str(path.relative_to(session)): path.read_bytes() for path in files}
+
+
+def refused(done: Done, *said: str, code: int = 2) -> None:
+    """One line on stderr, with these words."""
+    assert done.returncode == code, done
+    assert done.stderr.startswith("tui-trainer: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    for words in said:
+        assert words in done.stderr
+
+
+def flip(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+HARMS: dict[str, Callable[[bytes], bytes]] = {
+    "one bit": flip,
+    "cut": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+}
+
+
+@pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_resumed(
+    warm: Warm, session: Path, harm: Callable[[bytes], bytes]
+) -> None:
+    damaged = newest(session)
+    state = damaged / "state.pt"
+    state.write_bytes(harm(state.read_bytes()))
+    good = CheckpointStore(session).newest_good().manifest
+    assert good.path != str(damaged.relative_to(session))
+    done = warm.run(session.parent, "resume", "a", "--no-ui", "--max-updates=25")
+    assert done.returncode == 0, done
+    (resumed,) = [e for e in p.journal(session) if e["type"] == "RunResumed"]
+    assert (resumed["checkpoint"], resumed["from_update"]) == (good.path, good.update)
+    assert damaged.name in resumed["note"]
+    assert damaged.name in done.stdout
+
+
+def test_with_every_checkpoint_damaged_each_reason_is_told_and_nothing_is_overwritten(
+    warm: Warm, session: Path
+) -> None:
+    paths = [manifest.path for manifest in CheckpointStore(session).manifests()]
+    for number, path in enumerate(paths):
+        state = session / path / "state.pt"
+        state.write_bytes(list(HARMS.values())[number % 3](state.read_bytes()))
+    before = contents(session)
+    done = warm.run(session.parent, "resume", "a", "--no-ui", "--max-updates=25")
+    refused(done, *(Path(path).name for path in paths))
+    after = contents(session)
+    for name, data in before.items():
+        if name.startswith("checkpoints/"):
+            assert after[name] == data
+    assert after["events.jsonl"].startswith(before["events.jsonl"])
+    refused(warm.run(session.parent, "eval", "a", "--episodes=4"))
+
+
+READERS = (
+    "resume a --no-ui", "resume a --detach", "sessions show a", "eval a", "config show a", "fork a --no-ui", "rerun a",
+    "wait a",
+)  # fmt: skip
+TOMLS = {
+    "syntax": ("[status]", "[status\n"),
+    "type": ("update = 20", 'update = "many"'),
+    "deep": ("[status]", "deep = " + "[" * 3000 + "]" * 3000 + "\n[status]"),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), TOMLS.values(), ids=TOMLS)
+def test_a_damaged_session_toml_is_named_with_its_line_by_every_command_that_reads_it(
+    warm: Warm, session: Path, old: str, new: str
+) -> None:
+    file = session / "session.toml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    before = contents(session)
+    for words in READERS if "[status" in new else READERS[:4]:
+        done = warm.run(session.parent, *words.split())
+        refused(done, "session.toml")
+        assert "deep" in new or "line " in done.stderr, (words, done.stderr)
+    verified = warm.run(session.parent, "sessions", "verify", "a")
+    assert (verified.returncode, verified.stdout.count("session.toml")) == (2, 2)
+    replayed = warm.run(session.parent, "replay", "a", "--no-ui")
+    assert replayed.returncode == 0, "the journal is whole, and all that a replay needs"
+    assert contents(session) == before
+    assert "damaged" in warm.run(session.parent, "sessions", "list").stdout
+
+
+def test_a_session_toml_of_a_gigabyte_is_refused_by_its_size(warm: Warm, session: Path) -> None:
+    with (session / "session.toml").open("ab") as file:
+        file.truncate(1 << 30)
+    refused(warm.run(session.parent, "sessions", "show", "a"), "session.toml")
+
+
+@pytest.mark.parametrize("lines", [1, 7])
+def test_replay_says_how_many_lines_of_the_journal_it_skipped(warm: Warm, session: Path, lines: int) -> None:
+    journal = session / "events.jsonl"
+    good = journal.read_text().splitlines()
+    bad = [line[: len(line) // 2] if 3 <= number < 3 + lines else line for number, line in enumerate(good)]
+    journal.write_text("\n".join(bad) + "\n")
+    done = warm.run(session.parent, "replay", "a", "--no-ui", "--json")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == len(good) - lines
+    assert str(lines) in done.stderr
+    assert "skipped" in done.stderr
+
+
+def test_a_torn_last_line_is_closed_and_seq_goes_on_from_the_last_intact_one(warm: Warm, session: Path) -> None:
+    journal = session / "events.jsonl"
+    whole = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(whole[:-1]) + whole[-1][:40])
+    done = warm.run(session.parent, "resume", "a", "--no-ui", "--max-updates=25")
+    assert done.returncode == 0, done
+    intact, torn = [], 0
+    for line in journal.read_bytes().splitlines():
+        try:
+            intact.append(json.loads(line)["seq"])
+        except ValueError:
+            torn += 1
+    assert torn == 1
+    assert intact == list(range(1, len(intact) + 1))
+    replayed = warm.run(session.parent, "replay", "a", "--no-ui", "--json")
+    assert [json.loads(line)["seq"] for line in replayed.stdout.splitlines()] == intact
+    assert "1 " in replayed.stderr
+    assert "skipped" in replayed.stderr
+
+
+def test_a_session_of_a_newer_version_is_refused_untouched(warm: Warm, session: Path) -> None:
+    file = session / "session.toml"
+    file.write_text(file.read_text().replace("format = 1", "format = 2", 1))
+    before = contents(session)
+    for words in ("resume a --no-ui", "resume a --detach", "sessions show a", "eval a", "fork a --no-ui"):
+        refused(warm.run(session.parent, *words.split()), "made by a newer version")
+    assert contents(session) == before
+    assert p.names(session.parent) == ["a"]
+
+
+def test_a_checkpoint_of_a_newer_version_is_passed_over_or_refused_as_such(warm: Warm, session: Path) -> None:
+    manifest = newest(session) / "manifest.toml"
+    manifest.write_text(manifest.read_text().replace("format = 1", "format = 2", 1))
+    done = warm.run(session.parent, "resume", "a", "--no-ui", "--max-updates=25")
+    assert done.returncode in (0, 2)
+    assert "newer" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_manifest_that_names_a_place_outside_is_refused(warm: Warm, session: Path) -> None:
+    manifest = newest(session) / "manifest.toml"
+    text = manifest.read_text()
+    manifest.write_text(text + '\n[files."../../../../etc/passwd"]\nsize = 1\nsha256 = "x"\n')
+    done = warm.run(session.parent, "resume", "a", "--no-ui", "--max-updates=25")
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 2)
