@@ -20,6 +20,14 @@ def session(option: str | None, name: str) -> Session:
     return Session.open(find(root(option), name))
 
 
+def session_or_sample(option: str | None, name: str) -> Session:
+    """The named one; without a `sample` of the user's own, the one that comes with the program."""
+    ours = Path(__file__).parents[1] / "sample"
+    if name == "sample" and not (root(option) / name).exists() and ours.exists():
+        return Session.open(ours)
+    return session(option, name)
+
+
 def live_session(option: str | None, name: str | None) -> Session:
     """The named one, or the only live one; refused where there is none or several."""
     if name is not None:

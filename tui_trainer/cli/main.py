@@ -369,6 +369,21 @@ def evaluate(
     raise typer.Exit(evaluate_session(sessions, name, checkpoint, episodes, seed, expect, json=json))
 
 
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Session name or path; default the sample.")] = "sample",
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="DIR", help="Where to write it; default NAME/report in sessions.")
+    ] = None,
+    html: Annotated[bool, typer.Option("--html", help="One self-contained file.")] = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Write a session's report: Markdown with SVG and PNG pictures."""
+    from tui_trainer.cli.reporting import report_session
+
+    report_session(sessions, name, out, html=html)
+
+
 def _group(name: str, text: str) -> typer.Typer:
     group = typer.Typer(help=text, rich_markup_mode=None)
     app.add_typer(group, name=name)

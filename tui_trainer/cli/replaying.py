@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import msgspec
 
@@ -15,7 +14,7 @@ from tui_trainer.sessions.store import Session
 def replay_session(sessions: str | None, name: str, speed: str, at: str | None, *, no_ui: bool, json: bool) -> int:
     """Open the app on the session's history, or print it."""
     pace = parse_speed(speed)
-    session = _session(sessions, name)
+    session = find.session_or_sample(sessions, name)
     if no_ui or json:
         return _print(session, json=json)
     from tui_trainer.cli.running import leave
@@ -45,14 +44,6 @@ def parse_speed(text: str) -> float:
     if not 1 <= speed <= 1000:
         raise UsageError(f"--speed {text}: not a speed", "1 to 1000, or max")
     return speed
-
-
-def _session(sessions: str | None, name: str) -> Session:
-    """The named one; without a `sample` of the user's own, the one that comes with the program."""
-    ours = Path(__file__).parents[1] / "sample"
-    if name == "sample" and not (find.root(sessions) / name).exists() and ours.exists():
-        return Session.open(ours)
-    return find.session(sessions, name)
 
 
 def _print(session: Session, *, json: bool) -> int:

@@ -1,0 +1,73 @@
+"""What a report is made of: a session's state at its end, and which of its settings are not the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from tui_trainer.core.config import Config, flatten, to_table
+from tui_trainer.core.state import RunState
+from tui_trainer.core.text import clean_line
+
+NAMES = ("run.name", "run.note", "run.tags")
+"""Settings that change nothing in a run."""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """One session. `settings` is the table of [config] in session.toml, `status` its state, such as `ended`."""
+
+    name: str
+    state: RunState
+    settings: dict[str, Any] = {}
+    status: str = ""
+
+    @property
+    def metric(self) -> str:
+        """The score's metric, such as `eval/win_rate`."""
+        return f"eval/{self.state.started.metric}" if self.state.started else "eval/win_rate"
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.state.started is None or self.state.started.higher_is_better
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """A setting, its value and the default's, as text."""
+
+    key: str
+    value: str
+    default: str
+
+
+def differing(settings: Mapping[str, Any]) -> list[Setting]:
+    """Settings that are not the defaults, by name."""
+    usual = _defaults()
+    return [
+        Setting(key, value, usual.get(key, "")) for key, value in flat(settings).items() if value != usual.get(key, "")
+    ]
+
+
+def flat(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Dotted key to value as text, names left out."""
+    return {clean_line(key): setting_text(value) for key, value in flatten(dict(settings)) if key not in NAMES}
+
+
+@cache
+def _defaults() -> dict[str, str]:
+    return flat(to_table(Config()))
+
+
+def setting_text(value: object) -> str:
+    """A setting as in TOML, on one line; whole floats and integers read alike."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"{value:.12g}"
+        case list() | tuple():
+            return "[" + ", ".join(setting_text(item) for item in value) + "]"
+        case _:
+            return clean_line(str(value), 200)
