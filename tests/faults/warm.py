@@ -133,13 +133,12 @@ class Program:
 
     def wait(self, timeout_s: float = 30.0) -> int:
         """The exit code."""
-        code = p.wait_for(lambda: (self._warm.code(self.pid),) if self._is_over() else None, timeout_s)[0]
-        return int(code)
+        ended: tuple[int] = p.wait_for(self._ended, timeout_s)
+        return ended[0]
 
-    def _is_over(self) -> bool:
-        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] == "Z"
-        return True
+    def _ended(self) -> tuple[int] | None:
+        code = self._warm.code(self.pid)
+        return None if code is None else (code,)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.send(number)

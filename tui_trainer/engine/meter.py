@@ -30,11 +30,12 @@ class Meter:
         self._metrics: Metrics = {}
 
     def add(self, phase: str, seconds: float) -> None:
-        """Time spent in a phase that reports no seconds of its own."""
+        """Time spent in a phase; no more than has passed on the run's clock, which a stopped process does not move."""
+        spent = min(seconds, self._clock() - self._since)
         if phase:
-            self._seconds[phase] = self._seconds.get(phase, 0.0) + seconds
+            self._seconds[phase] = self._seconds.get(phase, 0.0) + spent
         if phase == "wait":
-            self._waited += seconds
+            self._waited += spent
 
     def collected(self, report: CollectReport) -> None:
         """A slice of a rollout."""
