@@ -384,6 +384,24 @@ def report(
     report_session(sessions, name, out, html=html)
 
 
+@app.command()
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Session names or paths.")],
+    metric: Annotated[
+        str, typer.Option(help="What to compare; default the first one's score, such as eval/win_rate.", metavar="NAME")
+    ] = "",
+    threshold: Annotated[
+        list[float] | None, typer.Option(help="When was it reached; may be given again.", metavar="X")
+    ] = None,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Sessions side by side: scores, settings that differ, and intervals over groups of seeds."""
+    from tui_trainer.cli.reporting import compare_sessions
+
+    compare_sessions(sessions, names, metric, threshold or [], json=json)
+
+
 def _group(name: str, text: str) -> typer.Typer:
     group = typer.Typer(help=text, rich_markup_mode=None)
     app.add_typer(group, name=name)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from tui_trainer.cli import find
 from tui_trainer.client.replay import fold_all
@@ -26,3 +31,29 @@ def facts(session: Session) -> Facts:
     """A session as reports see it: its journal, and the settings in session.toml."""
     file = session.read()
     return Facts(session.name, fold_all(session.journal_path), file.config, file.status.state)
+
+
+def compare_sessions(
+    sessions: str | None, names: Sequence[str], metric: str, thresholds: Sequence[float], *, json: bool
+) -> None:
+    """A table of sessions side by side, with a chart on a terminal; with `json` one object."""
+    from tui_trainer.reports.comparison import compare
+    from tui_trainer.reports.table import MARKERS, chart, text
+
+    compared = compare([facts(find.session_or_sample(sessions, name)) for name in names], metric, thresholds)
+    if json:
+        sys.stdout.write(msgspec.json.encode(compared).decode() + "\n")
+        return
+    print(text(compared), end="")
+    if sys.stdout.isatty():
+        width = min(120, shutil.get_terminal_size().columns)
+        print("\n" + chart(compared, width, ascii_only=not _carries(MARKERS)), end="")
+
+
+def _carries(letters: str) -> bool:
+    """Whether the terminal's encoding has these letters."""
+    try:
+        letters.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
