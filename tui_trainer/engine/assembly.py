@@ -17,6 +17,7 @@ from tui_trainer import algorithms, tasks
 from tui_trainer.core import events
 from tui_trainer.core.commands import SetSetting
 from tui_trainer.core.config import Config, get
+from tui_trainer.core.duel import Table
 from tui_trainer.core.events import Event
 from tui_trainer.core.protocols import Learner, Task
 from tui_trainer.core.state import RunState
@@ -32,6 +33,7 @@ from tui_trainer.engine.saver import SaveJob, Saver, Written
 from tui_trainer.errors import UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, Frozen, Manifest, frozen_copy
 from tui_trainer.sessions.store import Session
+from tui_trainer.tasks.episode import EpisodeTable
 from tui_trainer.telemetry.alerts import AlertWatch
 from tui_trainer.telemetry.probe import gpu_present
 from tui_trainer.telemetry.sampler import Sampler
@@ -117,6 +119,13 @@ def make_task(config: Config) -> Task:
     """The task with the algorithm's number of environments."""
     num_envs = config.ppo.num_envs if config.run.algorithm == "ppo" else config.dqn.num_envs
     return tasks.make(config.run.task, config.task, num_envs, config.manager.episodes.max_steps)
+
+
+def make_table(config: Config, seed: int) -> tuple[Table, int]:
+    """One game of the task to watch or play at, and how many players the task is for."""
+    task = tasks.make(config.run.task, config.task, 1, config.manager.episodes.max_steps)
+    own = getattr(task, "table", None)
+    return (EpisodeTable(task, seed) if own is None else own()), task.spec.players
 
 
 def choose_device(wish: str) -> str:

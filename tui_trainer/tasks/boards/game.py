@@ -18,6 +18,7 @@ from tui_trainer.tasks.boards.matches import play_match
 from tui_trainer.tasks.boards.openings import OpeningStock
 from tui_trainer.tasks.boards.players import RungPlayer
 from tui_trainer.tasks.boards.rungs import choose
+from tui_trainer.tasks.boards.table import BoardTable
 
 
 class BoardOptions(Settings, frozen=True):
@@ -244,6 +245,10 @@ class BoardTask:
         first, second = (own, other) if to_move == 0 else (other, own)
         rival = self._rules.ladder[self._rung[env]] if env >= self._first_scripted else "itself"
         return f"{self._board.draw(first, second)}\n{'XO'[to_move]} to move, against {rival}"
+
+    def table(self) -> BoardTable:
+        """A game of its own, to be watched or played."""
+        return BoardTable(self._board, self._rules.ladder, self._rules.outcomes)
 
     def close(self) -> None:
         """Nothing to free."""
