@@ -40,6 +40,11 @@ TASKS: dict[str, Entry] = {
             factory="tui_trainer.tasks.tictactoe:make",
         ),
         Entry(
+            id="trading",
+            summary="momentum on OHLCV bars, generated or your own: short, flat or long",
+            factory="tui_trainer.tasks.trading:make",
+        ),
+        Entry(
             id="gym:",
             summary="any Gymnasium environment, such as gym:CartPole-v1",
             factory="tui_trainer.tasks.gym:make",

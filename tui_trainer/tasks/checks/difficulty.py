@@ -13,6 +13,8 @@ from tui_trainer.tasks.checks.kit import ENVS, SEED, Broken, Kit, after, random_
 from tui_trainer.tasks.playing import RandomPlayer, difference, episode_returns
 
 EPISODES = 60
+PLAYED = 300
+"""Steps of every environment in which a difficulty is measured: more than an episode of most tasks."""
 
 
 @runtime_checkable
@@ -54,8 +56,8 @@ def _return_at(kit: Kit, difficulty: Difficulty) -> tuple[float, float]:
     with contextlib.closing(kit.make(4 * ENVS)) as task:
         task.set_difficulty(difficulty)
         player = task.reference_player() if isinstance(task, HasReferencePlayer) else RandomPlayer(task.spec, 3)
-        returns = episode_returns(task, player, SEED, 250)
-    require(len(returns) >= 10, "hardly an episode ends within 250 steps: a difficulty cannot be measured")
+        returns = episode_returns(task, player, SEED, PLAYED)
+    require(len(returns) >= 10, f"hardly an episode ends within {PLAYED} steps: a difficulty cannot be measured")
     return float(returns.mean()), float(returns.std() / math.sqrt(len(returns)))
 
 
