@@ -36,11 +36,12 @@ LARGEST = 1 << 16
 class Warm:
     """The process that forks. One for a test session."""
 
-    def __init__(self) -> None:
+    def __init__(self, within: Sequence[str] = ()) -> None:
+        """`within`: words in front of the command, such as those that give it a /tmp of its own."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel = ours
         self._server = subprocess.Popen(
-            [sys.executable, "-c", f"from tests.faults.warm import serve; serve({theirs.fileno()})"],
+            [*within, sys.executable, "-c", f"from tests.faults.warm import serve; serve({theirs.fileno()})"],
             pass_fds=[theirs.fileno()], cwd=HERE, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},

@@ -1,0 +1,187 @@
+"""Text from outside, on every screen: shown literally, and not one byte of it an order to the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.engine import process as p
+from tests.faults.foreign import HOSTILE
+from tests.faults.warm import Warm, WarmTerminal
+from tests.ui.pty_terminal import ESCAPES
+from tui_trainer.core.events import decode
+
+SCREENS = (b"11", b"\x1b", b"22", b"\x1b", b"33", b"\x1b", b"4", b"5", b"66", b"\x1b", b"77", b"\x1b", b"8",
+           b"99", b"\x1b", b"?", b"\x1b", b"/x", b"\x1b", b"\x10", b"\x1b", b"s", b"\x1b")  # fmt: skip
+"""Every panel, then every panel on the whole screen, help, filter, palette, the question before a stop."""
+SIZES = [(120, 40), (80, 24)]
+
+
+def foreign_orders(drawn: bytes) -> list[str]:
+    """What of the stream is neither text nor an escape sequence that Textual makes."""
+    titles = [order for order in re.findall(rb"\x1b\]([^\x07\x1b]*)", drawn) if not order.startswith(b"22;")]
+    text = ESCAPES.sub(b"", drawn).decode("utf-8", "ignore")
+    controls = {char for char in text if ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or char in "\u202e\u202c\u200b"}
+    return [repr(order) for order in titles] + [ascii(char) for char in controls - set("\r\n")]
+
+
+def walk(terminal: WarmTerminal) -> None:
+    for key in SCREENS:
+        for byte in key:
+            terminal.key(bytes([byte]))
+        terminal.read_for(0.2 if key == b"\x1b" else 0.1)
+
+
+@pytest.fixture(scope="module")
+def hostile_run(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A live run whose task, parts, outcomes, picture, log, note and callback want to take the terminal over."""
+    root = tmp_path_factory.mktemp("hostile")
+    words = ["--task=tests.faults.foreign:hostile", f"--set=run.note={HOSTILE}", "--max-updates=100000000"]
+    hook = "--callback=tests.faults.foreign:failing_callback"
+    program = warm.start(
+        root, "run", "--no-ui", "--json", *p.TINY, *words, hook, "--name=a", "--step-delay=0.05", FAULT_AT="never"
+    )
+    program.until("EvaluationFinished")
+    yield root
+    program.kill()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_a_hostile_live_run_changes_nothing_of_the_terminal(warm: Warm, hostile_run: Path, size: Any) -> None:
+    view = warm.terminal(hostile_run, "attach", "a", size=size)
+    view.wait_for(b"running")
+    walk(view)
+    view.key(b"q")
+    assert view.exit_code(20) == 0
+    assert foreign_orders(view.seen) == []
+    assert "[/][bold]b" in (hostile_run / "a/events.jsonl").read_text(), "the text is there, and literal"
+    view.close()
+
+
+@pytest.fixture(scope="module")
+def poisoned(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished session, each text of whose files was made hostile by hand, and others with hostile names."""
+    root = tmp_path_factory.mktemp("poisoned")
+    assert warm.run(root, "run", "--no-ui", *p.TINY, "--max-updates=20", "--name=a").returncode == 0
+    journal = root / "a/events.jsonl"
+    events = p.journal(root / "a")
+    log = {"type": "LogWritten", "level": "error", "text": HOSTILE, "seq": len(events) + 1, "time": events[-1]["time"],
+           "update": 20, "global_step": events[-1]["global_step"]}  # fmt: skip
+    journal.write_text("".join(json.dumps(line) + "\n" for line in [*map(poison, events[:-1]), log]))
+    for number, name in enumerate(["x\x1b]2;HIJACKED\x07", "[/red]", "b", "c", "d"]):
+        shutil.copytree(root / "a", root / name)
+        text = (root / name / "session.toml").read_text()
+        wild = json.dumps(HOSTILE)
+        for old in ('task = "tictactoe"', 'note = ""', 'termination_reason = "max_updates"')[: number - 1]:
+            text = text.replace(old, f"{old.split()[0]} = {wild}", 1)
+        (root / name / "session.toml").write_text(text)
+    return root
+
+
+def poison(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with every text hostile that may be any text, and a hostile metric."""
+    for key, value in list(event.items()):
+        for poisoned in (hostile_of(value),):
+            changed = {**event, key: poisoned}
+            if key != "type" and poisoned != value and is_event(changed):
+                event = changed
+    return event
+
+
+def hostile_of(value: Any) -> Any:
+    if isinstance(value, str):
+        return value + HOSTILE
+    if isinstance(value, list):
+        return [hostile_of(item) for item in value]
+    if isinstance(value, dict):
+        return {f"{key}{HOSTILE}" if "/" in key else key: hostile_of(item) for key, item in value.items()}
+    return value
+
+
+def is_event(fields: dict[str, Any]) -> bool:
+    try:
+        decode(json.dumps(fields).encode())
+    except (msgspec.MsgspecError, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_a_poisoned_session_is_replayed_without_an_order_to_the_terminal(warm: Warm, poisoned: Path, size: Any) -> None:
+    view = warm.terminal(poisoned, "replay", "a", "--at=update:15", size=size)
+    view.wait_for(b"Training Manager")
+    walk(view)
+    for key in (b"\x1b[F", b"N", b"N", b"E"):
+        view.key(key)
+        view.read_for(0.1)
+    view.key(b"q")
+    assert view.exit_code(20) == 0
+    assert foreign_orders(view.seen) == []
+    assert b"HIJACKED" in view.seen, "it is shown, as text"
+    view.close()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_a_list_of_poisoned_sessions_is_harmless(warm: Warm, poisoned: Path, size: Any) -> None:
+    view = warm.terminal(poisoned, size=size)
+    view.wait_for(b"Sessions")
+    view.wait_for(b"ended")
+    for key in (b"\x1b[B", b"\x1b[B", b"\x1b[B", b"?", b"\x1b", b"\x1b[A"):
+        view.key(key)
+        view.read_for(0.1)
+    view.key(b"q")
+    assert view.exit_code(20) == 0
+    assert foreign_orders(view.seen) == []
+    view.close()
+
+
+def test_what_commands_print_of_poisoned_sessions_is_harmless(warm: Warm, poisoned: Path) -> None:
+    for words in (
+        "replay a --no-ui", "replay a --no-ui --json", "sessions list", "sessions list --json", "sessions show a",
+        "sessions verify a", "sessions export a", "config show a",
+    ):  # fmt: skip
+        terminal = warm.terminal(poisoned, *words.split())
+        assert terminal.exit_code(20) is not None, words
+        while terminal.read(0.05):
+            pass
+        assert foreign_orders(terminal.seen) == [], words
+        assert b"\x1b" not in terminal.seen, words
+        terminal.close()
+    for name in ("x\x1b]2;HIJACKED\x07", "[/red]"):
+        done = warm.run(poisoned, "sessions", "show", name)
+        assert (done.returncode, "\x1b" in done.stderr, "\x07" in done.stderr) == (2, False, False)
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_title_and_clipboard_stay_as_they_were_in_tmux(poisoned: Path) -> None:
+    tmux = ["tmux", "-L", f"tui-trainer-test-{os.getpid()}", "-f", "/dev/null"]
+
+    def told(*words: str) -> bytes:
+        return subprocess.run([*tmux, *words], capture_output=True, check=False).stdout
+
+    command = p.command("replay", "a", "--at=update:15")
+    subprocess.run(
+        [*tmux, "new-session", "-d", "-x", "120", "-y", "40", ";", "set", "-g", "set-clipboard", "on", ";",
+         "set", "-g", "allow-rename", "on", ";", "select-pane", "-T", "mine", ";", "respawn-pane", "-k", *command],
+        env=p.environment(poisoned), check=True,
+    )  # fmt: skip
+    try:
+        p.wait_for(lambda: b"Training Manager" in told("capture-pane", "-p"), 60)
+        for key in ("9", "9", "Escape", "3", "3", "Escape", "End"):
+            told("send-keys", key)
+        p.wait_for(lambda: b"HIJACKED" in told("capture-pane", "-p"))
+        assert told("display", "-p", "#{pane_title}").strip() == b"mine"
+        assert told("list-buffers") == b""
+        assert b"HIJACKED" not in told("display", "-p", "#{window_name}")
+    except AssertionError:
+        raise AssertionError(told("capture-pane", "-p").decode()) from None
+    finally:
+        told("kill-server")
