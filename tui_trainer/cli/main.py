@@ -369,6 +369,56 @@ def evaluate(
     raise typer.Exit(evaluate_session(sessions, name, checkpoint, episodes, seed, expect, json=json))
 
 
+Checkpoint = Annotated[str, typer.Option(help="best, latest, or a checkpoint's number.", metavar="WHICH")]
+Temperature = Annotated[
+    float,
+    typer.Option(min=0, max=100, help="0: the likeliest move; T: drawn from probabilities ** (1 / T).", metavar="T"),
+]
+GameSeed = Annotated[int, typer.Option(min=0, help="Seed of what is drawn and of the environment.", metavar="N")]
+
+
+@app.command()
+def watch(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE.pt", help="Session name or path, or a state.pt.")
+    ] = "sample",
+    checkpoint: Checkpoint = "best",
+    against: Annotated[
+        str, typer.Option(help="self, or one of the task's opponents, such as minimax-3.", metavar="OPPONENT")
+    ] = "self",
+    delay: Annotated[float | None, typer.Option(help="Seconds between moves.", metavar="SECONDS")] = None,
+    temperature: Temperature = 0.0,
+    seed: GameSeed = 0,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Print one game.")] = False,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Watch a checkpoint play, move by move, with its probabilities and value."""
+    from tui_trainer.cli.dueling import Wish, watch_game
+
+    wish = Wish(sessions=sessions, name=name, checkpoint=checkpoint, temperature=temperature, seed=seed, no_ui=no_ui)
+    watch_game(wish, against, delay, json=json)
+
+
+@app.command()
+def play(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE.pt", help="Session name or path, or a state.pt.")
+    ] = "sample",
+    checkpoint: Checkpoint = "best",
+    first: Annotated[bool, typer.Option("--first", help="You move first.")] = False,
+    temperature: Temperature = 0.0,
+    seed: GameSeed = 0,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Moves from stdin, one a line.")] = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Play against a checkpoint of a two-player task."""
+    from tui_trainer.cli.dueling import Wish, play_game
+
+    wish = Wish(sessions=sessions, name=name, checkpoint=checkpoint, temperature=temperature, seed=seed, no_ui=no_ui)
+    play_game(wish, person_first=first)
+
+
 @app.command()
 def report(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Session name or path; default the sample.")] = "sample",

@@ -98,13 +98,14 @@ class DuelProcess:
 
     def close(self) -> None:
         """End of input ends it; one that does not listen is killed."""
-        for stream in (self._child.stdin, self._child.stdout):
-            assert stream is not None
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.close()
         try:
             self._child.wait(_PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
+        self._child.stdout.close()  # only now: another thread may have been reading
         self._errors.close()

@@ -107,6 +107,38 @@ class Position(Message, frozen=True):
         """Who is to move."""
         return self.seats[self.to_move]
 
+    @property
+    def viewer(self) -> int:
+        """The side whose chances are shown: the learner's, or the first where it plays itself."""
+        return self.seats.index(LEARNER)
+
+    @property
+    def expectation(self) -> float | None:
+        """`value` for the viewer's side."""
+        return self.value if self.value is None or self.to_move == self.viewer else -self.value
+
+    @property
+    def best(self) -> Move | None:
+        """The move that the learner likes best."""
+        return max(self.moves, key=lambda move: move.probability, default=None)
+
+    def lines(self) -> list[str]:
+        """`text` with a blank column at each side, and what the last move placed in brackets."""
+        lines = [f" {line} " for line in self.text.splitlines()]
+        if self.mark is not None:
+            row, column = self.mark
+            line = lines[row]
+            lines[row] = f"{line[:column]}[{line[column + 1]}]{line[column + 3 :]}"
+        return lines
+
+    def verdict(self) -> str:
+        """How the game ended, or who is to move."""
+        if not self.ended:
+            return f"{self.sides[self.to_move]} {self.player} to move".lstrip()
+        if self.winner is None:
+            return self.result
+        return f"{self.sides[self.winner]} {self.seats[self.winner]} won ({self.result})"
+
 
 class Declined(Message, frozen=True):
     """Nothing was done, and why."""

@@ -80,18 +80,18 @@ class Duel:
         player = self._seats()[sight.to_move]
         if player == d.PERSON:
             return "it is your move"
-        action = self._chosen(player)
+        action = self._chosen(player, list(sight.legal.values()))
         self._line.append(_name(sight, action))
         self._table.play(action)
         return ""
 
-    def _chosen(self, player: str) -> Any:
-        """The likeliest action, or one drawn where the learner plays with a temperature."""
+    def _chosen(self, player: str, legal: list[int]) -> Any:
+        """The likeliest action, or one drawn where the learner plays with a temperature; a box has no probabilities."""
         policy = self._players[player]
-        if player != d.LEARNER or self._temperature <= 0:
+        if player != d.LEARNER or self._temperature <= 0 or not legal:
             return self._table.choice(policy)
-        weights = tempered(self._table.opinion(policy).probabilities, self._temperature)
-        return self._luck.choices(range(len(weights)), weights)[0] if weights else self._table.choice(policy)
+        chances = self._table.opinion(policy).probabilities
+        return self._luck.choices(legal, tempered([chances[action] for action in legal], self._temperature))[0]
 
     def _move(self, name: str) -> str:
         sight = self._table.sight()
@@ -147,7 +147,7 @@ class Duel:
 
 def tempered(probabilities: Sequence[float], temperature: float) -> list[float]:
     """Weights p ** (1 / T), the largest 1, so that a small T does not underflow to nothing."""
-    largest = max(probabilities, default=1.0)
+    largest = max(probabilities)
     return [(p / largest) ** (1 / temperature) for p in probabilities]
 
 
