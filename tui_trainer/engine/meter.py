@@ -31,7 +31,7 @@ class Meter:
 
     def add(self, phase: str, seconds: float) -> None:
         """Time spent in a phase; no more than has passed on the run's clock, which a stopped process does not move."""
-        spent = min(seconds, self._clock() - self._since)
+        spent = max(0.0, min(seconds, self._clock() - self._since))
         if phase:
             self._seconds[phase] = self._seconds.get(phase, 0.0) + spent
         if phase == "wait":
@@ -59,11 +59,11 @@ class Meter:
         if not self._updates:
             return None
         now = self._clock()
-        busy = max(1e-9, now - self._since - self._waited)
+        busy = now - self._since - self._waited
         event = UpdateFinished(
             updates=self._updates,
             metrics={name: _short(value) for name, value in self._metrics.items()},
-            sps=round(self._steps / busy, 1),
+            sps=round(self._steps / busy, 1) if busy > 0 else 0.0,
             seconds={name: round(value, 5) for name, value in self._seconds.items()},
             episodes=episodes,
             elapsed_s=round(elapsed_s, 3),
