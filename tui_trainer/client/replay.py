@@ -14,13 +14,14 @@ from typing import Literal
 import msgspec
 
 from tui_trainer.client.source import Happened, News, Position, Snapshot
-from tui_trainer.client.timeline import KINDS, Timeline
+from tui_trainer.client.timeline import Timeline
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.events import AnyEvent
-from tui_trainer.core.state import RunState, fold
+from tui_trainer.core.state import RunState
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import OrderRefused, UsageError
-from tui_trainer.sessions.journal import read_journal
+from tui_trainer.sessions.index import History, state_at_end
+from tui_trainer.sessions.landmarks import KINDS
 
 MAX_SPEED = 1000.0
 TICK_S = 0.05
@@ -73,7 +74,7 @@ def _clock(text: str) -> float:
 
 def fold_all(journal: Path) -> RunState:
     """The state at the end of a journal."""
-    return fold(read_journal(journal).events)
+    return state_at_end(journal)
 
 
 # --- the player ---
@@ -127,6 +128,7 @@ class ReplaySource:
     async def close(self) -> None:
         """End `news`."""
         self._closed = True
+        self._timeline.close()
         self._wake.set()
 
     # --- the transport ---
@@ -276,8 +278,10 @@ def open_replay(
 ) -> tuple[ReplaySource, int]:
     """A replay of a journal, and how many of its lines were damaged and skipped. Raises UsageError on a bad `at`."""
     moment = parse_at(at) if at else None
-    read = read_journal(journal)
-    return ReplaySource(name, read.events, speed=speed, at=moment, playing=playing), read.skipped
+    history = History(journal)
+    for _ in history.scan():
+        pass
+    return ReplaySource(name, history, speed=speed, at=moment, playing=playing), history.skipped
 
 
 def checked_speed(speed: float) -> float:

@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from tui_trainer.core import events as ev
 from tui_trainer.core.events import AnyEvent
-from tui_trainer.core.state import TOLD_BY_FACTS, RunState
+from tui_trainer.core.state import RunState
+from tui_trainer.sessions.index import History
+from tui_trainer.sessions.landmarks import Landmarks
 
 CHUNK = 128
 """Events folded between two breaths: a few milliseconds. The last states at such steps are kept for stepping back."""
 KEYFRAME_EVERY = 16 * CHUNK
 FINE_KEPT = 64
-LONGEST_GAP_S = 2.0
-"""Longer silences, such as pauses and the time between two runs, are cut to this while playing."""
-
-_KINDS: dict[type[ev.Event], tuple[str, ...]] = {
-    ev.EvaluationFinished: ("evaluation",),
-    ev.CheckpointSaved: ("checkpoint",),
-    ev.AlertRaised: ("alert",),
-    ev.RecommendationRaised: ("recommendation",),
-    ev.RecommendationAnswered: ("decision",),
-    ev.DifficultyChanged: ("decision", "level"),
-    ev.SettingChanged: ("decision",),
-    ev.CommandApplied: ("decision",),
-    ev.RunResumed: ("resume",),
-    ev.RunEnded: ("decision", "end"),
-}
-KINDS = tuple(sorted({kind for kinds in _KINDS.values() for kind in kinds}))
-"""What `jump` can go to."""
 
 
 class _Segment(msgspec.Struct, frozen=True):
@@ -48,14 +31,22 @@ class Timeline:
 
     def __init__(self, events: Sequence[AnyEvent]) -> None:
         self.events = events
-        self._updates = array("q")
-        self._times = array("d")
-        self._played = array("d")
-        self._at_kind: dict[str, list[int]] = {kind: [] for kind in KINDS}
-        self._segments: list[_Segment] = []
+        self._history = events if isinstance(events, History) else None
+        marks = events.landmarks if isinstance(events, History) else _landmarks(events)
+        self._updates, self._times, self._played, self._at_kind = (
+            marks.updates,
+            marks.times,
+            marks.played,
+            marks.at_kind,
+        )
+        self._segments = list(_segments(marks))
         self._coarse: dict[int, RunState] = {0: RunState()}
         self._fine: dict[int, RunState] = {}
-        self._scan()
+
+    def close(self) -> None:
+        """Lay no more keyframes on the disk."""
+        if self._history is not None:
+            self._history.close()
 
     def __len__(self) -> int:
         return len(self.events)
@@ -64,7 +55,7 @@ class Timeline:
 
     def time(self, index: int) -> float:
         """Unix time at an index."""
-        return self._times[self._clamped(max(1, index)) - 1] if self.events else 0.0
+        return self._times[self._clamped(max(1, index)) - 1] if len(self) else 0.0
 
     def played_s(self, index: int) -> float:
         """Seconds that playing from the start to `index` takes at speed 1."""
@@ -87,7 +78,7 @@ class Timeline:
 
     def next_of(self, kind: str, index: int, direction: int) -> int | None:
         """Index just after the next (1) or previous (-1) event of `kind`, seen from `index`; None if there is none."""
-        found = self._at_kind.get(kind, [])
+        found = self._at_kind.get(kind, ())
         if direction > 0:
             place = bisect_right(found, index)
             return found[place] if place < len(found) else None
@@ -104,12 +95,11 @@ class Timeline:
     def approach(self, index: int) -> Iterator[RunState]:
         """As `state_at`, in breaths of a few milliseconds; the last value is the state at `index`."""
         index = self._clamped(index)
-        at = self._nearest(index)
-        state = self._coarse[at] if at in self._coarse else self._fine[at]
+        at, state = self._nearest(index)
         while at < index:
             stop = min(index, at + CHUNK - at % CHUNK)
-            for position in range(at, stop):
-                state = state.apply(self.events[position])
+            for event in self.events[at:stop]:
+                state = state.apply(event)
             at = stop
             self._keep(at, state)
             yield state
@@ -117,19 +107,26 @@ class Timeline:
 
     def indexing(self) -> Iterator[RunState]:
         """Lay every keyframe that is missing, in breaths; afterwards no seek is slow."""
-        for index in range(KEYFRAME_EVERY, len(self.events) + 1, KEYFRAME_EVERY):
+        laid = self._history.laid if self._history else 0
+        for index in range(laid - laid % KEYFRAME_EVERY + KEYFRAME_EVERY, len(self) + 1, KEYFRAME_EVERY):
             if index not in self._coarse:
                 yield from self.approach(index)
 
-    def _nearest(self, index: int) -> int:
-        """Index of the nearest kept state at or before `index`."""
-        for at in range(index - index % CHUNK, -1, -CHUNK):
-            if at in self._coarse or at in self._fine:
-                return at
-        return 0
+    def _nearest(self, index: int) -> tuple[int, RunState]:
+        """(its index, the state) of the nearest kept state at or before `index`."""
+        on_disk = self._history.nearest(index) if self._history else 0
+        for at in range(index - index % CHUNK, on_disk - 1, -CHUNK):
+            kept = self._coarse.get(at) or self._fine.get(at)
+            if kept is not None:
+                return at, kept
+        if self._history is not None:
+            at, state = self._history.keyframe(on_disk)
+            return at, state
+        return 0, self._coarse[0]
 
     def _keep(self, at: int, state: RunState) -> None:
-        if at % KEYFRAME_EVERY == 0:
+        on_disk = self._history is not None and self._history.lay(at, state)
+        if at % KEYFRAME_EVERY == 0 and not on_disk:
             self._coarse[at] = state
         elif at % CHUNK == 0:
             self._fine[at] = state
@@ -137,33 +134,19 @@ class Timeline:
                 del self._fine[next(iter(self._fine))]
 
     def _clamped(self, index: int) -> int:
-        return max(0, min(len(self.events), index))
-
-    # --- one pass over the history -----------------------------------------------------------------------------------
-
-    def _scan(self) -> None:
-        time = played = 0.0
-        update = first = from_update = 0
-        for index, event in enumerate(self.events):
-            if isinstance(event, ev.RunResumed):
-                self._segments.append(_Segment(first, index, from_update))
-                first, from_update, update = index, event.from_update, 0
-            played += min(LONGEST_GAP_S, max(0.0, event.time - time)) if index else 0.0
-            time, update = max(time, event.time), max(update, event.update)
-            self._updates.append(update)
-            self._times.append(time)
-            self._played.append(played)
-            for kind in _kinds(event):
-                self._at_kind[kind].append(index + 1)
-        self._segments.append(_Segment(first, len(self.events), from_update))
+        return max(0, min(len(self), index))
 
 
-def _kinds(event: AnyEvent) -> tuple[str, ...]:
-    """An order whose facts follow as events of their own is no second decision, a side evaluation no landmark."""
-    match event:
-        case ev.CommandApplied(order=order) if order.startswith(TOLD_BY_FACTS):
-            return ()
-        case ev.EvaluationFinished(suite="present"):
-            return ()
-        case _:
-            return _KINDS.get(type(event), ())
+def _landmarks(events: Sequence[AnyEvent]) -> Landmarks:
+    marks = Landmarks()
+    for event in events:
+        marks.add(event)
+    return marks
+
+
+def _segments(marks: Landmarks) -> Iterator[_Segment]:
+    first = from_update = 0
+    for place, update in marks.resumes:
+        yield _Segment(first, place, from_update)
+        first, from_update = place, update
+    yield _Segment(first, len(marks), from_update)

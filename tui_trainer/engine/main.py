@@ -31,7 +31,8 @@ from tui_trainer.engine.publisher import Listener, Publisher
 from tui_trainer.engine.signals import Signals
 from tui_trainer.engine.status import StatusKeeper
 from tui_trainer.errors import TuiTrainerError
-from tui_trainer.sessions.journal import Journal, read_journal
+from tui_trainer.sessions.index import state_at_end
+from tui_trainer.sessions.journal import Journal
 from tui_trainer.sessions.names import socket_path
 from tui_trainer.sessions.oslayer import storage_errors
 from tui_trainer.sessions.store import Session
@@ -189,10 +190,7 @@ class LeaveAtOnce:
 
 def _history(session: Session) -> RunState:
     """The fold of what the session's journal holds."""
-    state = RunState()
-    for event in read_journal(session.journal_path).events:
-        state = state.apply(event)
-    return msgspec.structs.replace(state, status="starting", ended=None)
+    return msgspec.structs.replace(state_at_end(session.journal_path), status="starting", ended=None)
 
 
 def pin_threads(threads: int) -> None:

@@ -127,15 +127,17 @@ def read_journal(path: Path) -> JournalRead:
     return JournalRead(events, skipped, newer)
 
 
-def iter_journal(path: Path, start_offset: int = 0) -> Iterator[Entry]:
+def iter_journal(path: Path, start_offset: int = 0, after_seq: int = 0) -> Iterator[Entry]:
     """Each line in turn from `start_offset`, which is 0 or an earlier entry's `end`. Memory stays bounded.
+
+    `after_seq` is the seq of the event that ends there: what is not newer is dropped.
 
     Lines whose seq does not grow are dropped; a single line whose seq jumps ahead of its successors is, too.
     """
     if not path.exists():
         return
     with open_regular(path, MAX_JOURNAL) as (fd, size):
-        yield from _ordered(_parsed(_lines(fd, start_offset, size)))
+        yield from _ordered(_parsed(_lines(fd, start_offset, size)), after_seq)
 
 
 class _Line(NamedTuple):
@@ -201,8 +203,8 @@ def _is_newer(data: bytes) -> bool:
     return stamp.type not in _KNOWN and 0 < stamp.seq < MAX_SEQ and stamp.type.isidentifier()
 
 
-def _ordered(entries: Iterable[Entry]) -> Iterator[Entry]:
-    order = _Order()
+def _ordered(entries: Iterable[Entry], after_seq: int = 0) -> Iterator[Entry]:
+    order = _Order(after_seq)
     for entry in entries:
         yield from order.take(entry)
     yield from order.rest()
@@ -211,8 +213,8 @@ def _ordered(entries: Iterable[Entry]) -> Iterator[Entry]:
 class _Order:
     """Keeps seq growing. A line that jumps ahead waits for the next new one, which tells which of the two is wrong."""
 
-    def __init__(self) -> None:
-        self._last = 0
+    def __init__(self, last: int) -> None:
+        self._last = last
         self._lost = 0
         self._waiting: list[Entry] = []  # the line that jumped ahead, then what is of no use behind it
 
