@@ -1,0 +1,23 @@
+"""Nothing grows with time that a week-long run could not afford."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.soak import soak
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_day_of_updates_with_views_that_come_and_go_leaves_everything_bounded(root: Path) -> None:
+    seen = soak(root, updates=100_000, limit_s=1500)
+    assert seen.code == 0
+    assert seen.samples[-1].update > 90_000
+    assert seen.growth_mib < 20
+    assert seen.view_growth_mib < 20
+    assert len({sample.descriptors for sample in seen.settled}) <= 2, "a view that is just leaving"
+    assert {sample.children for sample in seen.samples} == {0}
+    assert seen.samples[-1].journal_mib < 10
+    assert max(sample.attach_s for sample in seen.settled) < 5
