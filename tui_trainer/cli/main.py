@@ -306,6 +306,31 @@ def run_for(
     ordering.run_for(sessions, name, updates)
 
 
+@app.command()
+def tune(
+    config: Annotated[str, typer.Argument(help="Preset name or TOML file with [study.space].", metavar="CONFIG")],
+    trials: Annotated[int, typer.Option(min=1, help="Go on until so many trials have ended.", metavar="N")],
+    jobs: Annotated[int, typer.Option(min=1, help="So many trials at a time.", metavar="J")] = 1,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna storage; default a file beside the sessions.", metavar="URL")
+    ] = None,
+    earlier: Annotated[
+        str | None, typer.Option("--from", help="Narrow the space around this study's best.", metavar="STUDY")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Study name; default <config>-study.", metavar="STUDY")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the search; default run.seed.", metavar="S")] = None,
+    set_: o.Set = None,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Search for good settings: an Optuna study, each trial a session of its own."""
+    from tui_trainer.cli.tuning import Tune
+    from tui_trainer.cli.tuning import tune as carry_out
+
+    wish = Tune(config, trials, jobs, set_ or [], sessions, storage, earlier, name, seed, json)
+    raise typer.Exit(carry_out(wish))
+
+
 # --- saved sessions ------------------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,8 @@ Scalar = bool | int | float | str
 LARGEST_ROLLOUT = 2**31
 LARGEST_INTEGER = 2**53
 """Beyond it JSON readers lose digits."""
+OPEN = ("task", "study.space")
+"""Tables whose keys are not settings of ours."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,6 +203,30 @@ class UiSettings(Settings, frozen=True):
     ascii: Annotated[bool, Meta(description="Draw with ASCII only.")] = False
 
 
+class StudySettings(Settings, frozen=True):
+    """[study]: how `tune` searches; a single run ignores it."""
+
+    sampler: Annotated[Literal["tpe", "random"], Meta(description="tpe learns from earlier trials.")] = "tpe"
+    pruner: Annotated[
+        Literal["median", "halving", "none"], Meta(description="Which trials end early, by their evaluations.")
+    ] = "median"
+    startup_trials: Annotated[int, Meta(ge=1, description="Random, unpruned trials before it learns.")] = 5
+    warmup_evaluations: Annotated[int, Meta(ge=0, description="No trial is pruned before so many evaluations.")] = 2
+    space: dict[str, Any] = {}
+    """[study.space]: by setting, {low, high, log, step} or {choices}; `search_space` reads it."""
+
+
+class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `tune` may choose for one setting: a range, both ends within it, or a few choices."""
+
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    step: int | float | None = None
+    choices: tuple[Scalar, ...] = ()
+    """A list, such as hidden layers, is written as text: "[64, 64]"."""
+
+
 class Config(Settings, frozen=True):
     """All settings of a run."""
 
@@ -214,6 +240,7 @@ class Config(Settings, frozen=True):
     """The task's own options; `tasks show ID` lists them."""
     telemetry: TelemetrySettings = TelemetrySettings()
     ui: UiSettings = UiSettings()
+    study: StudySettings = StudySettings()
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -294,7 +321,7 @@ def _walk(kind: type, prefix: str) -> Iterator[tuple[str, msgspec.structs.FieldI
         inner = _plain(field.type)
         if isinstance(inner, type) and issubclass(inner, Settings):
             yield from _walk(inner, f"{prefix}{field.name}.")
-        elif f"{prefix}{field.name}" != "task":
+        elif f"{prefix}{field.name}" not in OPEN:
             yield f"{prefix}{field.name}", field
 
 
@@ -311,7 +338,7 @@ def _meta(annotation: Any) -> str:
 
 def _require_known(origin: str, key: str) -> None:
     known = list(known_keys())
-    if key in known or key.startswith("task."):
+    if key in known or key.startswith(tuple(f"{table}." for table in OPEN)):
         return
     close = nearest(key, known)
     hint = f"did you mean {close}?" if close else "`tui-trainer config show` lists every setting"
@@ -376,6 +403,7 @@ def _require_sense(config: Config, origins: Mapping[str, str]) -> None:
         fail("ppo.n_steps", f"a rollout of {rollout:.3g} steps fits in no memory", "lower n_steps or num_envs")
     if config.dqn.batch_size > config.dqn.buffer_size:
         fail("dqn.batch_size", "is larger than dqn.buffer_size", "lower it")
+    search_space(config, origins)
     conditions = [("curriculum.schedule", stage.when) for stage in config.curriculum.schedule]
     for key, text in (("manager.termination.target", config.manager.termination.target), *conditions):
         try:
@@ -383,6 +411,46 @@ def _require_sense(config: Config, origins: Mapping[str, str]) -> None:
                 parse_condition(text)
         except ConfigError as error:
             fail(key, error.message, error.hint)
+
+
+def search_space(config: Config, origins: Mapping[str, str] | None = None) -> dict[str, Dimension]:
+    """[study.space] by setting. Raises ConfigError naming the setting that is none, or whose range is none."""
+    return {key: _dimension(key, table, origins or {}) for key, table in _dimensions(config.study.space, "")}
+
+
+def _dimensions(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """The leaves: tables that hold values; a name with dots and tables within tables are the same."""
+    tables = {key.rpartition(".")[0] for key in known_keys()} | {"task", "manager"}
+    for name, inner in table.items():
+        if f"{prefix}{name}" in tables and isinstance(inner, Mapping):
+            yield from _dimensions(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", inner
+
+
+def _dimension(key: str, table: Any, origins: Mapping[str, str]) -> Dimension:
+    place = f"study.space.{key}"
+    origin = next((origins[each] for each in origins if each.startswith(place)), "settings")
+    if not key.startswith("task."):
+        _require_known(f"{origin}: study.space", key)
+    try:
+        found = msgspec.convert(table, Dimension, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{origin}: {place}: {error}", SPACE_HINT) from None
+    if found.choices:
+        wrong = "has choices and a range" if (found.low, found.high, found.step) != (None, None, None) else ""
+    elif found.low is None or found.high is None or not found.low < found.high:
+        wrong = "is no range"
+    elif found.log and (found.low <= 0 or found.step is not None):
+        wrong = "has a log scale, which needs low > 0 and no step"
+    else:
+        wrong = "" if found.step is None or found.step > 0 else "has a step that is not above 0"
+    if wrong:
+        raise ConfigError(f"{origin}: {place} {wrong}", SPACE_HINT)
+    return found
+
+
+SPACE_HINT = "write { low = 1e-4, high = 1e-2, log = true } or { choices = [64, 128] }"
 
 
 def assignments_layer(assignments: Sequence[str], origin: str = "--set") -> Layer:
