@@ -14,7 +14,7 @@ CAPACITY = 512
 _TAIL = 32
 
 
-class Bucket(msgspec.Struct, frozen=True, array_like=True):
+class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`count` neighbouring points: x of the last one (step, Unix time, update), mean, low, high of the finite values.
 
     `first_update` is the update of the first point; mean, low and high are None where no value was finite.

@@ -38,7 +38,7 @@ from tui_trainer.sessions.keyframes import Packer, Unpacker, Unusable
 from tui_trainer.sessions.landmarks import KINDS, Landmarks
 
 NAME = "replay.idx"
-EVERY = 1024
+EVERY = 512
 """Events from one keyframe to the next; more where the journal's lines are out of order there."""
 MAGIC = b"tuiidx1\n"
 CHECKED = 4096

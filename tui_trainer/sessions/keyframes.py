@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable
+from typing import TypeAlias
 
 import msgspec
 
@@ -29,6 +30,9 @@ class Unusable(Exception):
     """These bytes are no keyframe of ours; fold instead."""
 
 
+_Piece: TypeAlias = tuple[Bucket, ...] | tuple[EvaluationFinished]
+
+
 class _Curve(msgspec.Struct, frozen=True, array_like=True):
     stride: int
     blocks: tuple[int, ...]
@@ -45,7 +49,7 @@ class _Keyframe(msgspec.Struct, frozen=True):
 _encoder = msgspec.json.Encoder()
 _keyframes = msgspec.json.Decoder(_Keyframe)
 _blocks = msgspec.json.Decoder(tuple[Bucket, ...])
-_evaluations = msgspec.json.Decoder(EvaluationFinished)
+_evaluations = msgspec.json.Decoder(tuple[EvaluationFinished])
 
 
 class Packer:
@@ -55,12 +59,14 @@ class Packer:
         self._next = pieces
         self._numbers: dict[bytes, int] = {}
         self._fresh: list[bytes] = []
+        self._before: dict[tuple[int, int], tuple[_Piece, int]] = {}
+        self._now: dict[tuple[int, int], tuple[_Piece, int]] = {}
 
     def pack(self, state: RunState) -> tuple[list[bytes], bytes]:
         """(new pieces, numbered on from those before; the keyframe)."""
-        self._fresh = []
+        self._fresh, self._before, self._now = [], self._now, {}
         bare = msgspec.structs.replace(state, series={}, evaluations=())
-        evaluations = tuple(self._number(evaluation) for evaluation in state.evaluations)
+        evaluations = tuple(self._number((evaluation,)) for evaluation in state.evaluations)
         curves = {name: self._curve(series) for name, series in state.series.items()}
         return self._fresh, zlib.compress(_encoder.encode(_Keyframe(bare, evaluations, curves)), 1)
 
@@ -69,7 +75,15 @@ class Packer:
         blocks = tuple(self._number(series.head[at : at + BLOCK]) for at in range(0, full, BLOCK))
         return _Curve(series.stride, blocks, series.head[full:], series.tail)
 
-    def _number(self, piece: object) -> int:
+    def _number(self, piece: _Piece) -> int:
+        """A piece's number. One that is the very same objects as in the state before is found without looking in."""
+        key = (id(piece[0]), id(piece[-1]))
+        before, number = self._before.get(key, (None, -1))
+        number = number if before == piece else self._stored(piece)
+        self._now[key] = (piece, number)
+        return number
+
+    def _stored(self, piece: _Piece) -> int:
         data = _encoder.encode(piece)
         key = hashlib.blake2b(data, digest_size=16).digest()
         if key not in self._numbers:
@@ -110,7 +124,7 @@ class Unpacker:
     def _evaluation(self, number: int) -> EvaluationFinished:
         if number not in self._evaluation_cache:
             _make_room(self._evaluation_cache)
-            self._evaluation_cache[number] = _evaluations.decode(_clean(_inflated(self._piece(number))))
+            (self._evaluation_cache[number],) = _evaluations.decode(_clean(_inflated(self._piece(number))))
         return self._evaluation_cache[number]
 
 
