@@ -24,6 +24,8 @@ from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import AnyEvent, FrameDrawn, RecommendationAnswered
 from tui_trainer.core.state import fold
 from tui_trainer.errors import OrderRefused
+from tui_trainer.reports import pictures as report
+from tui_trainer.reports.facts import Facts
 from tui_trainer.sessions.journal import read_journal
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.look import Look
@@ -120,20 +122,26 @@ def pictures() -> list[Picture]:
     ]
 
 
+def report_pictures() -> dict[str, str]:
+    """Those of the report of the sample, by name."""
+    facts = Facts("sample", fold(read_journal(SAMPLE / "events.jsonl").events))
+    return {f"report-{name}": drawn.svg.decode() for name, drawn in report.draw(facts).items() if name != "resources"}
+
+
 def main() -> None:
     """Write every picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--png", type=Path, help="write PNGs into this directory instead")
     directory = parser.parse_args().png
-    for picture in pictures():
-        svg = asyncio.run(draw(picture))
+    drawn = {picture.name: asyncio.run(draw(picture)) for picture in pictures()}
+    for name, svg in (drawn | report_pictures()).items():
         if directory is None:
-            (HERE / f"{picture.name}.svg").write_text(svg, encoding="utf-8")
+            (HERE / f"{name}.svg").write_text(svg, encoding="utf-8")
             continue
         import resvg_py
 
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / f"{picture.name}.png").write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=svg)))
+        (directory / f"{name}.png").write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=svg)))
 
 
 if __name__ == "__main__":
