@@ -331,6 +331,23 @@ def tune(
     raise typer.Exit(carry_out(wish))
 
 
+@app.command()
+def ab(
+    config_a: Annotated[str, typer.Argument(help="Preset name or TOML file.", metavar="CONFIG_A")],
+    config_b: Annotated[str, typer.Argument(help="Preset name or TOML file.", metavar="CONFIG_B")],
+    seeds: Annotated[int, typer.Option(min=2, max=1000, help="Pairs: each seed trains with both.", metavar="N")] = 5,
+    jobs: Annotated[int, typer.Option(min=1, help="So many runs at a time.", metavar="J")] = 1,
+    name: Annotated[str, typer.Option(help="Sessions are NAME-a-s1, NAME-b-s1 ...", metavar="NAME")] = "ab",
+    set_: o.Set = None,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Compare two configurations: paired by seed, at equal steps, with an interval and a verdict."""
+    from tui_trainer.cli.pairing import Pairing, pair
+
+    raise typer.Exit(pair(Pairing((config_a, config_b), seeds, jobs, name, set_ or [], sessions, json)))
+
+
 # --- saved sessions ------------------------------------------------------------------------------------------------
 
 
