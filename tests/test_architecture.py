@@ -183,7 +183,8 @@ def loaded(tmp_path: Path, *words: str) -> set[str]:
     [
         "--help", "run --help", "attach --help", "replay --help", "sessions list", "sessions list --json", "tasks list",
         "config show debug", "pause", "resume", "accept", "reject", "undo", "checkpoint",
-        "watch --help", "play --help", "play nobody --no-ui", "watch nobody", "stop", "wait", "set nobody ppo.learning_rate=1e-3", "run-for nobody 3", "replay nobody --no-ui", "attach",
+        "watch --help", "play --help", "play nobody --no-ui", "watch nobody",
+        "stop", "wait", "set nobody ppo.learning_rate=1e-3", "run-for nobody 3", "replay nobody --no-ui", "attach",
     ],
 )  # fmt: skip
 def test_lists_orders_and_help_load_nothing_heavy(tmp_path: Path, words: str) -> None:
@@ -208,6 +209,7 @@ def test_a_game_without_a_screen_loads_no_torch_no_numpy_and_no_textual(tmp_path
 
 
 def test_the_app_loads_no_torch_and_no_numpy() -> None:
-    code = "import sys, tui_trainer.ui.app, tui_trainer.ui.duel, tui_trainer.client.live, tui_trainer.client.replay; print(*sys.modules)"
+    modules = "tui_trainer.ui.app, tui_trainer.ui.duel, tui_trainer.client.live, tui_trainer.client.replay"
+    code = f"import sys, {modules}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"torch", "numpy", "psutil"} & set(done.stdout.split()) == set()

@@ -71,7 +71,7 @@ THINGS = [
     ("eval nobody --episodes 1", "--episodes"),
     ("watch nobody --no-ui", "no session nobody"),
     ("watch sample --no-ui --delay nan", "not a number of seconds"),
-    ("watch sample --no-ui --temperature nan", "not a temperature"),
+    ("watch sample --no-ui --temperature nan", "--temperature"),
     ("watch sample --no-ui --temperature -1", "--temperature"),
     ("watch sample --no-ui --against minimax3", "did you mean minimax-3?"),
     ("watch sample --no-ui --against you", "`tui-trainer play`"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,8 +63,6 @@ def play_game(wish: Wish, *, person_first: bool) -> None:
 @contextlib.contextmanager
 def _duel(wish: Wish, *, rival: str, first: str, headless: bool) -> Iterator[tuple[DuelProcess, UiSettings, str]]:
     """The process, the screen's settings and what to call the subject. Everything wrong is said before a screen."""
-    if not math.isfinite(wish.temperature):
-        raise UsageError(f"--temperature {wish.temperature}: not a temperature", "0 plays the likeliest move")
     if not headless:
         require_terminal()
     source, settings, name = _source(wish)
