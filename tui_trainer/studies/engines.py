@@ -62,7 +62,8 @@ class Follower:
 
     def stop(self) -> None:
         """The order that `tui-trainer stop` gives; returns when the engine has saved and left."""
-        stop_engine(self.session)
+        while not self.has_ended and not stop_engine(self.session):
+            time.sleep(POLL_S)  # it was started a moment ago and does not hold its session yet
         if self._process is not None:
             self._process.wait()
 
@@ -75,19 +76,20 @@ def is_done(session: Session) -> bool:
 
 def settle(session: Session) -> None:
     """End an engine that outlived whoever started it, so that this session can be taken up."""
+    stop_engine(session)
     while session.owner() is not None:
-        stop_engine(session)
         time.sleep(POLL_S)
 
 
-def stop_engine(session: Session) -> None:
-    """Save and end; an engine that is gone, or not yet listening, takes no order."""
+def stop_engine(session: Session) -> bool:
+    """Order it to save and end, as soon as it listens; False where no engine holds the session."""
     while session.owner() is not None:
         try:
             order(session.path, Stop(id=new_id()))
-            return
+            return True
         except OrderRefused:
             time.sleep(POLL_S)
+    return False
 
 
 class Curve:
