@@ -84,6 +84,14 @@ class Leaves(Faulty):
         sys.exit(0)
 
 
+class Noisy(Faulty):
+    """Prints at every step, as people's tasks do while they are being written."""
+
+    def go_wrong(self, step: Step) -> Step:
+        print("noise" * 40)
+        return step
+
+
 class Hostile(Faulty):
     """Every text that a task may give wants to take the terminal over."""
 
@@ -105,8 +113,8 @@ def _factory(kind: type[Faulty]) -> Any:
     return lambda options, num_envs, limit: kind(num_envs, limit)
 
 
-raises, nan_reward, nan_observation, huge_reward, large_reward, no_memory, leaves, hostile = map(
-    _factory, (Faulty, NanReward, NanObservation, HugeReward, LargeReward, NoMemory, Leaves, Hostile)
+raises, nan_reward, nan_observation, huge_reward, large_reward, no_memory, leaves, noisy, hostile = map(
+    _factory, (Faulty, NanReward, NanObservation, HugeReward, LargeReward, NoMemory, Leaves, Noisy, Hostile)
 )
 
 

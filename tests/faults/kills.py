@@ -19,7 +19,9 @@ BUSY_SAVING = (
     *p.TINY, "--set=manager.checkpoints.every_updates=1", "--set=manager.checkpoints.keep_last=3",
     "--set=manager.evaluation.every_updates=1000", "--max-updates=100000000",
 )  # fmt: skip
-LONGEST_S = 0.6
+LONGEST_S = 0.3
+STARTING_SHARE = 0.2
+"""Kills that do not wait for the first line."""
 
 
 class Result(NamedTuple):
@@ -49,24 +51,33 @@ def kill_often(warm: Warm, root: Path, kills: int, seed: int) -> Result:
     promise, broken = Promise(), []
     acknowledged = in_save = early = 0
     for kill in range(kills):
-        told = one_life(warm, root, chance.uniform(0.05, LONGEST_S), first=not session.exists())
+        while_starting = chance.random() < STARTING_SHARE
+        before = leftovers(session)
+        told = one_life(warm, root, chance.uniform(0.0, LONGEST_S), session.exists(), while_starting)
         saved = [e for e in told if e["type"] == "CheckpointSaved"]
         acknowledged += len(saved)
         early += not told
         if saved:
             promise = Promise(saved[-1]["number"], saved[-1]["at_update"], saved[-1]["seq"])
         if session.exists():
-            in_save += any(name.startswith(".") for name in os.listdir(session / "checkpoints"))
+            in_save += bool(leftovers(session) - before)
             broken += [f"kill {kill}: {why}" for why in check(session, promise, told)]
     return Result(kills, acknowledged, in_save, early, broken)
 
 
-def one_life(warm: Warm, root: Path, delay_s: float, *, first: bool) -> list[dict[str, Any]]:
-    """The events that a run told until it was killed."""
-    words = ("run", "--name=a", *BUSY_SAVING) if first else ("resume", "a", "--max-updates=100000000")
+def leftovers(session: Path) -> set[str]:
+    """Directories that were under way when their writer died."""
+    place = session / "checkpoints"
+    return {name for name in os.listdir(place) if name.startswith(".")} if place.exists() else set()
+
+
+def one_life(warm: Warm, root: Path, delay_s: float, is_resumed: bool, while_starting: bool) -> list[dict[str, Any]]:
+    """The events that a run told until it was killed, so long after its start or its first line."""
+    words = ("resume", "a", "--max-updates=100000000") if is_resumed else ("run", "--name=a", *BUSY_SAVING)
     program = warm.start(root, words[0], *words[1:], "--no-ui", "--json")
+    told = [] if while_starting else [next(program.events())]
     time.sleep(delay_s)
-    return program.kill()
+    return told + program.kill()
 
 
 def check(session: Path, promise: Promise, told: list[dict[str, Any]]) -> list[str]:

@@ -71,7 +71,8 @@ def finish(run: Program) -> None:
 
 
 def test_a_full_disk_pauses_the_run_which_goes_on_by_itself_when_there_is_room(warm: Warm, small: Path) -> None:
-    run = warm.start(small, *RUN)
+    """Its task prints, too: what the full disk refuses of engine.log is no reason to end."""
+    run = warm.start(small, *RUN, "--task=tests.faults.foreign:noisy", FAULT_AT="1")
     run.until("CheckpointSaved")
     filler = fill(small)
     paused = run.until("RunPaused")[-1]

@@ -33,6 +33,12 @@ def foreign_orders(drawn: bytes) -> list[str]:
     return [repr(order) for order in titles] + [ascii(char) for char in controls - set("\r\n")]
 
 
+def test_an_order_to_the_terminal_is_found() -> None:
+    drawn = f"\x1b[1mtext\x1b[0m {HOSTILE} \x1b]22;default\x07".encode()
+    assert foreign_orders(b"\x1b[1mtext\x1b[0m\x1b]22;default\x07") == []
+    assert len(foreign_orders(drawn)) > 5
+
+
 def walk(terminal: WarmTerminal) -> None:
     for key in SCREENS:
         for byte in key:

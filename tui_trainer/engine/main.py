@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
@@ -37,6 +38,9 @@ from tui_trainer.sessions.names import socket_path
 from tui_trainer.sessions.oslayer import storage_errors
 from tui_trainer.sessions.store import Session
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of the detached process."""
@@ -45,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], dest="assignments")
     parser.add_argument("--callback", action="append", default=[], dest="callbacks")
     args = parser.parse_args(argv)
+    forgive_prints()
     try:
         return run_engine(
             Session.open(args.session), overrides=assignments_layer(args.assignments), callbacks=args.callbacks
@@ -208,7 +213,41 @@ def redirect_output(log: Path) -> TextIO:
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)
+    forgive_prints()
     return kept
+
+
+def forgive_prints() -> None:
+    """From now on a print of a task that the disk refuses is lost, and raises nothing in the task."""
+    sys.stdout, sys.stderr = _forgiving(1), _forgiving(2)
+
+
+def _forgiving(fd: int) -> TextIO:
+    raw = io.BufferedWriter(_ForgivingFile(fd))
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="replace", line_buffering=True)
+
+
+class _ForgivingFile(io.RawIOBase):
+    """An open descriptor whose failed writes count as written."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._fd
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        """How much was written, or dropped."""
+        try:
+            return os.write(self._fd, data)
+        except OSError:
+            return memoryview(data).nbytes
 
 
 if __name__ == "__main__":
