@@ -178,6 +178,17 @@ def test_damaged_and_doubled_lines_give_what_reading_through_gives(tmp_path: Pat
     assert second.skipped == read.skipped
 
 
+def test_a_line_doubled_right_behind_a_keyframe_is_no_new_event(tmp_path: Path) -> None:
+    lines = [encode(event) for event in EVENTS[: 2 * EVERY + 5]]
+    lines.insert(2 * EVERY, lines[2 * EVERY - 1])
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    state_at_end(path)
+    history = opened(path)
+    assert history.laid == 2 * EVERY
+    assert history[:] == EVENTS[: 2 * EVERY + 5]
+
+
 # --- a spoilt index ---
 
 
