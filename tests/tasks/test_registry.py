@@ -19,6 +19,7 @@ VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "connect_four": ("connect_four", {}),
     "connect_four, self-play alone": ("connect_four", {"opponent_share": 0.0, "opening_plies": 0}),
     "tictactoe": ("tictactoe", {}),
+    "cache": ("cache", {}),
     "trading": ("trading", {"instruments": 16}),
     "gym, batched form": ("gym:CartPole-v1", {}),
     "gym, same step": ("gym:CartPole-v1", {"vectorization": "sync"}),

@@ -40,6 +40,11 @@ TASKS: dict[str, Entry] = {
             factory="tui_trainer.tasks.tictactoe:make",
         ),
         Entry(
+            id="cache",
+            summary="manage a cache over requests that change phase, generated or your own trace",
+            factory="tui_trainer.tasks.cache:make",
+        ),
+        Entry(
             id="trading",
             summary="momentum on OHLCV bars, generated or your own: short, flat or long",
             factory="tui_trainer.tasks.trading:make",

@@ -15,6 +15,9 @@ from tui_trainer.tasks.playing import RandomPlayer, difference, episode_returns
 EPISODES = 60
 PLAYED = 300
 """Steps of every environment in which a difficulty is measured: more than an episode of most tasks."""
+LONGEST = 1200
+"""The same where that were too few for ENOUGH episodes."""
+ENOUGH = 10
 
 
 @runtime_checkable
@@ -57,7 +60,9 @@ def _return_at(kit: Kit, difficulty: Difficulty) -> tuple[float, float]:
         task.set_difficulty(difficulty)
         player = task.reference_player() if isinstance(task, HasReferencePlayer) else RandomPlayer(task.spec, 3)
         returns = episode_returns(task, player, SEED, PLAYED)
-    require(len(returns) >= 10, f"hardly an episode ends within {PLAYED} steps: a difficulty cannot be measured")
+        if len(returns) < ENOUGH:
+            returns = episode_returns(task, player, SEED, LONGEST)
+    require(len(returns) >= ENOUGH, f"hardly an episode ends within {LONGEST} steps: a difficulty cannot be measured")
     return float(returns.mean()), float(returns.std() / math.sqrt(len(returns)))
 
 
