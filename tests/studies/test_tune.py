@@ -126,3 +126,18 @@ def test_what_cannot_be_is_one_line(tmp_path_factory: pytest.TempPathFactory, wo
     assert done.returncode in (2, 4)
     assert complaint in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_trial_behind_the_others_is_stopped_at_its_evaluation_and_saved(tmp_path: Path) -> None:
+    """Beside a trial that scored 2 at once, more than any win rate, the next one has nothing to hope for."""
+    words = tune(tmp_path, "--trials=2", "--set=run.step_delay_s=0.03", updates=100000, pruner="median")
+    study = optuna.create_study(study_name="s", storage=storage_url(tmp_path, "s"), direction="maximize")
+    study.add_trial(optuna.trial.create_trial(value=2.0, intermediate_values={0: 2.0}))
+    done = p.run(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    found = rows(done.stdout)[0]
+    assert (found["number"], found["state"]) == (1, "pruned")
+    first = next(event for event in p.journal(tmp_path / "s-t0001") if event["type"] == "EvaluationFinished")
+    assert found["value"] == first["result"]["value"]
+    assert p.journal(tmp_path / "s-t0001")[-1]["reason"]["name"] == "user"
+    assert p.names(tmp_path / "s-t0001" / "checkpoints")
