@@ -165,17 +165,8 @@ def say(what: str, figure: str) -> None:
     print(f"{what:<17}{figure}", flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--slices", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--keys", type=int, default=30)
-    options = parser.parse_args()
-    frames, firsts = first_frame(5)
-    say("first frame", f"{statistics.median(frames):.2f} s (worst {max(frames):.2f})")
-    say("first update", f"{statistics.median(firsts):.2f} s after the command")
-    root = Path(tempfile.mkdtemp())
-    session = start(root)
+def measure(root: Path, session: Path, options: argparse.Namespace) -> None:
+    """Everything that needs a run under way."""
     began, size = time.monotonic(), (session / "events.jsonl").stat().st_size
     pairs = [(sps(session, options.seconds), sps_attached(root, options.seconds)) for _ in range(options.slices)]
     alone, watched = (statistics.median(column) for column in zip(*pairs))
@@ -194,8 +185,24 @@ def main() -> None:
     grown, span = (session / "events.jsonl").stat().st_size - size, time.monotonic() - began
     say("journal", f"{grown / span * 86400 / 1e6:.0f} MB/day")
     say("--help", f"{timed(root, '--help'):.2f} s; sessions list {timed(root, 'sessions', 'list'):.2f} s")
-    kill(session)
-    shutil.rmtree(root)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--slices", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--keys", type=int, default=30)
+    options = parser.parse_args()
+    frames, firsts = first_frame(5)
+    say("first frame", f"{statistics.median(frames):.2f} s (worst {max(frames):.2f})")
+    say("first update", f"{statistics.median(firsts):.2f} s after the command")
+    root = Path(tempfile.mkdtemp())
+    session = start(root)
+    try:
+        measure(root, session, options)
+    finally:
+        kill(session)
+        shutil.rmtree(root)
 
 
 if __name__ == "__main__":
