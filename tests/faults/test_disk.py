@@ -191,8 +191,8 @@ os.fsync = fsync
 
 
 def test_on_a_slow_disk_saves_coalesce_and_views_are_answered_at_once(root: Path) -> None:
-    """Every fsync of the real engine takes half a second."""
-    (root / "sitecustomize.py").write_text(SLOW.replace("SECONDS", "0.5"))
+    """Every fsync of the real engine takes a fifth of a second."""
+    (root / "sitecustomize.py").write_text(SLOW.replace("SECONDS", "0.2"))
     engine = subprocess.Popen(
         p.command(*RUN, "--set=manager.checkpoints.every_updates=1"), stdout=subprocess.PIPE, text=True,
         env={**p.environment(root), "PYTHONPATH": str(root)},

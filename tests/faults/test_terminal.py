@@ -182,7 +182,7 @@ def test_a_storm_of_resizes_hurts_neither_the_view_nor_the_run(warm: Warm, root:
     view = warm.terminal(root, "attach", "a")
     view.wait_for(b"Training Manager")
     update = live_state(root / "a").update
-    for number in range(200):
+    for number in range(120):
         view.resize(*SIZES[number % len(SIZES)])
         view.read_for(0.005)
     view.resize(120, 40)
