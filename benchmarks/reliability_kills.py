@@ -2,9 +2,10 @@
 
     python benchmarks/reliability_kills.py [KILLS]
 
-One session, a checkpoint after every update, killed up to 0.6 s after its start, resumed, killed again. After each
-kill: does every checkpoint load by its hash, is the newest at least the newest acknowledged one, did the resume begin
-there, has the journal no gap? Processes are forked from one that has torch loaded (tests/faults/warm.py).
+One session, a checkpoint after every update, killed up to 0.3 s after its start or its first line, resumed, killed
+again. After each kill: does every checkpoint load by its hash, is the newest at least the newest acknowledged one, did
+the resume begin there, has the journal no gap? Processes are forked from one that has torch loaded
+(tests/faults/warm.py).
 """
 
 from __future__ import annotations
