@@ -58,7 +58,9 @@ def test_lru_and_belady_fault_as_often_as_the_textbook_says() -> None:
         (belady, "ABCAB", 2, "...+."),  # C takes the place of B, which is asked for later than A
         (sieve, "ABCADBAEA", 3, "...+..+.+"),  # the hand passes A, evicts B; then C; then D
         (s3_fifo, "AAABCDBACEBA", 3, ".++....+...+"),  # A to main; B, C return from the ghosts; E evicts B from main
+        (s3_fifo, "AABCDA", 3, ".+...."),  # asked for once more is too seldom: A goes to the ghosts
         (arc, "ABACBCAC", 2, "..+..+.+"),  # B returns from B1 (p = 1), A from B2 (p = 0)
+        (arc, "AAABCCDEFDGEBDE", 4, ".++..+........."),  # B from B1 lifts p by |B2| / |B1| = 2, so that T2 gives E
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
