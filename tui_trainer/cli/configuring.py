@@ -11,7 +11,7 @@ import msgspec
 
 from tui_trainer.cli import find
 from tui_trainer.cli.settings import chosen, resolve_run
-from tui_trainer.core.config import Layer, Resolved, get, known_keys, resolve, setting_doc
+from tui_trainer.core.config import Layer, Resolved, get, known_keys, resolve, setting_doc, space_tables
 from tui_trainer.errors import ConfigError, StorageError, UsageError
 from tui_trainer.sessions.configs import preset_names
 from tui_trainer.sessions.names import session_names
@@ -24,6 +24,9 @@ def show(sessions: str | None, config: str | None, assignments: list[str], *, js
     resolved = _of_session(sessions, config) or resolve_run(config, {}, assignments)
     rows = [(key, get(resolved.config, key), resolved.origins.get(key, "default")) for key in known_keys()]
     rows += [(f"task.{k}", v, resolved.origins.get(f"task.{k}", "default")) for k, v in resolved.config.task.items()]
+    for key, dimension in space_tables(resolved.config.study.space):
+        key = f"study.space.{key}"
+        rows.append((key, dimension, next(o for name, o in resolved.origins.items() if name.startswith(key))))
     if json:
         for key, value, origin in rows:
             sys.stdout.write(msgspec.json.encode({"key": key, "value": value, "origin": origin}).decode() + "\n")
@@ -67,7 +70,9 @@ def commented(resolved: Resolved) -> str:
             lines += ["", f"[{parent}]"]
         mark = "" if key in resolved.origins else "# "
         lines.append(f"{mark}{name} = {toml_value(get(resolved.config, key))}  # {_doc(key)}")
-    lines += ["", "[task]", *(f"{name} = {toml_value(value)}" for name, value in resolved.config.task.items())]
+    open_tables = {"task": resolved.config.task, "study.space": dict(space_tables(resolved.config.study.space))}
+    for parent, content in open_tables.items():
+        lines += ["", f"[{parent}]", *(f"{toml_value(name)} = {toml_value(value)}" for name, value in content.items())]
     return "\n".join(lines) + "\n"
 
 

@@ -415,15 +415,15 @@ def _require_sense(config: Config, origins: Mapping[str, str]) -> None:
 
 def search_space(config: Config, origins: Mapping[str, str] | None = None) -> dict[str, Dimension]:
     """[study.space] by setting. Raises ConfigError naming the setting that is none, or whose range is none."""
-    return {key: _dimension(key, table, origins or {}) for key, table in _dimensions(config.study.space, "")}
+    return {key: _dimension(key, table, origins or {}) for key, table in space_tables(config.study.space)}
 
 
-def _dimensions(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def space_tables(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The leaves: tables that hold values; a name with dots and tables within tables are the same."""
     tables = {key.rpartition(".")[0] for key in known_keys()} | {"task", "manager"}
     for name, inner in table.items():
         if f"{prefix}{name}" in tables and isinstance(inner, Mapping):
-            yield from _dimensions(inner, f"{prefix}{name}.")
+            yield from space_tables(inner, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", inner
 
