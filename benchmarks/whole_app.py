@@ -2,7 +2,7 @@
 
 Starts the real engine on connect_four and measures
 - time from the command to the first frame of the app, and to the first update shown,
-- SPS without a screen, detached, and with an app attached at 120x40, interleaved, as ratios,
+- SPS headless (`run --no-ui`), detached, and with an app attached at 120x40, interleaved, as ratios,
 - key to its *sent* mark, p50 and p95, while it trains,
 - bytes a second to the terminal and the app's share of a core at 80x24 and 120x40,
 - journal growth, and the time of `--help` and `sessions list`.
@@ -21,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +36,7 @@ from tui_trainer.errors import OrderRefused  # noqa: E402
 from tui_trainer.sessions.names import socket_path  # noqa: E402
 from tui_trainer.sessions.store import Session  # noqa: E402
 
-WORDS = ("--set=manager.termination.max_hours=1", "--set=manager.evaluation.every_updates=100000", "--name=bench")
+WORDS = ("--set=manager.termination.max_hours=1", "--set=manager.evaluation.every_updates=100000")
 
 
 def command(*words: str) -> list[str]:
@@ -47,10 +49,44 @@ def environ(root: Path) -> dict[str, str]:
 
 def start(root: Path) -> Path:
     """A detached run that trains."""
-    subprocess.run(command("run", "--detach", *WORDS), env={**os.environ, **environ(root)}, check=True)
-    while updates(root / "bench") < 20:
+    subprocess.run(command("run", "--detach", "--name=bench", *WORDS), env={**os.environ, **environ(root)}, check=True)
+    return training(root / "bench")
+
+
+@contextmanager
+def headless(root: Path) -> Iterator[Path]:
+    """`run --no-ui`, its lines going nowhere; it does not outlive the block."""
+    words = command("run", "--no-ui", "--name=headless", *WORDS)
+    process = subprocess.Popen(words, env={**os.environ, **environ(root)}, stdout=subprocess.DEVNULL)
+    try:
+        yield training(root / "headless")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def training(session: Path) -> Path:
+    while updates(session) < 20:
         time.sleep(0.2)
-    return root / "bench"
+    return session
+
+
+@contextmanager
+def frozen(session: Path) -> Iterator[None]:
+    """The engine takes no processor time meanwhile."""
+    pid = owner(session)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def owner(session: Path) -> int:
+    found = Session.open(session).owner()
+    if not found:
+        raise SystemExit(f"{session.name} is not running")
+    return found.pid
 
 
 def updates(session: Path) -> int:
@@ -89,7 +125,7 @@ def first_frame(tries: int) -> tuple[list[float], list[float]]:
     frames, first_updates = [], []
     for _ in range(tries):
         root = Path(tempfile.mkdtemp())
-        terminal = PtyTerminal(command("run", *WORDS), 120, 40, environ(root))
+        terminal = PtyTerminal(command("run", "--name=bench", *WORDS), 120, 40, environ(root))
         terminal.wait_for(b"Training Manager")
         frames.append(time.perf_counter() - terminal.started)
         terminal.wait_for(b"running")
@@ -102,10 +138,8 @@ def first_frame(tries: int) -> tuple[list[float], list[float]]:
 
 
 def kill(session: Path) -> None:
-    owner = Session.open(session).owner()
-    if owner:
-        os.kill(owner.pid, signal.SIGKILL)
-        time.sleep(0.3)
+    os.kill(owner(session), signal.SIGKILL)
+    time.sleep(0.3)
 
 
 def keys(root: Path, count: int) -> list[float]:
@@ -161,6 +195,22 @@ def timed(root: Path, *words: str, tries: int = 7) -> float:
     return statistics.median(spans)
 
 
+def speeds(root: Path, session: Path, options: argparse.Namespace) -> None:
+    """SPS of one engine headless and of another detached and watched, in turn, the other one frozen."""
+    rows = []
+    with headless(root) as alone:
+        for _ in range(options.slices):
+            with frozen(session):
+                bare = sps(alone, options.seconds)
+            with frozen(alone):
+                rows.append((bare, sps(session, options.seconds), sps_attached(root, options.seconds)))
+    medians = [statistics.median(column) for column in zip(*rows)]
+    say("SPS", "headless {:,.0f}, detached {:,.0f}, with an app {:,.0f}".format(*medians))
+    for name, first, second in (("detached/headless", 1, 0), ("with app/headless", 2, 0), ("with app/detached", 2, 1)):
+        ratios = sorted(row[first] / row[second] for row in rows)
+        say("", f"{name} {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+
+
 def say(what: str, figure: str) -> None:
     print(f"{what:<17}{figure}", flush=True)
 
@@ -168,11 +218,7 @@ def say(what: str, figure: str) -> None:
 def measure(root: Path, session: Path, options: argparse.Namespace) -> None:
     """Everything that needs a run under way."""
     began, size = time.monotonic(), (session / "events.jsonl").stat().st_size
-    pairs = [(sps(session, options.seconds), sps_attached(root, options.seconds)) for _ in range(options.slices)]
-    alone, watched = (statistics.median(column) for column in zip(*pairs))
-    ratios = sorted(b / a for a, b in pairs)
-    say("SPS", f"detached {alone:,.0f}, with an app {watched:,.0f}")
-    say("", f"ratio {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+    speeds(root, session, options)
     hub = received(session, 50)
     p95 = hub[int(0.95 * len(hub))]
     say("order received", f"p50 {1000 * statistics.median(hub):.1f} ms, p95 {1000 * p95:.1f} ms, by the hub thread")
