@@ -3,7 +3,7 @@
 Starts the real engine on connect_four and measures
 - time from the command to the first frame of the app, and to the first update shown,
 - SPS headless (`run --no-ui`), detached, and with an app attached at 120x40, interleaved, as ratios,
-- key to its *sent* mark, p50 and p95, while it trains,
+- key to its *sent* mark and to its effect (pause, go on) on the screen, p50 and p95, while it trains,
 - bytes a second to the terminal and the app's share of a core at 80x24 and 120x40,
 - journal growth, and the time of `--help` and `sessions list`.
 Linux only.
@@ -154,6 +154,17 @@ def keys(root: Path, count: int) -> list[float]:
     return sorted(delays)
 
 
+def carried_out(root: Path, count: int) -> list[float]:
+    """Seconds from a key (pause, go on) to the run's new state on the screen."""
+    terminal, delays = attached(root), []
+    for state in ("‖ PAUSED", "● running") * count:
+        terminal.read_for(0.417)
+        terminal.key(b"p")
+        delays.append(terminal.wait_for_any(state))
+    terminal.close()
+    return sorted(delays)
+
+
 def received(session: Path, count: int) -> list[float]:
     """Seconds from sending an order over the socket to the hub's answer that it has it."""
     line = socket.socket(socket.AF_UNIX)
@@ -225,6 +236,9 @@ def measure(root: Path, session: Path, options: argparse.Namespace) -> None:
     delays = keys(root, options.keys)
     p95 = delays[int(0.95 * len(delays))]
     say("key to its mark", f"p50 {1000 * statistics.median(delays):.0f} ms, p95 {1000 * p95:.0f} ms")
+    delays = carried_out(root, options.keys // 2)
+    p95 = delays[int(0.95 * len(delays))]
+    say("key to its effect", f"p50 {1000 * statistics.median(delays):.0f} ms, p95 {1000 * p95:.0f} ms")
     for width, height in ((80, 24), (120, 40)):
         rate, core, rss = app_cost(root, width, height, 15.0)
         say(f"app at {width}x{height}", f"{rate:.1f} kB/s to the terminal, {core:.2f} of a core, {rss:.0f} MiB")

@@ -29,7 +29,7 @@ from tui_trainer.core.values import (
 )
 
 
-class Event(msgspec.Struct, frozen=True, tag_field="type", tag=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, tag_field="type", tag=True, kw_only=True, gc=False):
     """Base of the events. An event is made without a stamp; the loop stamps it when it happens."""
 
     seq: int = 0

@@ -30,7 +30,7 @@ class Bucket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     first_update: int = 0
 
 
-class Series(msgspec.Struct, frozen=True):
+class Series(msgspec.Struct, frozen=True, gc=False):
     """A metric's history: `head` is merged, `tail` is exact and short."""
 
     head: tuple[Bucket, ...] = ()

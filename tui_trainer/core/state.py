@@ -53,7 +53,7 @@ TOLD_BY_FACTS = ("accept", "reject", "undo", "set", "difficulty")
 """Orders whose effect is an event of its own: listing both would say everything twice."""
 
 
-class LogLine(msgspec.Struct, frozen=True, array_like=True):
+class LogLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One line of the log panel."""
 
     time: float
@@ -62,7 +62,7 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True):
     text: str
 
 
-class Decision(msgspec.Struct, frozen=True, array_like=True):
+class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What was done, by whom and why."""
 
     time: float
@@ -75,7 +75,7 @@ class Decision(msgspec.Struct, frozen=True, array_like=True):
     recommendation: int | None = None
 
 
-class Mark(msgspec.Struct, frozen=True, array_like=True):
+class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A tick on the timeline and in the charts."""
 
     kind: MarkKind
@@ -86,7 +86,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
     label: str
 
 
-class Recommendation(msgspec.Struct, frozen=True):
+class Recommendation(msgspec.Struct, frozen=True, gc=False):
     """A recommendation and what became of it; open while `verdict` is None."""
 
     raised: RecommendationRaised
@@ -104,7 +104,7 @@ class Recommendation(msgspec.Struct, frozen=True):
         return self.verdict is None
 
 
-class RunState(msgspec.Struct, frozen=True, kw_only=True):
+class RunState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The fold of a session's events. Bounded in size however long the run."""
 
     seq: int = 0

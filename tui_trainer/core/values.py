@@ -20,8 +20,8 @@ ReasonName: TypeAlias = Literal[
 ]  # fmt: skip
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of the frozen values."""
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Base of the frozen values. None can hold itself, so the collector of cycles need not look (`gc=False`)."""
 
 
 class Difficulty(Value, frozen=True):
