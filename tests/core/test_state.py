@@ -15,6 +15,7 @@ from tui_trainer.core.events import (
     DifficultyChanged,
     EvaluationFinished,
     LogWritten,
+    RecommendationAnswered,
     RecommendationScored,
     ResourcesSampled,
     RunContinued,
@@ -251,3 +252,18 @@ def test_a_difficulty_is_said_in_the_tasks_own_words(space: DifficultySpace | No
     event = Tale().start().events[0]
     state = RunState().apply(msgspec.structs.replace(event, space=space))
     assert difficulty_label(state, HARDER) == label
+
+
+def test_the_advisers_record_counts_what_was_accepted_and_how_it_turned_out() -> None:
+    tale = Tale().start()
+    for number in range(1, 5):
+        tale.advise(number).train(1)
+    for number in range(1, 4):
+        tale.accept(number)
+    tale.add(RecommendationScored(id=1, outcome="helped", evidence=""))
+    tale.add(RecommendationScored(id=2, outcome="helped", evidence=""))
+    tale.add(RecommendationAnswered(id=3, verdict="undone", by="user"))
+    assert fold(tale.events).advice.told == "accepted 3: 2 helped, 1 undone"
+    tale.accept(4)
+    assert fold(tale.events).advice.told == "accepted 4: 2 helped, 1 undone, 1 not told yet"
+    assert RunState().advice.told == ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tui_trainer.core import commands as orders
 from tui_trainer.core.actions import ApplyDifficulty, ApplySetting, Collect, End
 from tui_trainer.core.commands import AnyCommand
@@ -277,3 +279,38 @@ def test_memory_stays_bounded() -> None:
     assert adviser["evaluations"] >= 599
     assert len(adviser["points"]) == 240
     assert len(adviser["verdicts"]) <= 200
+
+
+def test_a_rise_that_was_under_way_is_not_put_down_to_the_change() -> None:
+    """The score goes on as its trend foretold: before and after differ, and yet nothing helped."""
+
+    def skill(update: int, part: str) -> float:
+        rise = 0.06 * math.log(update)
+        return {"random": 0.96, "1-ply": 0.2 + rise, "minimax-2": rise}[part]
+
+    world = watched(skill).update_by(20).until(Collect)
+    answer(world, 1, "accept")
+    world.update_by(14).until(Collect)
+    (scored,) = [e for e in world.events if isinstance(e, RecommendationScored)]
+    assert scored.outcome == "unclear"
+    assert "foretold" in scored.evidence
+
+
+def test_the_outcome_says_whether_it_was_as_expected_and_how_large() -> None:
+    (better,) = [
+        e for e in accepted_then(0.1).update_by(12).until(Collect).events if isinstance(e, RecommendationScored)
+    ]
+    assert better.gain is not None
+    assert abs(better.gain - 0.2 / 3) < 0.01
+    assert better.met is True
+    assert better.evidence.endswith("as expected")
+
+
+def test_two_changes_at_once_are_told_together() -> None:
+    world = accepted_then(0.0)
+    order(world, orders.SetDifficulty(id="1", difficulty=Difficulty(level=0)))
+    world.update_by(6).until(Collect)
+    answer(world, raised(world)[-1].id, "accept")
+    world.update_by(14).until(Collect)
+    first = next(e for e in world.events if isinstance(e, RecommendationScored))
+    assert first.evidence.endswith("together with 2")

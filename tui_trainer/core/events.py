@@ -19,6 +19,8 @@ from tui_trainer.core.values import (
     Difficulty,
     DifficultySpace,
     EvalResult,
+    Expected,
+    Forecast,
     Metrics,
     PartResult,
     Reason,
@@ -168,6 +170,7 @@ class TrendAssessed(Event, frozen=True):
     evidence: str
     termination: str
     """What intelligent termination makes of it, such as 'off' or 'plateau 3 of 10'."""
+    forecast: Forecast | None = None
 
 
 class EpisodeFailed(Event, frozen=True):
@@ -225,6 +228,8 @@ class RecommendationRaised(Event, frozen=True):
     expected: str
     confidence: float
     expires_update: int
+    expects: Expected | None = None
+    """`expected` in figures; the outcome is measured by it. None where nothing measurable is expected."""
 
 
 class RecommendationAnswered(Event, frozen=True):
@@ -242,6 +247,10 @@ class RecommendationScored(Event, frozen=True):
     id: int
     outcome: Literal["helped", "hurt", "unclear"]
     evidence: str
+    gain: float | None = None
+    """Mean score since, minus what the trend before foretold; above 0 is better in every metric."""
+    met: bool | None = None
+    """Whether the mean lay in the range that the recommendation expected."""
 
 
 class DifficultyChanged(Event, frozen=True):

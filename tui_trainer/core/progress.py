@@ -1,9 +1,10 @@
-"""How far each limit is, and when the run may end: functions from RunState."""
+"""How far each limit is, when the run may end and what it may reach by then: functions from RunState."""
 
 from __future__ import annotations
 
 import msgspec
 
+from tui_trainer.core.format import about, count, percent, si
 from tui_trainer.core.state import RunState
 
 _SPREAD = 4
@@ -39,6 +40,39 @@ def eta(state: RunState) -> tuple[LimitProgress, tuple[float, float]] | None:
     """The limit that will end the run first, and when, as a range in seconds."""
     known = [(row, row.eta_s) for row in limit_progress(state) if row.eta_s is not None]
     return min(known, key=lambda pair: pair[1][0]) if known else None
+
+
+def forecast_told(state: RunState) -> str:
+    """`64.0 % to 71.0 % at update 5,000`: the 80 % range at the limit; empty without a forecast or past it."""
+    found = state.trend.forecast if state.trend else None
+    if found is None or found.update <= state.update:
+        return ""
+    return f"{_score(state, found.low)} to {_score(state, found.high)} at update {count(found.update)}"
+
+
+def target_told(state: RunState) -> str:
+    """`likely in 9 min (from 5 min on)`: when the target may be met at the pace so far; empty without either."""
+    found = state.trend.forecast if state.trend else None
+    if found is None or found.target is None or state.status == "ended":
+        return ""
+    first, likely, last = (_seconds_until(state, update) for update in found.target)
+    if first is None:
+        return "not in sight"
+    if likely is None:
+        return f"in {about(first, first)} at the earliest"
+    span = about(first, last) if last is not None else f"from {about(first, first)} on"
+    return f"likely in {about(likely, likely)} ({span})"
+
+
+def _seconds_until(state: RunState, update: int | None) -> float | None:
+    if update is None or state.update <= 0:
+        return None
+    return max(0, update - state.update) * state.elapsed_s / state.update
+
+
+def _score(state: RunState, value: float) -> str:
+    is_rate = state.started is not None and "rate" in state.started.metric.split("_")
+    return percent(value) if is_rate else si(value)
 
 
 def _eta(state: RunState, name: str, done: float, limit: float) -> tuple[float, float] | None:

@@ -46,7 +46,7 @@ KEPT_DECISIONS = 300
 KEPT_EVALUATIONS = 400
 KEPT_CHECKPOINTS = 200
 KEPT_MARKS = 600
-KEPT_RECOMMENDATIONS = 60
+KEPT_RECOMMENDATIONS = 120
 
 
 TOLD_BY_FACTS = ("accept", "reject", "undo", "set", "difficulty")
@@ -104,6 +104,24 @@ class Recommendation(msgspec.Struct, frozen=True, gc=False):
         return self.verdict is None
 
 
+class AdviceRecord(msgspec.Struct, frozen=True, gc=False):
+    """What became of the advice: how much was accepted, and how that turned out."""
+
+    accepted: int = 0
+    helped: int = 0
+    hurt: int = 0
+    unclear: int = 0
+    undone: int = 0
+
+    @property
+    def told(self) -> str:
+        """`accepted 6: 5 helped, 1 unclear`; empty while nothing was accepted."""
+        counts = ((self.helped, "helped"), (self.hurt, "hurt"), (self.unclear, "unclear"), (self.undone, "undone"))
+        waiting = self.accepted - sum(count for count, _ in counts)
+        shown = [f"{count} {word}" for count, word in (*counts, (waiting, "not told yet")) if count > 0]
+        return f"accepted {self.accepted}: {', '.join(shown)}" if self.accepted else ""
+
+
 class RunState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The fold of a session's events. Bounded in size however long the run."""
 
@@ -150,6 +168,14 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def open_recommendations(self) -> tuple[Recommendation, ...]:
         """Unanswered ones, oldest first."""
         return tuple(r for r in self.recommendations if r.is_open)
+
+    @property
+    def advice(self) -> AdviceRecord:
+        """The adviser's record over the recommendations that are remembered."""
+        taken = [r for r in self.recommendations if r.verdict in ("accepted", "undone")]
+        outcomes = [r.outcome or (r.verdict if r.verdict == "undone" else "") for r in taken]
+        counts = {name: outcomes.count(name) for name in ("helped", "hurt", "unclear", "undone")}
+        return AdviceRecord(accepted=len(taken), **counts)
 
     @property
     def best(self) -> CheckpointSaved | None:

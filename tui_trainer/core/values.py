@@ -98,6 +98,36 @@ class EvalResult(Value, frozen=True):
     bound: float | None = None
 
 
+class Forecast(Value, frozen=True):
+    """Where the reference evaluation may stand at the limit. The range holds about 80 % of what really comes."""
+
+    limit: str
+    """The hard limit that comes first; empty where there is none: then it looks as far ahead as the run is old."""
+    update: int
+    value: float
+    low: float
+    high: float
+    target: tuple[int | None, int | None, int | None] | None = None
+    """Updates at which the upper end, the middle and the lower end meet the target: earliest, likely, latest.
+
+    None within for what is not in sight; None altogether without a target over the reference evaluation.
+    """
+
+
+class Expected(Value, frozen=True):
+    """What the mean of the next evaluations should be after a change, and what it would be without one (80 %)."""
+
+    evaluations: int
+    low: float | None
+    """None: no lower end."""
+    high: float | None
+    without: tuple[float, float]
+
+    def holds(self, value: float) -> bool:
+        """Whether a mean lies in the expected range."""
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+
 class Gpu(Value, frozen=True):
     """One GPU's load. Memory in GiB, power in W, temperature in °C, utilisation in percent."""
 

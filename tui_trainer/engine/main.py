@@ -104,7 +104,7 @@ class Engine:
         self._inbox = Inbox()
         self._state = _history(session)
         self._journal = Journal(session.journal_path)
-        self._status = StatusKeeper(session, self._state.update, self._state.global_step)
+        self._status = StatusKeeper(session, self._state)
         self._hub = Hub(socket_path(session.path), self._inbox, self._state)
         self._publisher = Publisher(
             self._journal,

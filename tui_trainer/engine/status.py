@@ -6,6 +6,7 @@ import contextlib
 
 from tui_trainer.core import events
 from tui_trainer.core.events import AnyEvent
+from tui_trainer.core.state import RunState
 from tui_trainer.core.values import Reason
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.sessions.store import Session, StateName
@@ -17,17 +18,27 @@ _NOTED = (
     events.RunContinued,
     events.CheckpointSaved,
     events.EvaluationFinished,
+    events.RecommendationRaised,
+    events.RecommendationAnswered,
+    events.RecommendationScored,
     events.RunEnded,
+)
+_ADVICE = (
+    events.RunResumed,
+    events.RecommendationRaised,
+    events.RecommendationAnswered,
+    events.RecommendationScored,
 )
 
 
 class StatusKeeper:
     """A listener that rewrites the status on the events that change it. A disk that refuses is the saver's business."""
 
-    def __init__(self, session: Session, update: int, global_step: int) -> None:
+    def __init__(self, session: Session, history: RunState) -> None:
         self._session = session
-        self._update = update
-        self._global_step = global_step
+        self._update = history.update
+        self._global_step = history.global_step
+        self._advice = RunState(recommendations=history.recommendations)
         self._state: StateName = "starting"
         self._latest_path: str | None = None
         self._best_path: str | None = None
@@ -38,6 +49,8 @@ class StatusKeeper:
         if not isinstance(event, _NOTED):
             return
         self._update, self._global_step = event.update, event.global_step
+        if isinstance(event, _ADVICE):
+            self._advice = self._advice.apply(event)
         match event:
             case events.RunPaused():
                 self._state = "paused"
@@ -47,6 +60,8 @@ class StatusKeeper:
                 self._note_checkpoint(event)
             case events.EvaluationFinished(result=result):
                 self._summary |= {"metric": result.metric, f"last_{event.suite}": result.value}
+            case events.RecommendationAnswered() | events.RecommendationScored():
+                self._summary["advice"] = self._advice.advice.told or None
             case _:
                 pass
         self._write(None, "")

@@ -8,6 +8,7 @@ from typing import Any
 
 from tui_trainer.core.events import EvaluationFinished
 from tui_trainer.core.format import count, duration, percent, si
+from tui_trainer.core.progress import forecast_told
 from tui_trainer.core.state import RunState
 from tui_trainer.headless.lines import SEPARATOR, ended_text, interval_text, part_text, score_text
 from tui_trainer.headless.output import carries, encodable
@@ -46,6 +47,8 @@ def _lines(s: RunState) -> Iterator[str]:
     yield from _saved(s)
     if answers := _answers(s):
         yield _row("advice", answers)
+    if coming := forecast_told(s):
+        yield _row("going on", f"{s.started.metric if s.started else 'score'} {coming} (80 % range)")
 
 
 def _row(label: str, text: str) -> str:
@@ -102,7 +105,8 @@ def _saved(s: RunState) -> Iterator[str]:
 
 def _answers(s: RunState) -> str:
     verdicts = [r.verdict or "unanswered" for r in s.recommendations]
-    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts))
+    counted = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts))
+    return f"{counted}; {s.advice.told}" if s.advice.told else counted
 
 
 def _next_steps(s: RunState) -> Iterator[str]:

@@ -52,6 +52,8 @@ def _overview(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "time", duration(s.elapsed_s)
     if s.elapsed_s > 0:
         yield "SPS", f"{si(s.global_step / s.elapsed_s)} on average, {si(s.sps)} at the end"
+    if s.advice.told:
+        yield "advice", s.advice.told
     if s.best:
         yield "best checkpoint", f"{s.best.path}, score {number(s.best.score)}"
     for final in s.final_evaluations:

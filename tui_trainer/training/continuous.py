@@ -18,7 +18,8 @@ from tui_trainer.core.events import (
     RecommendationScored,
 )
 from tui_trainer.core.protocols import TaskSpec
-from tui_trainer.core.values import Author, Change, Difficulty, DifficultySpace, Verdict
+from tui_trainer.core.values import Author, Change, Difficulty, DifficultySpace, Expected, Verdict
+from tui_trainer.training import forecast
 from tui_trainer.training.history import KEPT_POINTS, UNKNOWN, History, Point, Proposal, Rule, Trend
 from tui_trainer.training.rules import RULES
 from tui_trainer.training.statistics import mean
@@ -27,9 +28,11 @@ from tui_trainer.training.trends import assess, sampling_error
 SCORED_AFTER = 6
 """Evaluations after acceptance at which the outcome is told."""
 BEFORE = 5
-"""Evaluations before acceptance that it is compared with."""
+"""Evaluations before acceptance that the guard compares with."""
+SURE = 2.0
+"""Standard errors from the forecast at which a difference is laid to the change."""
 GUARD_FALL = 4.0
-"""Noise deviations below the score before acceptance that call the guard, twice in a row."""
+"""Noise deviations below the score before acceptance, and below its forecast, that call the guard, twice in a row."""
 KEPT_ANSWERS = 200
 GUARD = "guard"
 
@@ -50,6 +53,11 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     noise: float
     """Standard deviation of one evaluation, as known then."""
     at_evaluation: int
+    foretold: float | None = None
+    """Mean of the next evaluations as the trend before foretold it; None in older sessions: as before."""
+    doubt: float = 0.0
+    """Standard error of its difference from what comes."""
+    expects: Expected | None = None
     outcome: Outcome = ""
     undone: bool = False
     warned_by: int = 0
@@ -188,6 +196,7 @@ class ContinuousTraining:
     def accept(self, number: int, by: Author, difficulty: Difficulty) -> AnyEvent:
         """Close as accepted and remember what it will be measured by."""
         raised = self.open(number)
+        coming, noise = forecast.next_mean(self.state.points, self._spec, SCORED_AFTER), self._known_noise()
         entry = Accepted(
             id=number,
             rule=raised.rule,
@@ -195,7 +204,10 @@ class ContinuousTraining:
             change=raised.change,
             difficulty=difficulty,
             before=mean([p.value for p in self.state.points[-BEFORE:]]),
-            noise=self._known_noise(),
+            noise=noise,
+            foretold=coming.value,
+            doubt=max((coming.high - coming.low) / (2 * forecast.Z80), noise * (1 / BEFORE + 1 / SCORED_AFTER) ** 0.5),
+            expects=raised.expects,
             at_evaluation=self.state.evaluations,
         )
         self.state.accepted = (*self.state.accepted, entry)[-KEPT_ANSWERS:]
@@ -253,6 +265,7 @@ class ContinuousTraining:
         return not quiet and proposal.confidence >= self._settings.min_confidence
 
     def _raise(self, rule: str, proposal: Proposal, update: int) -> RecommendationRaised:
+        expects = self._expectation(proposal)
         raised = RecommendationRaised(
             id=self.state.next_id,
             rule=rule,
@@ -260,13 +273,19 @@ class ContinuousTraining:
             title=proposal.title,
             change=proposal.change,
             evidence=proposal.evidence,
-            expected=proposal.expected,
+            expected=proposal.expected if expects is None else f"{proposal.expected}; {forecast.told(expects)}",
             confidence=min(0.99, proposal.confidence),
             expires_update=update + self._settings.expires_updates,
+            expects=expects,
         )
         self.state.next_id += 1
         self.state.open = (*self.state.open, raised)
         return raised
+
+    def _expectation(self, proposal: Proposal) -> Expected | None:
+        if proposal.aim is None:
+            return None
+        return forecast.expectation(self.state.points, self._spec, proposal.aim, SCORED_AFTER)
 
     def _close(self, number: int, verdict: Verdict, by: Author, note: str = "") -> AnyEvent:
         self.state.open = tuple(r for r in self.state.open if r.id != number)
@@ -295,22 +314,38 @@ class ContinuousTraining:
         values = [p.value for p in self.state.points[-count:]] if count else []
         return values[:SCORED_AFTER]
 
-    def _gain(self, entry: Accepted, values: list[float]) -> float:
-        sign = 1.0 if self._spec.higher_is_better else -1.0
-        return sign * (mean(values) - entry.before)
+    def _better(self, value: float, base: float) -> float:
+        """How much better than `base`; above 0 is better in every metric."""
+        return value - base if self._spec.higher_is_better else base - value
 
     def _scores(self) -> list[AnyEvent]:
         due = [a for a in self.state.accepted if not a.outcome and not a.undone]
         return [self._scored(a) for a in due if self.state.evaluations - a.at_evaluation >= SCORED_AFTER]
 
     def _scored(self, entry: Accepted) -> AnyEvent:
-        """Helped or hurt when the mean moved by more than twice its standard error (two means of 5 and 6)."""
-        gain = self._gain(entry, self._after(entry))
-        margin = 2 * entry.noise * (1 / BEFORE + 1 / SCORED_AFTER) ** 0.5
+        """Helped or hurt when the mean since left what the trend before foretold by two standard errors."""
+        reached, foretold, margin = mean(self._after(entry)), _foretold(entry), SURE * entry.doubt
+        gain = self._better(reached, foretold)
         outcome: Outcome = "helped" if gain > margin else "hurt" if gain < -margin else "unclear"
+        met = None if entry.expects is None else entry.expects.holds(reached)
         self._amend(entry.id, outcome=outcome)
-        text = f"score {gain:+.3f} over {SCORED_AFTER} evaluations, noise ±{margin:.3f}"
-        return RecommendationScored(id=entry.id, outcome=outcome or "unclear", evidence=text)
+        text = f"mean {reached:.3f} over {SCORED_AFTER} evaluations, {foretold:.3f} ± {margin:.3f} foretold"
+        return RecommendationScored(
+            id=entry.id,
+            outcome=outcome or "unclear",
+            evidence=text + _as_expected(met) + self._company(entry),
+            gain=gain,
+            met=met,
+        )
+
+    def _company(self, entry: Accepted) -> str:
+        """What else was accepted meanwhile: the difference may be due to that."""
+        others = [
+            str(a.id)
+            for a in self.state.accepted
+            if a.id != entry.id and 0 <= a.at_evaluation - entry.at_evaluation < SCORED_AFTER
+        ]
+        return f", together with {', '.join(others)}" if others else ""
 
     def _warnings(self, update: int) -> list[AnyEvent]:
         """Regression guard: two evaluations in a row far below what was before an accepted change."""
@@ -325,11 +360,12 @@ class ContinuousTraining:
         recent = self._after(entry)[-2:]
         if entry.undone or entry.warned_by or entry.outcome or entry.rule == GUARD or len(recent) < 2:
             return False
-        return all(self._gain(entry, [value]) < -GUARD_FALL * entry.noise for value in recent)
+        floor = -GUARD_FALL * entry.noise
+        return all(max(self._better(v, entry.before), self._better(v, _foretold(entry))) < floor for v in recent)
 
     def _undoing(self, entry: Accepted) -> Proposal:
         change = entry.change
-        fall = self._gain(entry, self._after(entry)[-2:])
+        fall = self._better(mean(self._after(entry)[-2:]), entry.before)
         return Proposal(
             subject=entry.subject,
             title=f"undo recommendation {entry.id}: the score fell",
@@ -337,7 +373,16 @@ class ContinuousTraining:
             evidence=(f"score {fall:+.3f} since recommendation {entry.id} was accepted",),
             expected=f"the score returns to about {entry.before:.3f}",
             confidence=0.9,
+            aim="rise",
         )
+
+
+def _foretold(entry: Accepted) -> float:
+    return entry.before if entry.foretold is None else entry.foretold
+
+
+def _as_expected(met: bool | None) -> str:
+    return "" if met is None else ", as expected" if met else ", not as expected"
 
 
 def _fits(change: Change, difficulty: Difficulty, settings: Mapping[str, float]) -> bool:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from tui_trainer.core.protocols import TaskSpec
 from tui_trainer.core.values import Change, Difficulty, DifficultySpace, EvalResult, Metrics, TrendName
 from tui_trainer.training.evaluation import interval, score
-from tui_trainer.training.statistics import mean
 
 KEPT_POINTS = 240
-RECENT_POINTS = 5
+
+Aim: TypeAlias = Literal["hold", "rise"]
+"""What a change should do to the reference score: keep it up, or lift it above where it would go anyway."""
 
 
 class Share(msgspec.Struct, frozen=True, array_like=True):
@@ -99,6 +100,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[str, ...]
     expected: str
     confidence: float
+    aim: Aim | None = "hold"
+    """None where the score tells nothing of the effect."""
     timed: bool = False
     """Rests on wall-clock timings: never accepted by itself, absent where the mode ignores the clock."""
 
@@ -117,11 +120,3 @@ def recent_metric(points: Sequence[Point], name: str, count: int) -> list[float]
     """The last values of a metric, newest last; shorter where it was not told."""
     values = [point.metrics.get(name) for point in points[-count:]]
     return [value for value in values if value is not None]
-
-
-def usual_range(history: History) -> str:
-    """Where the next evaluations lie if nothing changes, such as `0.48-0.56`: mean of the last ones ± 2 noise."""
-    values = [point.value for point in history.points[-RECENT_POINTS:]]
-    errors = [(point.high - point.low) / 3.92 for point in history.points[-RECENT_POINTS:]]
-    reach = 2 * max(history.trend.noise, mean(errors) / 2)
-    return f"{mean(values) - reach:.3g} to {mean(values) + reach:.3g}"

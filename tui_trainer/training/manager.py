@@ -63,6 +63,7 @@ from tui_trainer.core.values import (
     CheckpointKind,
     Difficulty,
     DifficultySpace,
+    Forecast,
     Metrics,
     PartResult,
     Reason,
@@ -72,6 +73,7 @@ from tui_trainer.training import curriculum, models
 from tui_trainer.training import difficulty as ladder
 from tui_trainer.training.continuous import GUARD, ContinuousTraining
 from tui_trainer.training.evaluation import merge, suite_seed
+from tui_trainer.training.forecast import foretell
 from tui_trainer.training.health import examine, standing
 from tui_trainer.training.history import point_of
 from tui_trainer.training.modes import MODES
@@ -604,6 +606,16 @@ class TrainingManager:
             consistency=trend.consistency,
             evidence=trend.evidence,
             termination=self._termination_text(),
+            forecast=self._forecast(),
+        )
+
+    def _forecast(self) -> Forecast | None:
+        return foretell(
+            self._adviser.state.points,
+            self._spec,
+            self._config.manager.termination,
+            self._progress(),
+            wall_clock=self._mode.wall_clock,
         )
 
     def _termination_text(self) -> str:
@@ -733,12 +745,15 @@ class TrainingManager:
 
     def _ending(self) -> Reason | None:
         s, settings = self._state, self._config.manager.termination
-        at = Progress(s.update, s.global_step, s.episodes, self._wall.elapsed_s)
-        reason = limit_reached(settings, at, wall_clock=self._mode.wall_clock)
+        reason = limit_reached(settings, self._progress(), wall_clock=self._mode.wall_clock)
         reason = reason or target_reached(settings, s.metrics)
         if reason is None and self._is_intelligent:
             reason = intelligent_end(settings, self._adviser.trend, s.update)
         return reason
+
+    def _progress(self) -> Progress:
+        s = self._state
+        return Progress(s.update, s.global_step, s.episodes, self._wall.elapsed_s)
 
     def _end(self, reason: Reason) -> list[AnyEvent]:
         self._reason = reason

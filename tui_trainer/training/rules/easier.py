@@ -5,7 +5,7 @@ from __future__ import annotations
 from tui_trainer.core.values import Change
 from tui_trainer.training.difficulty import easier as one_step_easier
 from tui_trainer.training.difficulty import label
-from tui_trainer.training.history import History, Proposal, Share, usual_range
+from tui_trainer.training.history import History, Proposal, Share
 from tui_trainer.training.statistics import mean, theil_sen
 from tui_trainer.training.trends import STRUGGLING, chance_above, present_shares
 
@@ -38,7 +38,8 @@ def easier(history: History) -> Proposal | None:
             f"{100 * mean([s.value for s in shares]):.0f} % won against {now} over the last {PATIENCE} evaluations",
             f"score {slope.value:+.4f} an evaluation [{slope.low:+.4f}, {slope.high:+.4f}]",
         ),
-        expected=f"the reference score leaves {usual_range(history)} upwards within 6 evaluations",
+        expected="games that can be won teach again: the reference score rises",
+        aim="rise",
         confidence=(1 - chance_above(shares, STRUGGLING)) * (1 - slope.rising / 2),
     )
 

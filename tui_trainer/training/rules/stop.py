@@ -20,4 +20,5 @@ def stop(history: History) -> Proposal | None:
         evidence=(trend.evidence,),
         expected="nothing is lost: the best checkpoint stays the best",
         confidence=trend.confidence,
+        aim=None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tui_trainer.charts.bars import bar
 from tui_trainer.charts.span import Row, Span, row_cells
 from tui_trainer.core.format import about, count, duration, percent, si
-from tui_trainer.core.progress import LimitProgress, eta, limit_progress
+from tui_trainer.core.progress import LimitProgress, eta, forecast_told, limit_progress, target_told
 from tui_trainer.core.state import difficulty_label
 from tui_trainer.ui.panels.texts import score
 from tui_trainer.ui.rows import labelled, most_important, plain
@@ -81,6 +81,8 @@ def _endings(scene: Scene) -> list[tuple[int, Row]]:
         rows.append((3, labelled("ends in", f"{about(*span)}, by {_NAMES[limit.name]}")))
     if state.started and state.started.target:
         rows.append((4, labelled("target", _target(scene))))
+    if coming_score := forecast_told(state):
+        rows.append((5, labelled("forecast", coming_score)))
     if state.trend is not None:
         rows.append((2, labelled("plateau", state.trend.termination.removeprefix("plateau "))))
     return rows
@@ -91,7 +93,8 @@ def _target(scene: Scene) -> str:
     target = started.target if started else ""
     now = scene.state.metrics.get(target.split()[0]) if target else None
     short = target.removeprefix("eval/").replace(">=", "≥").replace("<=", "≤")
-    return short if now is None else f"{now:.3f} now, {short}"
+    when = f", {told}" if (told := target_told(scene.state)) else ""
+    return short if now is None else f"{now:.3f} now, {short}{when}"
 
 
 def _training(scene: Scene, width: int) -> list[tuple[int, Row]]:
