@@ -26,6 +26,7 @@ PROCESS_BOUNDARIES = {
     "engine/loop.py": "foreign code of tasks, and every phase: becomes a report to the manager",
     "engine/main.py": "the engine's last line: whatever is left becomes an exit code and a crash report",
     "engine/callbacks.py": "foreign code of users: a failing hook is switched off",
+    "services/outlet.py": "foreign programs, servers and libraries: what they raise is told once",
     "tasks/check.py": "the conformance kit: what a foreign task raises is what its author must know",
     "ui/frame.py": "a failing panel costs that panel and nothing else",
 }

@@ -62,6 +62,9 @@ def pack_session(sessions: str | None, name: str, target: str | None) -> None:
 def unpack_session(sessions: str | None, source: str, name: str) -> None:
     """Check every hash, then make the session."""
     session = pack.unpack(Path(source), find.root(sessions), name)
+    left = session.read().lineage.get(pack.LEFT_OUT, [])
+    if left:
+        print(f"left out, since they act on this machine: {', '.join(left)}; `resume --set` gives them anew")
     print(f"{session.name}: `tui-trainer replay {session.name}` plays it, `tui-trainer resume {session.name}` goes on")
 
 

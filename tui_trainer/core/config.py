@@ -26,6 +26,8 @@ LARGEST_INTEGER = 2**53
 """Beyond it JSON readers lose digits."""
 OPEN = ("task", "study.space")
 """Tables whose keys are not settings of ours."""
+OUTGOING = ("notify.command", "notify.webhook")
+"""Settings that start, send or write something: they stay behind when a session comes from elsewhere."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,11 +198,32 @@ class TelemetrySettings(Settings, frozen=True):
     alerts: Annotated[bool, Meta(description="Raise alerts for memory, disk and unhealthy training.")] = True
 
 
+class NotifySettings(Settings, frozen=True):
+    """[notify]: who is told, also while nobody looks; the engine sends it."""
+
+    events: Annotated[
+        tuple[Literal["end", "pause", "alert", "recommendation"], ...],
+        Meta(description="What is told; pause: one that no person ordered."),
+    ] = ("end", "pause", "alert", "recommendation")
+    command: Annotated[
+        tuple[str, ...], Meta(description="Program and its arguments, started without a shell; NOTIFY_* tells it what.")
+    ] = ()
+    webhook: Annotated[
+        str,
+        Meta(pattern=r"^(https?://\S+|\$[A-Za-z_]\w*)?$", description="POST JSON here; $NAME = that variable."),
+    ] = ""
+    timeout_s: Annotated[float, Meta(gt=0, le=600, description="Seconds that a command or a server may take.")] = 10.0
+
+
 class UiSettings(Settings, frozen=True):
     """[ui]"""
 
     fps: Annotated[float, Meta(gt=0, le=10, description="Repaints a second.")] = 2.0
     ascii: Annotated[bool, Meta(description="Draw with ASCII only.")] = False
+    bell: Annotated[
+        Literal["off", "bell", "osc9"],
+        Meta(description="News of [notify]'s kinds: the terminal's bell, or a desktop message (OSC 9)."),
+    ] = "off"
 
 
 class StudySettings(Settings, frozen=True):
@@ -239,6 +262,7 @@ class Config(Settings, frozen=True):
     task: dict[str, Any] = {}
     """The task's own options; `tasks show ID` lists them."""
     telemetry: TelemetrySettings = TelemetrySettings()
+    notify: NotifySettings = NotifySettings()
     ui: UiSettings = UiSettings()
     study: StudySettings = StudySettings()
 
@@ -304,6 +328,18 @@ def to_table(config: Config) -> dict[str, Any]:
     """The settings as a nested table of plain values."""
     table: dict[str, Any] = msgspec.to_builtins(config)
     return table
+
+
+def without_outgoing(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A nested table of settings without `OUTGOING`, and the keys that were left out because they were set."""
+    kept: dict[str, Any] = {}
+    left: list[str] = []
+    for key, value in flatten(table):
+        if key in OUTGOING:
+            left += [key] if value else []
+        else:
+            _put(kept, key, value)
+    return kept, left
 
 
 def nearest(word: str, known: list[str]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tui_trainer.core.config import Config, Layer, resolve
+from tui_trainer.core.config import Config, Layer, resolve, without_outgoing
 from tui_trainer.core.protocols import Policy
 from tui_trainer.core.values import EvalResult
 from tui_trainer.errors import DamagedSession, UsageError
@@ -42,12 +42,13 @@ def from_session(session: Session, checkpoint: str) -> Subject:
 
 
 def from_file(path: Path) -> Subject:
-    """A state.pt from anywhere, checked strictly before torch sees it."""
+    """A state.pt from anywhere, checked strictly before torch sees it; its settings start and send nothing."""
     state = load_foreign(path)
     wall = state.get("wall")
     if not isinstance(wall, Mapping) or not isinstance(wall.get("config"), str):
         raise DamagedSession(f"{path} does not say which settings it was trained with")
-    return Subject(str(path), state, resolve([Layer(str(path), msgspec.json.decode(wall["config"]))]).config)
+    settings, _ = without_outgoing(msgspec.json.decode(wall["config"]))
+    return Subject(str(path), state, resolve([Layer(str(path), settings)]).config)
 
 
 def policy_of(subject: Subject) -> Policy:

@@ -27,7 +27,8 @@ from tui_trainer.engine.callbacks import Hook
 from tui_trainer.engine.clock import SteadyClock
 from tui_trainer.engine.crash import write_crash_report
 from tui_trainer.engine.hub import Hub
-from tui_trainer.engine.inbox import Inbox, JournalRefused
+from tui_trainer.engine.inbox import Inbox, JournalRefused, Note
+from tui_trainer.engine.outgoing import outgoing
 from tui_trainer.engine.publisher import Listener, Publisher
 from tui_trainer.engine.signals import Signals
 from tui_trainer.engine.status import StatusKeeper
@@ -71,7 +72,9 @@ def run_engine(
     with session.lock():
         config = resolve([Layer("session.toml", session.read().config), overrides]).config
         engine = Engine(session, config, callbacks, list(listeners), tuple(key for key, _ in flatten(overrides.table)))
-        return engine.run(on_stop or TextHook())
+        code = engine.run(on_stop or TextHook())
+    engine.farewell()
+    return code
 
 
 LONGEST = 4000
@@ -106,9 +109,10 @@ class Engine:
         self._journal = Journal(session.journal_path)
         self._status = StatusKeeper(session, self._state)
         self._hub = Hub(socket_path(session.path), self._inbox, self._state)
+        self._outgoing = outgoing(session.name, config, self._complain)
         self._publisher = Publisher(
             self._journal,
-            [self._hub.publish, self._status.note, *listeners],
+            [self._hub.publish, self._status.note, *listeners, self._outgoing.hear],
             time.time,
             max(self._journal.last_seq, self._state.seq),
             self._inbox_refusal,
@@ -129,6 +133,16 @@ class Engine:
             self._journal.close()
         self._status.ended(reason)
         return reason.exit_code
+
+    def farewell(self) -> None:
+        """Deliver what is on its way. The session is free by then; complaints go where the engine's output goes."""
+        self._outgoing.close()
+        for item in self._inbox.drain():
+            if isinstance(item, Note):
+                print(f"tui-trainer: {item.text}", file=sys.stderr)
+
+    def _complain(self, text: str) -> None:
+        self._inbox.put(Note("warning", text))
 
     def _execute(self) -> Reason:
         pin_threads(self._config.run.threads)

@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from tui_trainer.core.config import Config, flatten, to_table
+from tui_trainer.core.config import OUTGOING, Config, flatten, to_table
 from tui_trainer.core.state import RunState
 from tui_trainer.core.text import clean_line
 
-NAMES = ("run.name", "run.note", "run.tags")
-"""Settings that change nothing in a run."""
+NAMES = ("run.name", "run.note", "run.tags", *OUTGOING)
+"""Settings that change nothing in a run; some may hold a secret."""
 
 
 class Facts(msgspec.Struct, frozen=True):

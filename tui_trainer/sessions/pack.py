@@ -20,15 +20,18 @@ from pathlib import Path
 
 import msgspec
 
+from tui_trainer.core.config import without_outgoing
 from tui_trainer.core.format import size as format_size
 from tui_trainer.errors import DamagedSession, StorageError, UsageError
 from tui_trainer.sessions.files import CHUNK, chunks, open_regular, shown, toml_bytes
 from tui_trainer.sessions.names import SESSION_FILE, check_name
 from tui_trainer.sessions.oslayer import CREATE, REAL, Disk, discard, make_directories, storage_errors, write_all
-from tui_trainer.sessions.store import Session, encode_session_file, read_session_file
+from tui_trainer.sessions.store import Session, SessionFile, encode_session_file, read_session_file
 
 FORMAT = 1
 INDEX = "pack.toml"
+LEFT_OUT = "left_out"
+"""In the lineage: settings that were not taken over from the packed session."""
 INDEX_BYTES = 1 << 24
 MAX_FILES = 50_000
 MAX_BYTES = 1 << 42
@@ -254,19 +257,27 @@ def _pieces(archive: zipfile.ZipFile, name: str, size: int, source: Path) -> Ite
 
 
 def _rename_inside(directory: Path, name: str, disk: Disk) -> None:
-    """session.toml must be readable before the session gets its place; it learns the name it has here."""
+    """session.toml must be readable before the session gets its place; it becomes one of this machine."""
     path = directory / SESSION_FILE
-    file = read_session_file(path)
+    packed = read_session_file(path)
+    file = _at_home(packed, name)
     for missing in ("checkpoints", "crash"):
         if not (directory / missing).is_dir():
             disk.mkdir(directory / missing)
-    if file.name != name:
-        lineage = file.lineage | {"packed_as": file.name}
+    if file != packed:
         disk.unlink(path)
         fd = disk.open(path, CREATE)
         try:
-            write_all(disk, fd, encode_session_file(msgspec.structs.replace(file, name=name, lineage=lineage)))
+            write_all(disk, fd, encode_session_file(file))
             disk.fsync(fd)
         finally:
             disk.close(fd)
         disk.fsync_dir(directory)
+
+
+def _at_home(file: SessionFile, name: str) -> SessionFile:
+    """The name it has here; settings by which a stranger's session would start, send or write something stay behind."""
+    config, left = without_outgoing(file.config)
+    renamed = {"packed_as": file.name} if file.name != name else {}
+    lineage = file.lineage | renamed | ({LEFT_OUT: left} if left else {})
+    return msgspec.structs.replace(file, name=name, config=config if left else file.config, lineage=lineage)

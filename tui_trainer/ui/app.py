@@ -21,7 +21,7 @@ from tui_trainer.core.events import AnyEvent, CommandRefused
 from tui_trainer.core.state import Mark, RunState
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import OrderRefused, TuiTrainerError
-from tui_trainer.ui import orders
+from tui_trainer.ui import bell, orders
 from tui_trainer.ui.driver import TerminalDriver
 from tui_trainer.ui.frame import compose, panel_text, places_of, text_of
 from tui_trainer.ui.keys import SETTLE_S, Action, key_named, keys_for, label_of, refusal
@@ -154,6 +154,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             for event in happened[start : start + _BATCH]:
                 state = state.apply(event)
                 urgent |= self._answered(event)
+                self._ring(event)
             self._change(state=state, marks=_farthest(self.scene, state.marks))
             self._repaint_soon(urgent=urgent)
             if len(happened) > _BATCH:
@@ -168,6 +169,13 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         if isinstance(answer, CommandRefused):
             self._say(f"{answer.order} refused: {answer.why}", "bad")
         return True
+
+    def _ring(self, event: AnyEvent) -> None:
+        """Tell the terminal of news of a live run."""
+        sequence = bell.ring(event, self.scene.name, self._settings.bell, os.environ)
+        if sequence and self.scene.kind == "live" and self._driver is not None:
+            self._driver.write(sequence)
+            self._driver.flush()
 
     # --- painting --------------------------------------------------------------------------------------------
 

@@ -1,0 +1,91 @@
+"""The whole program tells others what happened, and nothing that they do changes the run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+from tests.engine import process as p
+from tests.services.server import listening
+
+WRITES = "import json, os, sys; open(sys.argv[1], 'a').write(os.environ['NOTIFY_TITLE'] + '\\n')"
+
+
+def warnings(session: Path) -> list[str]:
+    return [e["text"] for e in p.journal(session) if e["type"] == "LogWritten" and e["level"] == "warning"]
+
+
+def test_a_detached_run_tells_its_end_to_program_and_server_while_nobody_looks(tmp_path: Path) -> None:
+    with listening() as server:
+        command = json.dumps([sys.executable, "-c", WRITES, str(tmp_path / "told")])
+        p.run(
+            tmp_path, "run", "--detach", *p.TINY, "--max-updates=3", "--name=a",
+            f"--set=notify.command={command}", f"--set=notify.webhook={server.url}",
+        )  # fmt: skip
+        p.wait_for(lambda: server.bodies and (tmp_path / "told").exists())
+    assert [json.loads(body)["kind"] for body in server.bodies] == ["end"]
+    assert (tmp_path / "told").read_text() == "a ended: max_updates\n"
+    assert warnings(tmp_path / "a") == []
+
+
+def test_a_run_that_dies_of_a_signal_still_tells_its_end(tmp_path: Path) -> None:
+    with listening() as server:
+        process = p.start(
+            tmp_path, "run", "--no-ui", "--json", *p.TINY, "--max-updates=100000", "--name=a",
+            f"--set=notify.webhook={server.url}",
+        )  # fmt: skip
+        p.until(process, lambda e: e["type"] == "UpdateFinished")
+        assert p.stop(process) == 143
+    assert [json.loads(body)["title"] for body in server.bodies] == ["a ended: signal (exit code 143)"]
+
+
+def test_a_server_that_fails_is_told_once_and_changes_no_bit(tmp_path: Path) -> None:
+    alerts = "--set=manager.termination.max_updates=12"
+    with listening(status=503) as server:
+        done = p.run(tmp_path, "run", "--no-ui", *p.TINY, alerts, "--name=a", f"--set=notify.webhook={server.url}")
+    assert done.returncode == 0
+    assert (
+        "notify.webhook failed, training goes on: notify.webhook 127.0.0.1" in (tmp_path / "a/engine.log").read_text()
+    )
+    assert p.run(tmp_path, "run", "--no-ui", *p.TINY, alerts, "--name=b").returncode == 0
+    saved = [{e["at_update"]: e["state_sha256"] for e in p.journal(tmp_path / name) if e["type"] == "CheckpointSaved"}
+             for name in "ab"]  # fmt: skip
+    assert saved[0][12] == saved[1][12]
+
+
+def test_during_the_run_a_failure_is_one_line_in_the_log(tmp_path: Path) -> None:
+    with listening(status=503) as server:
+        process = p.start(
+            tmp_path, "run", "--no-ui", "--json", *p.TINY, "--max-updates=100000", "--name=a",
+            f"--set=notify.webhook={server.url}",
+        )  # fmt: skip
+        p.until(process, lambda e: e["type"] == "UpdateFinished")
+        for _ in range(2):
+            process.send_signal(signal.SIGUSR2)
+            p.until(process, lambda e: e["type"] == "RunPaused")
+            process.send_signal(signal.SIGUSR2)
+            p.until(process, lambda e: e["type"] == "RunContinued")
+        p.wait_for(lambda: len(server.bodies) == 2)
+        assert p.stop(process) == 143
+    assert len(warnings(tmp_path / "a")) == 1
+    assert "failed" not in (tmp_path / "a/engine.log").read_text()
+
+
+def test_a_session_from_elsewhere_starts_and_sends_nothing(tmp_path: Path) -> None:
+    command = json.dumps(["touch", str(tmp_path / "hacked")])
+    p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=3", "--name=a", "--set=notify.events=[]",
+          f"--set=notify.command={command}")  # fmt: skip
+    assert p.run(tmp_path, "sessions", "pack", "a", str(tmp_path / "a.zip")).returncode == 0
+    unpacked = p.run(tmp_path, "sessions", "unpack", str(tmp_path / "a.zip"), "--name=b")
+    assert "notify.command" in unpacked.stdout
+    more, end = "manager.termination.max_updates=6", '--set=notify.events=["end"]'
+    words = ("--no-ui", f"--set={more}", end)
+    assert p.run(tmp_path, "resume", "b", *words).returncode == 0
+    state = next((tmp_path / "a/checkpoints").glob("*/state.pt"))
+    fork = p.run(tmp_path, "fork", str(state), "--name=c", *words)
+    assert fork.returncode == 0, fork.stderr
+    assert not (tmp_path / "hacked").exists()
+    assert p.run(tmp_path, "resume", "a", *words).returncode == 0
+    assert (tmp_path / "hacked").exists()

@@ -1,0 +1,67 @@
+"""Which sinks a run has, by its settings. Each is imported only where it is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tui_trainer.core.config import Config
+from tui_trainer.core.events import AnyEvent
+from tui_trainer.core.notices import NOTABLE, Kind
+from tui_trainer.services.outlet import Outlet, Sink
+
+Complain = Callable[[str], None]
+GRACE_S = 2.0
+"""Beyond what a sink may take by its settings."""
+
+
+class Outgoing:
+    """All outlets of a run as one listener."""
+
+    def __init__(self, outlets: list[Outlet], within_s: float) -> None:
+        self._outlets = outlets
+        self._within_s = within_s
+
+    def hear(self, event: AnyEvent, line: bytes) -> None:
+        """Listener."""
+        for outlet in self._outlets:
+            outlet.hear(event, line)
+
+    def close(self) -> None:
+        """After the last event: wait until everything is delivered, but not for ever."""
+        for outlet in self._outlets:
+            outlet.close(self._within_s)
+
+
+def outgoing(session: str, config: Config, complain: Complain) -> Outgoing:
+    """The outlets of a session; with default settings there are none."""
+    return Outgoing(notifiers(session, config, complain), config.notify.timeout_s + GRACE_S)
+
+
+def notifiers(session: str, config: Config, complain: Complain) -> list[Outlet]:
+    """[notify]. Trials of a study tell nobody: whoever runs the study does."""
+    if config.manager.mode == "optuna":
+        return []
+    wish, kinds = config.notify, told_kinds(config)
+    found: list[Outlet] = []
+    if wish.command:
+
+        def command() -> Sink:
+            from tui_trainer.services.notify import CommandNotice
+
+            return CommandNotice(wish, session, kinds)
+
+        found.append(Outlet("notify.command", command, NOTABLE, complain))
+    if wish.webhook:
+
+        def webhook() -> Sink:
+            from tui_trainer.services.notify import WebhookNotice
+
+            return WebhookNotice(wish, session, kinds)
+
+        found.append(Outlet("notify.webhook", webhook, NOTABLE, complain))
+    return found
+
+
+def told_kinds(config: Config) -> tuple[Kind, ...]:
+    """What is worth a message: advice that is taken without a person needs none."""
+    return tuple(kind for kind in config.notify.events if kind != "recommendation" or not config.continuous.auto_accept)
