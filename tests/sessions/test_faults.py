@@ -56,6 +56,7 @@ def test_control_without_fsync_of_directories_power_cuts_lose_checkpoints(tmp_pa
 
 def calls_of_a_save(root: Path) -> int:
     session = new_session(root, "count")
+    save(CheckpointStore(session.path), 1)
     disk = FailingDisk()
     save(CheckpointStore(session.path, disk), 2)
     return disk.calls

@@ -181,7 +181,7 @@ def test_leftovers_links_and_the_lock_stay_behind(session: Session, tmp_path: Pa
     (session.path / "link").symlink_to("/etc/passwd")
     os.mkfifo(session.path / "pipe")
     names = pack(session, tmp_path / "a.zip").files
-    assert sorted(names) == [
+    assert sorted(name for name in names if not name.startswith("buffer/")) == [
         "checkpoints/2-u2/manifest.toml", "checkpoints/2-u2/state.pt",
         "checkpoints/3-u3/manifest.toml", "checkpoints/3-u3/state.pt", "events.jsonl", "session.toml",
     ]  # fmt: skip

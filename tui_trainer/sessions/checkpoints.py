@@ -1,7 +1,8 @@
 """Checkpoints: saved so that no kill or power cut loses an acknowledged one, loaded only if every byte is right.
 
-A save is: serialise to memory, temporary directory, files, fsync each, manifest with hashes, fsync, fsync the
-directory, rename, fsync the parent. Readers scan from the newest down; there is no pointer that could tear.
+A save is: serialise to memory, segments that are not on the medium yet, temporary directory, files, fsync each,
+manifest with hashes, fsync, fsync the directory, rename, fsync the parent. Readers scan from the newest down; there is
+no pointer that could tear.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import re
 import struct
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from tui_trainer.core.segments import Segment
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import CheckpointKind, Metrics
 from tui_trainer.errors import DamagedSession, StorageError, TuiTrainerError, UsageError
@@ -35,6 +38,7 @@ from tui_trainer.sessions.files import (
 )
 from tui_trainer.sessions.oslayer import REAL, Disk, create_file, discard, remove_tree, storage_errors
 from tui_trainer.sessions.retention import prunable
+from tui_trainer.sessions.segments import SegmentStore, digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +51,7 @@ MANIFEST_BYTES = 1 << 18
 WALL = "wall"
 DIGEST_BYTES = 1 << 23
 PLAIN = (bool, int, float, str, bytes)
-_ARRAY, _INTEGER, _BYTES = "__array__", "__int__", "__bytes__"
+_ARRAY, _INTEGER, _BYTES, _SEGMENT = "__array__", "__int__", "__bytes__", "__segment__"
 _REFUSALS = (
     RuntimeError,
     pickle.UnpicklingError,
@@ -85,6 +89,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     state_sha256: str
     """Canonical hash of the state, all but what lies under `wall`."""
     files: dict[str, FileHash]
+    buffer: dict[str, int] = {}
+    """Size by name of the segments it needs, which other checkpoints may share."""
     score: float | None = None
     """Higher is better."""
     metrics: Metrics = {}
@@ -140,6 +146,7 @@ class CheckpointStore:
         self._directory = session_dir / "checkpoints"
         self._disk = disk
         self._clock = clock
+        self._segments = SegmentStore(session_dir, disk)
         self._highest = max((number for number, _ in self._numbers()), default=0)
         self._is_clean = False
 
@@ -182,6 +189,9 @@ class CheckpointStore:
         if not self._is_clean:
             self.clean()
         data = serialise(frozen.state)
+        needs = len(data) + MANIFEST_BYTES // 16 + self._segments.missing_bytes(frozen.state)
+        with storage_errors(self._directory, needs=needs):
+            buffer = self._segments.write(frozen.state)
         entry = FileHash(len(data), hashlib.sha256(data).hexdigest())
         manifest = Manifest(
             format=FORMAT,
@@ -194,12 +204,13 @@ class CheckpointStore:
             size=len(data),
             state_sha256=state_sha256(frozen.state),
             files={STATE_FILE: entry},
+            buffer=buffer,
             score=score,
             metrics={name: value for name, value in (metrics or {}).items() if value is not None},
             torch=_torch_version(),
         )
         manifest = msgspec.structs.replace(manifest, seconds=round(time.monotonic() - began, 6))
-        with storage_errors(self._directory, needs=len(data) + MANIFEST_BYTES // 16):
+        with storage_errors(self._directory, needs=needs):
             self._write(manifest, data)
         return manifest
 
@@ -222,6 +233,7 @@ class CheckpointStore:
     def clean(self) -> tuple[str, ...]:
         """Delete what interrupted saves and prunings left; returns the names."""
         self._is_clean = True
+        self._segments.clean()
         names = sorted(name for _, name in self._numbers() if name.startswith("."))
         return tuple(name for name in names if discard(self._disk, self._directory / name))
 
@@ -234,7 +246,9 @@ class CheckpointStore:
         numbers = [(n, name) for n, name in self._numbers() if not name.startswith(".")]
         for number, name in sorted(numbers, reverse=True):
             try:
-                good.append(read_manifest(self._directory / name))
+                manifest = read_manifest(self._directory / name)
+                self._segments.require(manifest.buffer)
+                good.append(manifest)
             except TuiTrainerError as error:
                 bad.append(Bad(number, name, str(error)))
         return Survey(tuple(good), tuple(bad))
@@ -253,12 +267,15 @@ class CheckpointStore:
         for name, entry in manifest.files.items():
             with open_regular(self._directory / manifest.directory / name, strict.OWN.file_bytes) as (fd, size):
                 _require_hash(self._directory / manifest.directory / name, fd, size, entry)
+        self._segments.verify(manifest.buffer)
 
     def load(self, which: Manifest | Path) -> tuple[dict[str, Any], Manifest]:
         """A checkpoint's state, after its hash and structure were checked. Raises DamagedSession."""
         manifest = which if isinstance(which, Manifest) else read_manifest(which)
         directory = self._directory / manifest.directory if isinstance(which, Manifest) else which
-        return load_state(directory / STATE_FILE, manifest.files[STATE_FILE]), manifest
+        state = load_state(directory / STATE_FILE, manifest.files[STATE_FILE])
+        self._segments.fill(state)
+        return state, manifest
 
     def newest_good(self) -> Loaded:
         """The newest checkpoint that loads. Raises DamagedSession with every reason when none does."""
@@ -317,6 +334,7 @@ class CheckpointStore:
                 self._disk.fsync_dir(self._directory)
             for manifest in doomed:
                 remove_tree(self._disk, self._directory / f".pruned-{manifest.directory}")
+            self._segments.prune({name for manifest in self.manifests() for name in manifest.buffer})
         return tuple(manifest.path for manifest in doomed)
 
 
@@ -389,7 +407,10 @@ def load_foreign(path: Path) -> dict[str, Any]:
     """A state file from elsewhere, after a strict check of its structure. Raises DamagedSession with the reason."""
     with open_regular(path, strict.FOREIGN.file_bytes) as (fd, size):
         strict.check_open(fd, size, path, strict.FOREIGN)
-        return _torch_load(path, fd)
+        state = _torch_load(path, fd)
+    with suppress(DamagedSession):  # whoever needs the rows says that they are missing
+        SegmentStore(path.absolute().parent.parent.parent, REAL).fill(state)
+    return state
 
 
 def _torch_load(path: Path, fd: int) -> dict[str, Any]:
@@ -438,7 +459,7 @@ def frozen_copy(value: Any, where: str = "state") -> Any:
 
 
 def _key(key: Any, where: str) -> str | int:
-    if type(key) in (str, int) and key not in (_ARRAY, _INTEGER, _BYTES):
+    if type(key) in (str, int) and key not in (_ARRAY, _INTEGER, _BYTES, _SEGMENT):
         return key  # type: ignore[no-any-return]
     raise TypeError(f"{where} has the key {key!r}, which is neither plain text nor a whole number")
 
@@ -453,7 +474,7 @@ def _frozen_leaf(value: Any, where: str) -> Any:
         return np.array(value, order="C")
     if isinstance(value, np.generic) and value.dtype.kind in "biufc":
         return value
-    if value is None or type(value) in PLAIN:
+    if value is None or type(value) in PLAIN or isinstance(value, Segment):
         return value
     raise TypeError(f"{where} is a {type(value).__name__}, which a checkpoint cannot hold")
 
@@ -473,6 +494,8 @@ def _written(value: Any) -> Any:
             return {_ARRAY: _byte_tensor(value.tobytes()), "dtype": value.dtype.str, "shape": _shape(value)}
         case bytes():
             return {_BYTES: _byte_tensor(value)}
+        case Segment():
+            return {_SEGMENT: digest(value)}
         case int() if not isinstance(value, bool) and not -(2**63) <= value < 2**63:
             return {_INTEGER: str(value)}
         case _:
@@ -493,7 +516,10 @@ def _shape(value: np.ndarray[Any, Any] | np.generic) -> list[int] | None:
 
 
 def thawed(value: Any) -> Any:
-    """The inverse of what saving did to arrays, bytes and wide integers. Raises ValueError where it cannot be."""
+    """The inverse of what saving did to arrays, bytes and wide integers. Raises ValueError where it cannot be.
+
+    Segments come without their rows.
+    """
     match value:
         case {"__array__": data, "dtype": str() as dtype, "shape": shape}:
             return _array(data, dtype, shape)
@@ -501,6 +527,8 @@ def thawed(value: Any) -> Any:
             return data.numpy().tobytes()
         case {"__int__": str() as digits}:
             return int(digits)
+        case {"__segment__": str() as sha256}:
+            return Segment(None, sha256)
         case dict():
             return {key: thawed(inner) for key, inner in value.items()}
         case list():
@@ -560,6 +588,8 @@ def _feed(update: Callable[[Any], None], value: Any) -> None:
             _feed_bytes(update, b"s", value.encode("utf-8", "surrogatepass"))
         case bytes():
             _feed_bytes(update, b"b", value)
+        case Segment():
+            _feed_bytes(update, b"S", digest(value).encode())
         case Mapping():
             _feed_mapping(update, value)
         case list() | tuple():

@@ -13,7 +13,7 @@ import msgspec
 from tui_trainer.core.events import AnyEvent, CheckpointSaved, CheckpointsPruned, RunResumed, RunStarted
 from tui_trainer.core.format import count
 from tui_trainer.errors import TuiTrainerError
-from tui_trainer.sessions import strict
+from tui_trainer.sessions import segments, strict
 from tui_trainer.sessions.checkpoints import LEFTOVER, STATE_FILE, CheckpointStore, Manifest
 from tui_trainer.sessions.files import shown
 from tui_trainer.sessions.journal import Entry, iter_journal
@@ -160,10 +160,11 @@ def _resumed(events: list[AnyEvent]) -> Iterator[Finding]:
 
 
 def _leftovers(path: Path) -> Iterator[Finding]:
-    directory = path / "checkpoints"
-    for name in sorted(os.listdir(directory)) if directory.is_dir() else []:
-        if LEFTOVER.fullmatch(name):
-            yield Finding("note", f"checkpoints/{name}", "is left of an interrupted save", "the next run deletes it")
+    for inner, leftover in (("checkpoints", LEFTOVER), (segments.DIRECTORY, segments.LEFTOVER)):
+        directory = path / inner
+        for name in sorted(os.listdir(directory)) if directory.is_dir() else []:
+            if leftover.fullmatch(name):
+                yield Finding("note", f"{inner}/{name}", "is left of an interrupted save", "the next run deletes it")
 
 
 def _lineage(session: Session) -> Iterator[Finding]:
