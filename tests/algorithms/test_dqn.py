@@ -1,15 +1,22 @@
 """DQN's own rules: the replay buffer, targets worked out by hand, exploration, the target network."""
 
+import itertools
+
 import numpy as np
 import pytest
+import torch
 
 from tests.algorithms.helpers import settings, update
 from tests.algorithms.probes import Aim, Copy, Endless, Masked, Nim
 from tui_trainer.algorithms import build
-from tui_trainer.algorithms.replay import Replay, Transitions
+from tui_trainer.algorithms.mlp import Shape, Tape, action_values, duel, torch_heads
+from tui_trainer.algorithms.priorities import Priorities, SumTree, importance
+from tui_trainer.algorithms.replay import Replay
 from tui_trainer.algorithms.rollout import Rollout
+from tui_trainer.algorithms.transitions import Joiner, Transitions, stretch_of
 from tui_trainer.core.protocols import Reset, Step
-from tui_trainer.errors import ConfigError, Diverged
+from tui_trainer.core.segments import Segment
+from tui_trainer.errors import ConfigError, DamagedSession, Diverged
 
 SMALL = {
     "num_envs": 16, "train_freq": 64, "learning_starts": 128, "batch_size": 32, "gradient_steps": 2, "hidden": [16],
@@ -44,38 +51,197 @@ def rollout_of(rewards, *, terminated=(), truncated=(), invalid=(), movers=None,
     return rollout
 
 
-def held(replay: Replay) -> dict[str, list[float]]:
-    state = replay.state_dict()
-    return {name: state[name].numpy().reshape(state["size"], -1)[:, 0].tolist() for name in ("obs", "next_obs", "sign")}
+def joined(n, *rollouts, gamma=0.5, task=None) -> list[Transitions]:
+    """What an n-step joiner makes of each rollout."""
+    spec = (task or Copy(1)).spec
+    joiner = Joiner(spec, n)
+    return [joiner(stretch_of(rollout, spec), gamma) for rollout in rollouts]
+
+
+def first(array) -> list[float]:
+    return array.reshape(len(array), -1)[:, 0].tolist()
 
 
 def test_a_transition_leads_to_the_next_observation_or_to_the_true_last_one():
-    replay = Replay(Copy(1).spec, 10)
-    replay.add(rollout_of([1, 1, 1, 1], terminated=[1], truncated=[2]))
-    assert held(replay) == {"obs": [0, 1, 2, 3], "next_obs": [1, 2, 52, 4], "sign": [1, 0, 1, 1]}
+    [found] = joined(1, rollout_of([1, 1, 1, 1], terminated=[1], truncated=[2]))
+    assert (first(found.obs), first(found.next_obs)) == ([0, 1, 2, 3], [1, 2, 52, 4])
+    assert found.carry.tolist() == [1, 0, 1, 1]
 
 
 def test_a_row_that_is_no_transition_is_not_kept():
-    replay = Replay(Copy(1).spec, 10)
-    replay.add(rollout_of([1, 99, 1], invalid=[1]))
-    assert held(replay)["obs"] == [0, 2]
+    [found] = joined(1, rollout_of([1, 99, 1], invalid=[1]))
+    assert first(found.obs) == [0, 2]
 
 
 def test_what_the_other_side_can_get_counts_against_the_mover():
-    task = Nim(1)
-    replay = Replay(task.spec, 10)
-    replay.add(rollout_of([0, 0, 1], movers=[0, 1, 1, 0], terminated=[2], task=task))
-    assert held(replay)["sign"] == [-1, 1, 0]
+    [found] = joined(1, rollout_of([0, 0, 1], movers=[0, 1, 1, 0], terminated=[2], task=Nim(1)), task=Nim(1))
+    assert found.carry.tolist() == [-1, 1, 0]
 
 
-def test_a_full_buffer_forgets_the_oldest():
-    replay = Replay(Copy(1).spec, 3)
-    replay.add(rollout_of([0, 0]))
-    replay.add(rollout_of([0, 0]))
-    assert replay.size == 3
-    assert sorted(held(replay)["obs"]) == [0, 1, 1]
-    replay.add(rollout_of([0, 0, 0, 0, 0]))
-    assert sorted(held(replay)["obs"]) == [2, 3, 4]
+# --- several steps -------------------------------------------------------------------------------------------------
+
+
+def test_three_steps_are_summed_with_the_discount_and_lead_to_the_state_after_them():
+    [found] = joined(3, rollout_of([1, 2, 4, 8, 16]))
+    assert first(found.obs) == [0, 1, 2]
+    assert found.reward.tolist() == [1 + 1 + 1, 2 + 2 + 2, 4 + 4 + 4]
+    assert found.carry.tolist() == [0.25] * 3  # the target multiplies by one more gamma
+    assert first(found.next_obs) == [3, 4, 5]
+
+
+def test_several_steps_stop_where_an_episode_ends_and_bootstrap_only_where_it_was_cut():
+    [found] = joined(3, rollout_of([1, 2, 4, 8, 16, 32, 64], terminated=[2], truncated=[4]))
+    assert found.reward.tolist() == [1 + 1 + 1, 2 + 2, 4, 8 + 8, 16]
+    assert found.carry.tolist() == [0, 0, 0, 0.5, 1]
+    assert first(found.next_obs) == [3, 3, 3, 54, 54]
+
+
+def test_steps_wait_for_those_that_follow_in_the_next_rollout():
+    one, two = joined(3, rollout_of([1, 2]), rollout_of([4, 8]))
+    assert len(one.reward) == 0
+    assert (first(two.obs), two.reward.tolist()) == ([0, 1], [1 + 1 + 1, 2 + 2 + 2])
+
+
+def test_several_steps_leave_out_rows_that_are_no_transitions():
+    [found] = joined(2, rollout_of([1, 2, np.nan, 4, 8], terminated=[1], invalid=[2]))
+    assert (first(found.obs), found.reward.tolist()) == ([0, 1, 3], [1 + 1, 2, 4 + 4])
+
+
+def test_over_several_plies_rewards_change_sign_with_the_mover():
+    rollout = rollout_of([1, 2, 4, 8], movers=[0, 1, 0, 1, 0], task=Nim(1))
+    [found] = joined(3, rollout, task=Nim(1))
+    assert found.reward.tolist() == [1 - 1 + 1, 2 - 2 + 2]
+    assert found.carry.tolist() == [-0.25, -0.25]
+
+
+# --- the buffer ----------------------------------------------------------------------------------------------------
+
+
+def numbered(*numbers) -> Transitions:
+    x = np.array(numbers, np.float32)
+    return Transitions(x[:, None], x.astype(np.int64), x, x, x[:, None], None)
+
+
+def held(replay: Replay) -> list[int]:
+    """What is drawn sooner or later."""
+    return sorted(set(replay.sample(np.random.default_rng(0), 2000, 1.0).rows.action.tolist()))
+
+
+@pytest.mark.parametrize("priorities", [None, {"alpha": 0.5, "eps": 0.1}])
+def test_a_full_buffer_forgets_the_oldest(priorities):
+    replay = Replay(Copy(1).spec, 3, priorities)
+    replay.add(numbered(0, 1))
+    assert held(replay) == [0, 1]
+    replay.add(numbered(2, 3))
+    assert held(replay) == [1, 2, 3]
+    replay.add(numbered(4, 5, 6, 7, 8))
+    assert held(replay) == [6, 7, 8]
+    for number in range(9, 500):
+        replay.add(numbered(number))
+    assert held(replay) == [497, 498, 499]
+
+
+def test_segments_are_the_same_objects_until_they_leave_and_hold_what_was_put_in():
+    replay = Replay(Copy(1).spec, 200)
+    kept = []
+    for start in range(0, 1000, 50):
+        replay.add(numbered(*range(start, start + 50)))
+        kept.append(replay.state_dict()["segments"])
+    assert max(len(segments) for segments in kept) == 4
+    assert all(set(earlier) & set(later) for earlier, later in itertools.pairwise(kept[3:]))
+    row = np.dtype([("action", np.int64), ("rest", np.uint8, kept[-1][0].array.shape[1] - 8)])
+    actions = [segment.array.copy().view(row)["action"].ravel().tolist() for segment in kept[-1]]
+    assert actions == [list(range(start, start + 64)) for start in range(768, 960, 64)]
+
+
+def test_a_buffer_of_another_size_is_refused():
+    replay = Replay(Copy(1).spec, 200)
+    replay.add(numbered(*range(150)))
+    with pytest.raises(DamagedSession, match="not one of this run"):
+        Replay(Copy(1).spec, 20).load_state_dict(replay.state_dict())
+
+
+def test_a_state_without_its_segments_rows_says_so():
+    replay = Replay(Copy(1).spec, 200)
+    replay.add(numbered(*range(150)))
+    state = replay.state_dict() | {"segments": [Segment(None, "0" * 64), Segment(None, "1" * 64)]}
+    with pytest.raises(DamagedSession, match="beside"):
+        Replay(Copy(1).spec, 200).load_state_dict(state)
+
+
+# --- priorities ----------------------------------------------------------------------------------------------------
+
+
+def test_a_point_finds_the_slot_that_it_lies_in():
+    tree = SumTree(5)
+    tree.set(np.arange(5), np.array([1.0, 0.0, 2.0, 3.0, 0.5]))
+    assert tree.total == 6.5
+    points = np.array([0.0, 0.99, 1.0, 2.99, 3.0, 5.99, 6.0, 6.49])
+    assert tree.find(points).tolist() == [0, 0, 2, 2, 3, 3, 4, 4]
+
+
+def test_transitions_are_drawn_in_proportion_to_their_error_to_the_power_alpha():
+    priorities = Priorities(4, alpha=0.5, eps=0.0001)
+    priorities.admit(np.arange(4))
+    priorities.judge(np.arange(4), np.array([0.0, 1.0, -4.0, 9.0], np.float32))
+    slots, probabilities = priorities.draw(np.random.default_rng(1), 6000)
+    weights = np.array([0.01, 1, 2, 3]) / 6.01
+    assert np.bincount(slots, minlength=4) / 6000 == pytest.approx(weights, abs=0.002)
+    assert probabilities[:10] == pytest.approx(weights[slots[:10]], rel=1e-3)
+
+
+def test_a_new_transition_has_the_highest_priority_seen():
+    priorities = Priorities(3, alpha=1.0, eps=0.5)
+    priorities.admit(np.array([0, 1]))
+    priorities.judge(np.array([0]), np.array([4.5], np.float32))
+    priorities.admit(np.array([2]))
+    assert priorities.state_dict()["weights"].tolist() == [5.0, 1.0, 5.0]
+
+
+def test_importance_weights_take_out_the_bias_of_drawing_and_are_at_most_one():
+    # size 4: (4 * [1/2, 1/4])^-1 = [1/2, 1], so [1/2, 1]; with beta 1/2 the square roots
+    assert importance(np.array([0.5, 0.25]), 4, 1.0).tolist() == [0.5, 1.0]
+    assert importance(np.array([0.5, 0.25]), 4, 0.5) == pytest.approx([0.5**0.5, 1.0])
+    assert importance(np.array([0.5, 0.25]), 4, 0.0).tolist() == [1.0, 1.0]
+
+
+def test_what_was_drawn_is_judged_by_its_error():
+    learner = learner_of(Copy(), prioritized_replay=True)
+    for _ in range(5):
+        update(learner)
+    weights = learner.state_dict()["replay"]["priorities"]["weights"].numpy()
+    assert len(set(weights[weights > 0])) > 20
+    assert (weights > 0).sum() == 5 * 64
+
+
+# --- duelling ------------------------------------------------------------------------------------------------------
+
+
+def test_a_duelling_network_adds_the_value_to_advantages_of_mean_zero():
+    advantages, values = np.array([[1.0], [5.0], [3.0]], np.float32), np.array([10.0], np.float32)
+    assert duel(advantages, values)[:, 0].tolist() == [8.0, 12.0, 10.0]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_duelling_networks_gradient_is_autograds(shared):
+    shape = Shape(3, 4, (8, 6), "relu", shared, False)
+    flat = shape.initial(np.random.default_rng(1))
+    x = np.random.default_rng(2).standard_normal((5, 3)).astype(np.float32)
+    slope = np.random.default_rng(3).standard_normal((4, 5)).astype(np.float32)
+    tape = Tape(shape, flat)
+    activations = tape.forward(x)
+    values = tape.action_values(activations[-1]).copy()
+    tape.backward_values(x, activations, slope)
+    leaf = torch.from_numpy(flat).requires_grad_()
+    advantages, value = torch_heads(shape, leaf, torch.from_numpy(x))
+    q = value[:, None] + advantages - advantages.mean(1, keepdim=True)
+    (q * torch.from_numpy(slope.T)).sum().backward()
+    assert pytest.approx(q.detach().numpy(), abs=1e-5) == values.T
+    assert action_values(shape, shape.layers(flat), x) == pytest.approx(values.T, abs=1e-5)
+    assert tape.gradient == pytest.approx(leaf.grad.numpy(), abs=1e-5)
+
+
+# --- targets -------------------------------------------------------------------------------------------------------
 
 
 def test_a_target_is_the_reward_and_the_discounted_signed_value_of_what_follows():
@@ -174,4 +340,4 @@ def test_a_reward_that_is_not_finite_is_named_before_any_step():
         [update(learner) for _ in range(9)]
     state = learner.state_dict()
     assert np.isfinite(state["parameters"].numpy()).all()
-    assert np.isfinite(state["replay"]["reward"].numpy()).all()
+    assert state["replay"]["total"] == 256, "the rollout with the bad reward is not taken in"

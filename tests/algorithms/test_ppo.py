@@ -11,6 +11,7 @@ from tui_trainer.algorithms import build
 from tui_trainer.algorithms.episodes import Episodes
 from tui_trainer.algorithms.moments import Moments
 from tui_trainer.algorithms.rollout import Rollout
+from tui_trainer.algorithms.updates import squashing
 from tui_trainer.core.protocols import Reset, Step
 from tui_trainer.errors import ConfigError, Diverged
 
@@ -33,6 +34,11 @@ def test_the_learning_rate_is_annealed_towards_the_nearest_limit():
     learner = learner_of(Copy(), {"max_updates": 4, "max_steps": 10**9}, learning_rate=1e-3, learning_rate_final=0.2)
     seen = [update(learner)["train/learning_rate"] for _ in range(6)]
     assert seen == pytest.approx([1e-3, 0.8e-3, 0.6e-3, 0.4e-3, 0.2e-3, 0.2e-3])
+
+
+def test_the_clip_range_is_annealed_too():
+    learner = learner_of(Copy(), {"max_updates": 2}, clip_range=0.3, clip_range_final=0.1)
+    assert [update(learner)["train/clip_range"] for _ in range(3)] == pytest.approx([0.3, 0.165, 0.03])
 
 
 def test_a_resumed_run_anneals_as_the_uninterrupted_one():
@@ -65,6 +71,48 @@ def test_the_notes_say_which_gradients_are_used():
     assert "autograd" in learner_of(Aim()).notes[0]
 
 
+# --- squashed actions --------------------------------------------------------------------------------------------
+
+
+def test_what_tanh_adds_to_the_entropy_is_the_mean_logarithm_of_its_slope():
+    mean, log_std = torch.tensor([[0.0, 1.5], [-3.0, 0.3]]), torch.tensor([-1.0, 0.2])
+    u = np.linspace(-14, 14, 280_001)
+    expected = []
+    for row in mean.numpy():
+        total = 0.0
+        for m, s in zip(row, log_std.exp().numpy(), strict=True):
+            density = np.exp(-0.5 * ((u - m) / s) ** 2) / (s * np.sqrt(2 * np.pi))
+            total += float((density * np.log(1 - np.tanh(np.clip(u, -18, 18)) ** 2 + 1e-300)).sum() * (u[1] - u[0]))
+        expected.append(total)
+    assert squashing(mean, log_std).tolist() == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_squashed_action_is_the_tangent_of_what_the_loss_sees():
+    task = Sent()
+    learner = learner_of(task, squash_output=True)
+    learner.collect(0.0)
+    drawn = learner.state_dict()["collector"]["rollout"]["action"][0].numpy()
+    assert np.abs(drawn).max() > 0.8
+    np.testing.assert_allclose(task.sent[0], np.tanh(drawn), rtol=1e-5)
+    obs = task.observe()
+    assert (np.abs(learner.policy().act(obs, None)) < 1).all()
+
+
+class Sent(Aim):
+    """Keeps the actions that it gets."""
+
+    def __init__(self, num_envs=16):
+        super().__init__(num_envs)
+        self.sent = []
+
+    def play(self, action):
+        self.sent.append(action)
+        return super().play(action)
+
+
+# --- networks ----------------------------------------------------------------------------------------------------
+
+
 def test_derived_gradients_are_refused_where_there_are_none():
     with pytest.raises(ConfigError, match="derived"):
         learner_of(Aim(), gradients="derived")
@@ -76,9 +124,6 @@ def test_derived_and_autograd_gradients_walk_the_same_path():
         update(derived)
         update(autograd)
     np.testing.assert_allclose(parameters(derived), parameters(autograd), atol=1e-4)
-
-
-# --- networks ----------------------------------------------------------------------------------------------------
 
 
 class Corner(Probe):

@@ -1,4 +1,6 @@
-"""Deep Q-learning, Mnih et al. 2015, with double estimates, van Hasselt et al. 2016.
+"""Deep Q-learning, Mnih et al. 2015, and what Hessel et al. 2018 add to it, each a setting of its own: double
+estimates (van Hasselt et al. 2016), duelling networks (Wang et al. 2016), n-step targets, prioritised replay (Schaul
+et al. 2016).
 
 An update: `collect` steps num_envs environments until about train_freq transitions are in the replay buffer; `learn`
 does gradient_steps minibatches on it. Runs in numpy on the CPU, where networks of this size are fastest. In a
@@ -31,7 +33,8 @@ from tui_trainer.algorithms.collector import Collector
 from tui_trainer.algorithms.live import Live
 from tui_trainer.algorithms.mlp import FORBIDDEN, Adam, Shape, Tape, clip_norm
 from tui_trainer.algorithms.policies import GreedyPolicy, Inputs
-from tui_trainer.algorithms.replay import Replay, Transitions
+from tui_trainer.algorithms.replay import Replay
+from tui_trainer.algorithms.transitions import Joiner, Transitions, stretch_of
 from tui_trainer.core.config import Config, DQNSettings
 from tui_trainer.core.protocols import Policy, Task
 from tui_trainer.core.reports import CollectReport, UpdateReport
@@ -41,7 +44,7 @@ from tui_trainer.errors import ConfigError, Diverged
 _LIVE = ("learning_rate", "gamma", "tau", "max_grad_norm", "exploration_final_eps")
 _EPS = 1e-8
 _ANNEALING = 50_000
-"""Steps that exploration_fraction is a share of where max_steps is no limit."""
+"""Steps that exploration and priorities anneal over where max_steps is no limit."""
 
 
 class DQN:
@@ -53,7 +56,8 @@ class DQN:
             raise ConfigError(f"dqn needs discrete actions, {spec.id} has a box", 'set run.algorithm = "ppo"')
         self._spec, self._device = spec, device
         self._live = Live(settings, "dqn", _LIVE)
-        self._shape = Shape(int(np.prod(spec.obs_shape)), spec.n, settings.hidden, "relu", True, False, critic=False)
+        inputs, duels = int(np.prod(spec.obs_shape)), settings.dueling
+        self._shape = Shape(inputs, spec.n, settings.hidden, "relu", shared=not duels, box=False, critic=duels)
         self._flat = self._shape.initial(generator_of(seed, 0))
         self._target = self._flat.copy()
         self._tape = Tape(self._shape, self._flat)
@@ -61,10 +65,11 @@ class DQN:
         self._adam = Adam(self._flat, eps=_EPS)
         self._explore, self._draw = generator_of(seed, 1), generator_of(seed, 2)
         self._inputs = Inputs(spec, None)
-        self._replay = Replay(spec, settings.buffer_size)
+        self._joiner = Joiner(spec, settings.n_steps)
+        self._replay = Replay(spec, settings.buffer_size, _priorities(settings))
         self._collector = Collector(task, -(-settings.train_freq // spec.num_envs), seed)
         self._rollout = self._collector.rollout
-        self._annealing = _annealing_steps(config)
+        self._limit = config.manager.termination.max_steps or _ANNEALING
         self._target_updates = 0
         self._before = 0
         """Steps before the rollout that is being filled."""
@@ -97,7 +102,7 @@ class DQN:
         t = self._rollout.t
         x = self._inputs(self._rollout.obs[t])
         mask = None if self._rollout.mask is None else self._rollout.mask[t]
-        values = mlp.policy_outputs(self._shape, self._tape.layers, x)
+        values = mlp.action_values(self._shape, self._tape.layers, x)
         if not np.isfinite(values.sum()):
             require_finite(x, "an observation is")
             require_finite(values, "an action value is")
@@ -108,10 +113,14 @@ class DQN:
         return action, action
 
     def _epsilon(self) -> float:
-        """Annealed linearly over the first steps; constant within an update, so that slices change nothing."""
+        """The share of random actions, annealed linearly over the first steps."""
         s = self._settings
-        done = min(1.0, self._before / self._annealing) if self._annealing else 1.0
-        return s.exploration_initial_eps + done * (s.exploration_final_eps - s.exploration_initial_eps)
+        steps = s.exploration_steps or round(s.exploration_fraction * self._limit)
+        return self._annealed(s.exploration_initial_eps, s.exploration_final_eps, steps)
+
+    def _annealed(self, first: float, last: float, steps: int) -> float:
+        """From first to last within so many steps; constant within an update, so that slices change nothing."""
+        return first + (last - first) * (min(1.0, self._before / steps) if steps else 1.0)
 
     # --- learn -------------------------------------------------------------------------------------------------
 
@@ -120,9 +129,9 @@ class DQN:
         start = perf_counter()
         require_finite(self._rollout.reward[self._rollout.valid], "a reward is")
         metrics: Metrics = {"rollout/exploration_rate": self._epsilon()}
-        self._replay.add(self._rollout)
         s = self._settings
-        if self._collector.steps >= s.learning_starts:
+        self._replay.add(self._joiner(stretch_of(self._rollout, self._spec), s.gamma))
+        if self._collector.steps >= s.learning_starts and self._replay.size:
             metrics |= _means([self._step() for _ in range(s.gradient_steps)])
             metrics["train/learning_rate"] = s.learning_rate
             self._follow()
@@ -131,33 +140,43 @@ class DQN:
         return UpdateReport(metrics=metrics, seconds={"learn": perf_counter() - start})
 
     def _step(self) -> tuple[float, float, float]:
-        """One minibatch; returns loss, mean action value and the gradient's norm. Raises Diverged before a bad step."""
+        """One minibatch; returns loss, mean action value and the gradient's norm. Raises Diverged before a bad step.
+
+        Loss: the mean of w * huber(Q(s, a) - target), w = 1 where replay has no priorities.
+        """
         s = self._settings
-        rows = self._replay.sample(self._draw, s.batch_size)
-        targets = self._targets(rows)
-        x, columns = self._inputs(rows.obs), np.arange(s.batch_size)
+        drawn = self._replay.sample(self._draw, s.batch_size, self._beta())
+        x, action, columns = self._inputs(drawn.rows.obs), drawn.rows.action, np.arange(s.batch_size)
+        targets = self._targets(drawn.rows)
         activations = self._tape.forward(x)
-        values = self._tape.outputs(activations[-1])
-        error = values[rows.action, columns] - targets
-        loss = float(_huber(error).mean())
+        values = self._tape.action_values(activations[-1])
+        error = values[action, columns] - targets
+        weights = np.float32(1) if drawn.weights is None else drawn.weights
+        loss = float((weights * _huber(error)).mean())
         if not np.isfinite(loss):
             require_finite(x, "an observation is")
             raise Diverged("the loss is not finite", "lower the learning rate and resume from the last good checkpoint")
         slope = np.zeros_like(values)
-        slope[rows.action, columns] = np.clip(error, -1, 1) / np.float32(s.batch_size)
-        self._tape.backward(x, activations, slope, None)
+        slope[action, columns] = weights * np.clip(error, -1, 1) / np.float32(s.batch_size)
+        self._tape.backward_values(x, activations, slope)
         norm = clip_norm(self._tape.gradient, s.max_grad_norm)
         self._adam.step(self._tape.gradient, s.learning_rate)
+        self._replay.judge(drawn.slots, error)
         return loss, float(values.mean()), norm
 
     def _targets(self, rows: Transitions) -> Float:
-        """r + gamma * sign * Q_target(s', a'); a' is the online network's choice in double DQN, else the target's."""
+        """r + gamma * carry * Q_target(s', a'); a' is the online network's choice in double DQN, else the target's."""
         x = self._inputs(rows.next_obs)
-        values = mlp.policy_outputs(self._shape, self._target_layers, x)
-        judge = mlp.policy_outputs(self._shape, self._tape.layers, x) if self._settings.double else values
+        values = mlp.action_values(self._shape, self._target_layers, x)
+        judge = mlp.action_values(self._shape, self._tape.layers, x) if self._settings.double else values
         best = _legal(judge, rows.next_mask).argmax(1)
-        found: Float = rows.reward + np.float32(self._settings.gamma) * rows.sign * values[np.arange(len(best)), best]
+        found: Float = rows.reward + np.float32(self._settings.gamma) * rows.carry * values[np.arange(len(best)), best]
         return found
+
+    def _beta(self) -> float:
+        """The share of prioritised drawing's bias that the weights take out, annealed linearly to 1."""
+        s = self._settings
+        return self._annealed(s.prioritized_replay_beta0, 1.0, s.prioritized_replay_beta_steps or self._limit)
 
     def _follow(self) -> None:
         """Move the target network towards the online one where that is due."""
@@ -189,6 +208,7 @@ class DQN:
             "settings": self._live.state_dict(),
             "explore": generator_state(self._explore),
             "draw": generator_state(self._draw),
+            "joiner": self._joiner.state_dict(),
             "replay": self._replay.state_dict(),
             "collector": self._collector.state_dict(),
         }
@@ -203,15 +223,15 @@ class DQN:
         self._live.load_state_dict(take(state, "settings"))
         load_generator(self._explore, take(state, "explore"))
         load_generator(self._draw, take(state, "draw"))
+        self._joiner.load_state_dict(take(state, "joiner"))
         self._replay.load_state_dict(take(state, "replay"))
         self._collector.load_state_dict(take(state, "collector"))
 
 
-def _annealing_steps(config: Config) -> int:
-    """Over how many steps epsilon falls."""
-    if config.dqn.exploration_steps:
-        return config.dqn.exploration_steps
-    return round(config.dqn.exploration_fraction * (config.manager.termination.max_steps or _ANNEALING))
+def _priorities(settings: DQNSettings) -> dict[str, float] | None:
+    if not settings.prioritized_replay:
+        return None
+    return {"alpha": settings.prioritized_replay_alpha, "eps": settings.prioritized_replay_eps}
 
 
 def _legal(values: Float, mask: Bool | None) -> Float:

@@ -144,6 +144,20 @@ def heads(shape: Shape, layers: Layers, x: Float) -> tuple[Float, Float]:
     return h @ layers.policy_w + layers.policy_b, h @ layers.value_w + layers.value_b
 
 
+def action_values(shape: Shape, layers: Layers, x: Float) -> Float:
+    """Q(s, a), (B, inputs) -> (B, outputs). With a value head the network duels: see `duel`."""
+    if not shape.critic:
+        return policy_outputs(shape, layers, x)
+    advantages, values = heads(shape, layers, x)
+    return duel(advantages.T, values).T
+
+
+def duel(advantages: Float, values: Float) -> Float:
+    """Q(s, a) = V(s) + A(s, a) - mean_a A(s, a), (outputs, B) and (B,) -> (outputs, B). Wang et al. 2016, eq. 9."""
+    found: Float = advantages + (values - advantages.mean(0))
+    return found
+
+
 def torch_heads(shape: Shape, flat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The same pass in torch, for autograd."""
     layers = shape.layers(flat)
@@ -222,6 +236,17 @@ class Tape:
         found += self.layers.policy_b[:, None]
         return found
 
+    def values(self, top: Float) -> Float:
+        """The value head over the last activations, (B,)."""
+        found: Float = top[-1] @ self.layers.value_w
+        found += self.layers.value_b
+        return found
+
+    def action_values(self, top: Float) -> Float:
+        """Action values over the last activations, (outputs, B)."""
+        outputs = self.outputs(top)
+        return duel(outputs, self.values(top)) if self._shape.critic else outputs
+
     def _reserve(self, rows: int) -> None:
         if rows > self._capacity:
             self._capacity = rows
@@ -240,6 +265,16 @@ class Tape:
             np.matmul(_ones(len(x)), d_z, out=self._grads.biases[depth][:, 0])
             if depth:
                 np.matmul(d_z, self.layers.weights[depth].transpose(0, 2, 1), out=deltas[depth - 1])
+
+    def backward_values(self, x: Float, activations: list[Float], d_values: Float) -> None:
+        """As `backward`, from d loss / d action values (outputs, B).
+
+        d Q_a / d A_k = 1[k = a] - 1 / outputs          d Q_a / d V = 1
+        """
+        if not self._shape.critic:
+            self.backward(x, activations, d_values, None)
+        else:
+            self.backward(x, activations, d_values - d_values.mean(0), d_values.sum(0))
 
     def _through_heads(self, top: Float, d_outputs: Float, d_values: Float | None, d_h: Float) -> None:
         """Gradients of the heads, and d loss / d top into d_h."""
@@ -277,8 +312,7 @@ class Derived:
         """Fill `gradient` with d loss / d flat, loss as in `Losses.total`; return the losses."""
         tape = self._tape
         activations = tape.forward(batch.x)
-        values = activations[-1][-1] @ tape.layers.value_w
-        values += tape.layers.value_b
+        values = tape.values(activations[-1])
         policy, entropy, kl, clipped, d_logits = _policy_loss(tape.outputs(activations[-1]), batch, weights)
         value, d_values = _value_loss(values, batch, weights)
         tape.backward(batch.x, activations, d_logits, d_values)

@@ -6,7 +6,7 @@ import numpy as np
 
 from tui_trainer.algorithms.arrays import Array, Bool, Float
 from tui_trainer.algorithms.lines import LineFeatures
-from tui_trainer.algorithms.mlp import FORBIDDEN, Shape, policy_outputs
+from tui_trainer.algorithms.mlp import FORBIDDEN, Shape, action_values
 from tui_trainer.algorithms.moments import Moments
 from tui_trainer.algorithms.networks import Forward
 from tui_trainer.core.protocols import TaskSpec
@@ -52,23 +52,26 @@ def to_environment(spec: TaskSpec, action: Float) -> Float:
 class FrozenPolicy:
     """Greedy play with parameters of its own: the likeliest legal action, or a box policy's mean."""
 
-    def __init__(self, spec: TaskSpec, forward: Forward, inputs: Inputs) -> None:
-        self._spec, self._forward, self._inputs = spec, forward, inputs
+    def __init__(self, spec: TaskSpec, forward: Forward, inputs: Inputs, *, squash: bool = False) -> None:
+        self._spec, self._forward, self._inputs, self._squash = spec, forward, inputs, squash
 
     def act(self, obs: Array, mask: Bool | None) -> Array:
         outputs = self._outputs(obs, mask)
-        return to_environment(self._spec, outputs) if self._spec.action == "box" else outputs.argmax(1)
+        return self._aimed(outputs) if self._spec.action == "box" else outputs.argmax(1)
 
     def probabilities(self, obs: Array, mask: Bool | None) -> Float:
         outputs = self._outputs(obs, mask)
         if self._spec.action == "box":
-            return to_environment(self._spec, outputs)
+            return self._aimed(outputs)
         p: Float = np.exp(outputs - outputs.max(1, keepdims=True))
         p /= p.sum(1, keepdims=True)
         return p
 
     def value(self, obs: Array) -> Float:
         return self._forward.heads(self._inputs(obs))[1]
+
+    def _aimed(self, outputs: Float) -> Float:
+        return to_environment(self._spec, np.tanh(outputs) if self._squash else outputs)
 
     def _outputs(self, obs: Array, mask: Bool | None) -> Float:
         outputs = self._forward.outputs(self._inputs(obs))
@@ -94,5 +97,5 @@ class GreedyPolicy:
         return best
 
     def _values(self, obs: Array, mask: Bool | None) -> Float:
-        values = policy_outputs(self._shape, self._layers, self._inputs(obs))
+        values = action_values(self._shape, self._layers, self._inputs(obs))
         return values if mask is None else np.where(mask, values, FORBIDDEN)

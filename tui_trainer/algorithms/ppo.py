@@ -2,8 +2,9 @@
 
 An update: `collect` fills a rollout of n_steps decisions in num_envs environments; `learn` computes log-probabilities
 and values in one pass, then advantages, then n_epochs passes of minibatch steps. Box actions are Gaussian around the
-network's mean with a standard deviation that no observation moves; what leaves [-1, 1] is clipped on its way to the
-task, while the loss sees the action as drawn. In a two-player task values are the mover's and change sign with it.
+network's mean with a standard deviation that no observation moves; on their way to the task they are clipped to
+[-1, 1], or squashed into it by tanh, while the loss sees the action as drawn. In a two-player task values are the
+mover's and change sign with it.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class PPO:
         noise = self._noise.at(t, self._rollout.length)
         if self._spec.action == "box":
             action = outputs + np.exp(self._net.log_std(self._flat).cpu().numpy()) * noise
-            return action, to_environment(self._spec, action)
+            return action, to_environment(self._spec, np.tanh(action) if self._settings.squash_output else action)
         if self._rollout.mask is not None:
             outputs = np.where(self._rollout.mask[t], outputs, FORBIDDEN)
         chosen = (outputs + noise).argmax(1)
@@ -153,20 +154,21 @@ class PPO:
         """n_epochs passes over the rollout in minibatches; fewer where target_kl says so."""
         start = perf_counter()
         data = self._data()
-        learning_rate = self._learning_rate()
-        steps = list(self._epochs(data, learning_rate))
+        learning_rate, clip_range = self._annealed_settings()
+        steps = list(self._epochs(data, learning_rate, clip_range))
         metrics = _means(steps, self._settings) | {
             "train/explained_variance": _explained_variance(data),
             "train/learning_rate": learning_rate,
+            "train/clip_range": clip_range,
         }
         if self._spec.action == "box":
             metrics["train/std"] = float(self._net.log_std(self._flat).exp().mean())
         self._begin_next(data)
         return UpdateReport(metrics=metrics, seconds={"learn": perf_counter() - start})
 
-    def _epochs(self, data: Data, learning_rate: float) -> Iterator[Stepped]:
+    def _epochs(self, data: Data, learning_rate: float, clip_range: float) -> Iterator[Stepped]:
         s = self._settings
-        weights = Weights(s.clip_range, s.clip_range_vf, s.ent_coef, s.vf_coef)
+        weights = Weights(clip_range, s.clip_range_vf, s.ent_coef, s.vf_coef)
         for _ in range(s.n_epochs):
             order = self._shuffle.permutation(data.rows)
             for rows in np.array_split(order, -(-len(order) // s.batch_size)) if len(order) else ():
@@ -280,8 +282,8 @@ class PPO:
         chosen: Float = logits[action, np.arange(len(action))] - np.log(np.exp(logits).sum(0))
         return chosen
 
-    def _learning_rate(self) -> float:
-        """learning_rate, annealed to learning_rate_final of it as the nearest limit comes closer."""
+    def _annealed_settings(self) -> tuple[float, float]:
+        """learning_rate and clip_range, each falling linearly to its final share as the nearest limit comes closer."""
         limits = self._limits
         pairs = (
             (self._updates, limits.max_updates),
@@ -289,7 +291,9 @@ class PPO:
             (self._collector.finished, limits.max_episodes),
         )
         done = max((min(1.0, n / limit) for n, limit in pairs if limit), default=0.0)
-        return self._settings.learning_rate * (1 + (self._settings.learning_rate_final - 1) * done)
+        s = self._settings
+        learning_rate = s.learning_rate * (1 + (s.learning_rate_final - 1) * done)
+        return learning_rate, s.clip_range * (1 + (s.clip_range_final - 1) * done)
 
     def _annealed(self) -> bool:
         limits = self._limits
@@ -321,7 +325,8 @@ class PPO:
         return self._frozen(flat, moments)
 
     def _frozen(self, flat: torch.Tensor, moments: Moments | None) -> Policy:
-        return FrozenPolicy(self._spec, self._net.bind(flat), Inputs(self._spec, moments, self._features))
+        inputs = Inputs(self._spec, moments, self._features)
+        return FrozenPolicy(self._spec, self._net.bind(flat), inputs, squash=self._settings.squash_output)
 
     def set(self, key: str, value: float) -> float:
         return self._live.set(key, value)
@@ -374,7 +379,7 @@ def _updater(net: Net, flat: torch.Tensor, settings: PPOSettings, action: str) -
         )
     if isinstance(net, MlpNet) and fits and settings.gradients != "autograd":
         return DerivedUpdater(net, flat), "hand-derived gradients (numpy)"
-    return AutogradUpdater(net, flat), f"autograd gradients (torch, {flat.device})"
+    return AutogradUpdater(net, flat, squash=settings.squash_output), f"autograd gradients (torch, {flat.device})"
 
 
 def _pool(settings: PPOSettings, task: Task, seed: int) -> Pool | None:
@@ -392,8 +397,9 @@ def _pool(settings: PPOSettings, task: Task, seed: int) -> Pool | None:
 
 def _notes(path: str, settings: PPOSettings, annealed: bool) -> Iterator[str]:
     yield path
-    if settings.learning_rate_final != 1 and not annealed:
-        yield "learning rate is not annealed: no limit in updates, steps or episodes is set"
+    for name in ("learning_rate", "clip_range"):
+        if getattr(settings, f"{name}_final") != 1 and not annealed:
+            yield f"{name} is not annealed: no limit in updates, steps or episodes is set"
 
 
 def _normalised(advantage: Float, own: Float | None) -> Float:

@@ -1,94 +1,144 @@
-"""A replay buffer: the last transitions, sampled at random."""
+"""A replay buffer: the last transitions, drawn at random, evenly or by priority."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tui_trainer.algorithms.arrays import Array, Bool, Float, Int, as_tensor, copy_into, take
-from tui_trainer.algorithms.rollout import Rollout
+from tui_trainer.algorithms.arrays import Array, Float, Int, as_tensor, take, take_array
+from tui_trainer.algorithms.priorities import Priorities, importance
+from tui_trainer.algorithms.transitions import Transitions
 from tui_trainer.core.protocols import TaskSpec
+from tui_trainer.core.segments import Segment
+from tui_trainer.errors import DamagedSession
+
+_SEGMENTS = 16
+"""A full buffer has about so many."""
+_SEGMENT_ROWS = (64, 65_536)
+"""At least and at most."""
 
 
-class Transitions(NamedTuple):
-    """Rows (B, ...). `sign` of what follows: 0 where terminated, -1 where the other side then moves, otherwise 1."""
+class Sample(NamedTuple):
+    """Drawn transitions, the slots they lie in, and each one's weight in the loss (None: all alike)."""
 
-    obs: Array
-    action: Int
-    reward: Float
-    sign: Float
-    next_obs: Array
-    next_mask: Bool | None
+    rows: Transitions
+    slots: Int
+    weights: Float | None
 
 
 class Replay:
-    """A ring of `capacity` transitions. Actions of a truncated step's last observation all count as legal."""
+    """The last `capacity` transitions, numbered from 0 on; number i lies in slot i modulo the number of slots.
 
-    def __init__(self, spec: TaskSpec, capacity: int) -> None:
-        self.capacity, self.size, self._at = capacity, 0, 0
-        self._two_players = spec.players == 2
-        self._obs = np.zeros((capacity, *spec.obs_shape), spec.obs_dtype)
-        self._next_obs = np.zeros_like(self._obs)
-        self._action = np.zeros(capacity, np.int64)
-        self._reward = np.zeros(capacity, np.float32)
-        self._sign = np.zeros(capacity, np.float32)
-        self._next_mask = np.ones((capacity, spec.n), np.bool_) if spec.masked else None
+    Numbers are cut into segments of equal length. A segment that is complete never changes, so that a checkpoint saves
+    it once; there is one segment of slots more than the capacity asks for, so that each that is still wanted is whole.
+    """
 
-    def add(self, rollout: Rollout) -> None:
-        """Take in a full rollout's transitions, oldest first."""
-        rows = self._transitions(rollout)
-        at = (self._at + np.arange(len(rows.action))[: self.capacity]) % self.capacity
-        for name, array in self._arrays().items():
-            array[at] = getattr(rows, name)[-self.capacity :]
-        self._at = int(self._at + len(at)) % self.capacity
-        self.size = min(self.capacity, self.size + len(at))
+    def __init__(self, spec: TaskSpec, capacity: int, priorities: dict[str, float] | None = None) -> None:
+        self.capacity, self.total = capacity, 0
+        least, most = _SEGMENT_ROWS
+        self._segment = max(least, min(most, -(-capacity // _SEGMENTS)))
+        self._slots = (-(-capacity // self._segment) + 1) * self._segment
+        self._ring: Array = np.zeros(self._slots, _row_type(spec))
+        self._names = self._ring.dtype.names or ()
+        self._bytes = self._ring.view(np.uint8).reshape(self._slots, -1)
+        self._complete: dict[int, Segment] = {}
+        self._priorities = None if priorities is None else Priorities(self._slots, **priorities)
 
-    def _transitions(self, r: Rollout) -> Transitions:
-        next_obs, valid = r.obs[1:].copy(), r.valid
-        next_mask = None if r.mask is None else r.mask[1:].copy()
-        for t, final_obs in r.final_obs.items():
-            next_obs[t, r.truncated[t]] = final_obs
-            if next_mask is not None:
-                next_mask[t, r.truncated[t]] = True
-        return Transitions(
-            r.obs[:-1][valid],
-            r.action[valid],
-            r.reward[valid],
-            self._signs(r)[valid],
-            next_obs[valid],
-            None if next_mask is None else next_mask[valid],
-        )
+    @property
+    def size(self) -> int:
+        """Transitions that can be drawn."""
+        return min(self.total, self.capacity)
 
-    def _signs(self, r: Rollout) -> Float:
-        flips = ((r.to_move[1:] != r.to_move[:-1]) | r.truncated) if self._two_players else np.zeros_like(r.valid)
-        return np.where(r.terminated, 0, np.where(flips, -1, 1)).astype(np.float32)
+    def add(self, found: Transitions) -> None:
+        """Take in transitions, oldest first; the oldest ones held make room."""
+        count = min(self.capacity, len(found.action))
+        before, self.total = self.total, self.total + count
+        slots = np.arange(before, self.total) % self._slots
+        for name in self._names:
+            self._ring[name][slots] = getattr(found, name)[len(found.action) - count :]
+        if self._priorities is not None:
+            oldest = max(0, before - self.capacity)
+            self._priorities.dismiss(np.arange(oldest, self.total - self.size) % self._slots)
+            self._priorities.admit(slots)
 
-    def sample(self, rng: np.random.Generator, count: int) -> Transitions:
-        """`count` transitions, with replacement."""
-        rows = rng.integers(0, self.size, count)
-        mask = None if self._next_mask is None else self._next_mask[rows]
-        return Transitions(
-            self._obs[rows], self._action[rows], self._reward[rows], self._sign[rows], self._next_obs[rows], mask
-        )
+    def sample(self, rng: np.random.Generator, count: int, beta: float) -> Sample:
+        """`count` transitions, with replacement; by priority, weights take out the share `beta` of the bias."""
+        if self._priorities is None:
+            slots = rng.integers(self.total - self.size, self.total, count) % self._slots
+            return Sample(self._rows(slots), slots, None)
+        slots, probabilities = self._priorities.draw(rng, count)
+        return Sample(self._rows(slots), slots, importance(probabilities, self.size, beta))
 
-    def _arrays(self) -> dict[str, Array]:
-        found: dict[str, Array | None] = {
-            "obs": self._obs,
-            "action": self._action,
-            "reward": self._reward,
-            "sign": self._sign,
-            "next_obs": self._next_obs,
-            "next_mask": self._next_mask,
-        }
-        return {name: array for name, array in found.items() if array is not None}
+    def judge(self, slots: Int, errors: Float) -> None:
+        """The errors that drawn transitions turned out to have."""
+        if self._priorities is not None:
+            self._priorities.judge(slots, errors)
+
+    def _rows(self, slots: Int) -> Transitions:
+        drawn = self._ring.take(slots)
+        arrays: list[Any] = [drawn[name] if name in self._names else None for name in Transitions._fields]
+        return Transitions(*arrays)
+
+    # --- state -------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, object]:
-        rows = {name: as_tensor(array[: self.size]) for name, array in self._arrays().items()}
-        return {"size": self.size, "at": self._at, **rows}
+        """Complete segments and the rows after the last of them, as bytes; priorities where there are any."""
+        wanted = self._wanted()
+        self._complete = {number: self._complete.get(number) or Segment(self._copied(number)) for number in wanted}
+        return {
+            "total": self.total,
+            "segments": list(self._complete.values()),
+            "tail": as_tensor(self._span(wanted.stop, self.total % self._segment)),
+            "priorities": None if self._priorities is None else self._priorities.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        self.size, self._at = int(take(state, "size")), int(take(state, "at"))
-        for name, array in self._arrays().items():
-            copy_into(array[: self.size], state, name)
+        """Continue where `state_dict` was taken. Raises DamagedSession where that was with another buffer."""
+        self.total = int(take(state, "total"))
+        wanted, segments = self._wanted(), list(take(state, "segments"))
+        if len(segments) != len(wanted):
+            raise _misfit()
+        self._complete = dict(zip(wanted, segments, strict=True))
+        for number, segment in self._complete.items():
+            _fill(self._span(number, self._segment), segment.array)
+        _fill(self._span(wanted.stop, self.total % self._segment), take_array(state, "tail"))
+        priorities = take(state, "priorities")
+        if self._priorities is not None:
+            self._priorities.load_state_dict(priorities or {})
+
+    def _wanted(self) -> range:
+        """Numbers of the segments that are complete and hold a transition that can be drawn."""
+        return range((self.total - self.size) // self._segment, self.total // self._segment)
+
+    def _span(self, number: int, count: int) -> Array:
+        """The first rows of a segment as bytes, (count, bytes of a row)."""
+        at = number * self._segment % self._slots
+        return self._bytes[at : at + count]
+
+    def _copied(self, number: int) -> Array:
+        copy = self._span(number, self._segment).copy()
+        copy.flags.writeable = False
+        return copy
+
+
+def _fill(span: Array, rows: Array | None) -> None:
+    if rows is None:
+        raise DamagedSession("the replay buffer does not lie beside the checkpoint", "name the session instead")
+    if rows.dtype != span.dtype or rows.shape != span.shape:
+        raise _misfit()
+    span[...] = rows
+
+
+def _misfit() -> DamagedSession:
+    return DamagedSession(
+        "the checkpoint's replay buffer is not one of this run", "resume with the settings it was made with"
+    )
+
+
+def _row_type(spec: TaskSpec) -> np.dtype[Any]:
+    """One transition, packed: what is drawn together lies together."""
+    fields: list[Any] = [("action", np.int64), ("reward", np.float32), ("carry", np.float32)]
+    fields += [(name, spec.obs_dtype, spec.obs_shape) for name in ("obs", "next_obs")]
+    return np.dtype([*fields, ("next_mask", np.bool_, (spec.n,))] if spec.masked else fields)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from tui_trainer.algorithms import mlp
 from tui_trainer.algorithms.arrays import take
@@ -16,6 +17,7 @@ from tui_trainer.algorithms.networks import MlpNet, Net
 from tui_trainer.errors import Diverged
 
 _EPS = 1e-5
+_NODES = 16
 _HINT = "lower the learning rate and resume from the last good checkpoint"
 
 
@@ -76,8 +78,8 @@ class DerivedUpdater:
 class AutogradUpdater:
     """Autograd and torch's fused Adam, on any device, for any network and action."""
 
-    def __init__(self, net: Net, flat: torch.Tensor) -> None:
-        self._net = net
+    def __init__(self, net: Net, flat: torch.Tensor, *, squash: bool = False) -> None:
+        self._net, self._squash = net, squash
         self._flat = flat.requires_grad_(False)
         self._leaf = torch.nn.Parameter(flat)
         self._adam = torch.optim.Adam([self._leaf], eps=_EPS, fused=True)
@@ -131,7 +133,8 @@ class AutogradUpdater:
         action = torch.from_numpy(batch.action).to(outputs.device)
         log_std = self._net.log_std(self._leaf)
         if len(log_std):
-            return gaussian(outputs, log_std, action)
+            log_prob, entropy = gaussian(outputs, log_std, action)
+            return log_prob, entropy + squashing(outputs, log_std) if self._squash else entropy
         if batch.mask is not None:
             outputs = outputs.masked_fill(~torch.from_numpy(batch.mask).to(outputs.device), float(mlp.FORBIDDEN))
         log_p = outputs.log_softmax(1)
@@ -159,6 +162,18 @@ def gaussian(mean: torch.Tensor, log_std: torch.Tensor, action: torch.Tensor) ->
     log_prob = -0.5 * (z * z + np.log(2 * np.pi)) - log_std
     entropy = (log_std + 0.5 * (1 + np.log(2 * np.pi))).sum().expand(len(mean))
     return log_prob.sum(1), entropy
+
+
+def squashing(mean: torch.Tensor, log_std: torch.Tensor) -> torch.Tensor:
+    """What tanh adds to a diagonal Gaussian's entropy: E[sum_i log(1 - tanh^2 u_i)], (B, n) -> (B,).
+
+    The mean over each u_i is a Gauss-Hermite sum. The density of tanh(u) has the same factor (Haarnoja et al. 2018,
+    appendix C), which cancels in the ratio of two policies: PPO's loss needs it nowhere else.
+    """
+    nodes, weights = (torch.from_numpy(a).to(mean) for a in np.polynomial.hermite_e.hermegauss(_NODES))
+    u = mean[..., None] + log_std.exp()[:, None] * nodes
+    slopes = 2 * (np.log(2) - u - functional.softplus(-2 * u))
+    return cast(torch.Tensor, (slopes @ (weights / weights.sum())).sum(1))
 
 
 def _value_loss(values: torch.Tensor, returns: torch.Tensor, old: torch.Tensor, bound: float) -> torch.Tensor:

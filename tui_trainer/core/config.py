@@ -146,6 +146,9 @@ class PPOSettings(Settings, frozen=True):
     gamma: Annotated[float, Meta(ge=0, le=1, description="Discount.")] = 0.99
     gae_lambda: Annotated[float, Meta(ge=0, le=1, description="GAE's lambda.")] = 0.95
     clip_range: Annotated[float, Meta(gt=0, description="Clip of the probability ratio.")] = 0.2
+    clip_range_final: Annotated[
+        float, Meta(ge=0, le=1, description="Anneal to this share of clip_range at the limit; 1 = constant.")
+    ] = 1.0
     clip_range_vf: Annotated[float, Meta(ge=0, description="Clip of the value change; 0 = off.")] = 0.0
     normalize_advantage: Annotated[bool, Meta(description="Normalise advantages in each minibatch.")] = True
     ent_coef: Annotated[float, Meta(ge=0, description="Weight of the entropy bonus.")] = 0.01
@@ -158,6 +161,9 @@ class PPOSettings(Settings, frozen=True):
     hidden: Annotated[tuple[int, ...], Meta(min_length=1, description="Hidden layers' sizes.")] = (64, 64)
     activation: Annotated[Literal["tanh", "relu"], Meta(description="Hidden activation.")] = "tanh"
     shared: Annotated[bool, Meta(description="Policy and value share the hidden layers.")] = False
+    squash_output: Annotated[
+        bool, Meta(description="Box actions: tanh of a Gaussian; otherwise a Gaussian clipped to the bounds.")
+    ] = False
     gradients: Annotated[
         Literal["auto", "autograd", "derived"],
         Meta(description="auto: hand-derived for small discrete MLPs on the CPU, autograd elsewhere."),
@@ -170,7 +176,7 @@ class PPOSettings(Settings, frozen=True):
 
 
 class DQNSettings(Settings, frozen=True):
-    """[dqn]: Mnih et al. 2015 and van Hasselt et al. 2016; names as in Stable-Baselines3."""
+    """[dqn]: Mnih et al. 2015 with the options of Hessel et al. 2018; names as in Stable-Baselines3."""
 
     num_envs: Annotated[int, Meta(ge=1, description="Parallel environments.")] = 8
     buffer_size: Annotated[int, Meta(ge=1, description="Transitions kept.")] = 100_000
@@ -186,7 +192,25 @@ class DQNSettings(Settings, frozen=True):
     exploration_steps: Annotated[int, Meta(ge=0, description="Annealing steps; 0 = by exploration_fraction.")] = 0
     exploration_initial_eps: Annotated[float, Meta(ge=0, le=1, description="Epsilon at the start.")] = 1.0
     exploration_final_eps: Annotated[float, Meta(ge=0, le=1, description="Epsilon after annealing.")] = 0.04
-    double: Annotated[bool, Meta(description="Double DQN.")] = True
+    double: Annotated[
+        bool, Meta(description="Double DQN: one network chooses the next action, the other values it.")
+    ] = True
+    dueling: Annotated[bool, Meta(description="Separate networks for a state's value and its actions' advantages.")] = (
+        False
+    )
+    n_steps: Annotated[int, Meta(ge=1, le=1000, description="Rewards in a target before the next state's value.")] = 1
+    prioritized_replay: Annotated[bool, Meta(description="Replay surprising transitions more often.")] = False
+    prioritized_replay_alpha: Annotated[
+        float, Meta(ge=0, le=1, description="How much surprise counts; 0 = not at all.")
+    ] = 0.6
+    prioritized_replay_beta0: Annotated[
+        float, Meta(ge=0, le=1, description="First share of the bias that weights take out again; it grows to 1.")
+    ] = 0.4
+    prioritized_replay_beta_steps: Annotated[
+        int,
+        Meta(ge=0, description="Steps until that share is 1; 0 = max_steps, or 50,000 where there is no such limit."),
+    ] = 0
+    prioritized_replay_eps: Annotated[float, Meta(gt=0, description="Added to every error, so that none is 0.")] = 1e-6
     max_grad_norm: Annotated[float, Meta(gt=0, description="Gradient norm is clipped to this.")] = 10.0
     hidden: Annotated[tuple[int, ...], Meta(min_length=1, description="Hidden layers' sizes.")] = (256, 256)
 
