@@ -659,8 +659,34 @@ def tasks_check(
 
 
 @app.command()
-def doctor(json: o.Json = False, sessions: o.Sessions = None) -> None:
+def profile(
+    config: o.Config = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to train.", metavar="S")] = 10.0,
+    set_: o.Set = None,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Where the time of a run goes: a short one that is deleted afterwards, and what would help."""
+    from tui_trainer.cli.profiling import Wish
+    from tui_trainer.cli.profiling import profile as carry_out
+
+    raise typer.Exit(carry_out(Wish(config, set_ or [], sessions, seconds, json)))
+
+
+@app.command()
+def doctor(
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Try numbers of environments and threads: about a minute.")
+    ] = False,
+    config: o.Config = None,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
     """What this machine offers, and what is in the way."""
+    if calibrate:
+        from tui_trainer.cli.profiling import calibrate_machine
+
+        raise typer.Exit(calibrate_machine(sessions, config, seconds=4.0, json=json))
     from tui_trainer.cli.doctoring import doctor as examine
 
     raise typer.Exit(examine(sessions, json=json))
