@@ -100,7 +100,7 @@ def _target(scene: Scene) -> str:
 def _training(scene: Scene, width: int) -> list[tuple[int, Row]]:
     state = scene.state
     rows = [*_trend(scene, width), (4, labelled("best", _best(scene)))]
-    if state.trend is not None:
+    if state.trend is not None and state.trend.trend != "unknown":
         spread = f"{state.trend.stability:.3f}, consistency {percent(state.trend.consistency, 0)}"
         rows.append((8, labelled("stability", spread)))
     if state.difficulty is not None:
@@ -114,11 +114,14 @@ def _trend(scene: Scene, width: int) -> list[tuple[int, Row]]:
     trend = scene.state.trend
     if trend is None:
         return [(3, labelled("trend", plain("unknown yet", "dim")))]
-    if trend.trend == "unknown":
-        return [(3, labelled("trend", plain(f"unknown yet: {trend.evidence}", "dim")))]
     style = {"degrading": "bad", "struggling": "warn", "plateau": "warn"}.get(trend.trend, "good")
     sign = {"degrading": "▼ ", "struggling": "▼ ", "improving": "▲ ", "excelling": "▲ "}
-    head = (Span(f"{sign.get(trend.trend, '→ ')}{trend.trend}", style), Span(f", {100 * trend.confidence:.0f} % sure"))
+    head: Row = (
+        Span(f"{sign.get(trend.trend, '→ ')}{trend.trend}", style),
+        Span(f", {100 * trend.confidence:.0f} % sure"),
+    )
+    if trend.trend == "unknown":
+        head = plain("unknown yet", "dim")
     whole = (*head, Span(f": {trend.evidence}", "dim"))
     if not trend.evidence or row_cells(whole) <= width - 11:
         return [(3, labelled("trend", whole if trend.evidence else head))]

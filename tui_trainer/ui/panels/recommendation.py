@@ -37,7 +37,8 @@ def _card(scene: Scene, card: Recommendation, width: int, height: int) -> list[R
     ranks += _ranked((0, 5), wrapped(raised.title, width, "bold")[:2])
     ranks += _ranked((4, 6), [row for line in raised.evidence for row in _led("· ", "dim", line, width)])
     ranks += _ranked((1, 5), _led("→ ", "card", what, width)[:2])
-    ranks += _ranked((3, 5), _led("expect ", "dim", raised.expected, width)[:3])
+    expected = _led("expect ", "dim", raised.expected, width)
+    ranks += [*_ranked((3, 5), expected[:3]), *((7, row) for row in expected[3:])]
     return most_important([*ranks, (2, _confidence(scene, card, width))], height)
 
 
