@@ -28,6 +28,7 @@ PROCESS_BOUNDARIES = {
     "engine/callbacks.py": "foreign code of users: a failing hook is switched off",
     "services/outlet.py": "foreign programs, servers and libraries: what they raise is told once",
     "tasks/check.py": "the conformance kit: what a foreign task raises is what its author must know",
+    "data/worker.py": "foreign libraries: whatever ends a job there, panics included, is that job's failure",
     "ui/frame.py": "a failing panel costs that panel and nothing else",
 }
 """Where `except Exception` is allowed, and why. Anything new here needs a reason that good."""

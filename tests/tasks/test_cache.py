@@ -13,9 +13,10 @@ import pytest
 
 from tui_trainer import tasks
 from tui_trainer.core.values import Difficulty
+from tui_trainer.data import requests as files
 from tui_trainer.errors import ConfigError, DamagedSession, UsageError
 from tui_trainer.tasks.cache import PlainLru
-from tui_trainer.tasks.caching import files, policies
+from tui_trainer.tasks.caching import policies
 from tui_trainer.tasks.caching.policies import ONLINE, arc, belady, lfu, lru, s3_fifo, sieve
 from tui_trainer.tasks.caching.simulator import (
     EVICT_IMPROBABLE,
@@ -70,6 +71,15 @@ def test_a_policy_on_a_sequence_worked_by_hand(
     assert hits(policy, requests, capacity) == expected
 
 
+def test_belady_who_may_leave_an_object_out_hits_more_than_one_who_admits_everything() -> None:
+    assert belady([0, 1, 0], 1) == [False, False, False]
+    assert belady([0, 1, 0], 1, bypass=True) == [False, False, True]
+    rng = np.random.default_rng(8)
+    for capacity in (1, 3, 9):
+        requests = rng.zipf(1.2, 800).clip(0, 80).tolist()
+        assert sum(belady(requests, capacity)) < sum(belady(requests, capacity, bypass=True))
+
+
 @pytest.mark.parametrize("name", ONLINE)
 def test_no_policy_hits_more_than_belady_or_on_a_first_request(name: str) -> None:
     rng = np.random.default_rng(4)
@@ -108,7 +118,7 @@ def test_oracle_general_records_are_24_bytes_in_libcachesims_order(tmp_path: Pat
     path = oracle_general(tmp_path / "a.oracleGeneral.bin", [2**63 + 7, 3, 2**63 + 7])
     assert path.stat().st_size == 72
     trace = files.read(path)
-    assert trace.ids.tolist() == [1, 0, 1]
+    assert trace.ids.tolist() == [0, 1, 0]
     assert trace.sizes.tolist() == [10 + (2**63 + 7) % 5, 13, 10 + (2**63 + 7) % 5]
 
 
@@ -116,7 +126,7 @@ def test_plain_ids_and_csv_name_the_same_objects(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x\n\nhello\nx\n")
     (tmp_path / "a.csv").write_text("time,ID,size\n1,x,5\n2,hello,7\n3,x,5\n")
     plain, table = files.read(tmp_path / "a.txt"), files.read(tmp_path / "a.csv")
-    assert plain.ids.tolist() == table.ids.tolist() == [1, 0, 1]
+    assert plain.ids.tolist() == table.ids.tolist() == [0, 1, 0]
     assert (plain.sizes.tolist(), table.sizes.tolist()) == ([1, 1, 1], [5, 7, 5])
 
 
@@ -135,6 +145,7 @@ def test_plain_ids_and_csv_name_the_same_objects(tmp_path: Path) -> None:
         ("a.csv", b"name\nx\n", "lacks the column id"),
         ("a.csv", b"id,size\nx,big\n", "line 2: 'big' is no size"),
         ("a.csv", b"size,id\n4\n", "line 2: 1 columns are too few"),
+        ("a.csv", b"id\n" + b"x" * 200_000, "is no text"),
         ("a.txt", b"x\n" * 2000, "too few for training"),
     ],
 )

@@ -12,12 +12,14 @@ import pytest
 
 from tui_trainer import tasks
 from tui_trainer.core.values import Difficulty
+from tui_trainer.data import bars as files
+from tui_trainer.data.bars import Bars
 from tui_trainer.errors import ConfigError, DamagedSession, UsageError
-from tui_trainer.tasks.market import files, market
-from tui_trainer.tasks.market.bars import Bars
+from tui_trainer.tasks.market import market
 from tui_trainer.tasks.market.features import LOOKBACK, efficiency, features
 from tui_trainer.tasks.market.generator import generate
 from tui_trainer.tasks.market.market import Market, generated, prepare
+from tui_trainer.tasks.market.results import RUIN
 from tui_trainer.tasks.market.segments import LENGTH, Segments, starts, walk_forward, worth
 from tui_trainer.tasks.playing import RandomPlayer, digest, play
 from tui_trainer.tasks.trading import Momentum, Options, TradingTask
@@ -107,6 +109,19 @@ def test_the_account_adds_up_to_the_rewards() -> None:
     total = sum(s.reward.astype(np.float64) for s in play(task, RandomPlayer(task.spec, 1), start.obs, None, 100))
     held = task.account().log_gain.sum(axis=1) / generated(0, 8, 4096, 3, 0, 128).scale
     assert held == pytest.approx(total, rel=1e-4, abs=1e-4)
+
+
+def test_a_short_into_a_price_that_doubles_ends_in_a_number() -> None:
+    close = np.full(3000, 50.0)
+    close[1::2] = 150.0
+    task = one_trader(bars_of(close), cost_bp=0, slippage_bp=0)
+    task.reset(1)
+    rewards = [float(task.step(np.array([0])).reward[0]) for _ in range(LENGTH)]
+    assert np.isfinite(rewards).all()
+    assert min(rewards) * market_of(bars_of(close)).scale == pytest.approx(math.log(1 - RUIN), rel=1e-5)
+    part = task.evaluate(Holder(0), part="0.70-1.00", episodes=2, seed=1)
+    assert part.loss_rate == 1.0
+    assert part.extra["max_drawdown_percent"] == pytest.approx(100)
 
 
 def test_an_action_that_is_none_is_refused() -> None:
@@ -325,7 +340,7 @@ def test_no_file_an_empty_folder_and_bytes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no file and no folder"):
         tasks.make("trading", {"data": str(tmp_path / "b.csv")}, 1)
     (tmp_path / "a.csv").unlink()
-    with pytest.raises(UsageError, match="holds no CSV file"):
+    with pytest.raises(UsageError, match="holds no CSV or Parquet file"):
         tasks.make("trading", {"data": str(tmp_path)}, 1)
 
 
@@ -335,8 +350,20 @@ def test_a_users_folder_trains_like_the_generated_market(tmp_path: Path) -> None
     task: Any = tasks.make("trading", {"data": str(tmp_path)}, 4)
     twin = TradingTask(prepare([bars for bars, _ in generate(0, 2, 4096)], 3, 0, 128), Options(), 4, 0)
     assert np.array_equal(task.reset(3).obs, twin.reset(3).obs)
-    assert task.notes == ()
+    assert task.data_report.used == task.data_report.files == 2
+    assert task.data_report.rejects == {}
     assert "regime oracle" not in task.baselines()
+
+
+def test_a_file_of_a_folder_that_cannot_be_used_is_a_reject_and_the_rest_is_traded(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", generate(0, 1, 4096)[0][0])
+    (tmp_path / "twin.csv").write_text((tmp_path / "a.csv").read_text())
+    (tmp_path / "b.csv").write_text(rows_of(*["x,1,1,1,1,1"] * 40))
+    task: Any = tasks.make("trading", {"data": str(tmp_path)}, 1)
+    assert (task.data_report.files, task.data_report.used) == (3, 1)
+    assert task.data_report.rejects == {"broken": 1, "duplicate": 1}
+    assert "40 of 80 rows cannot be used: 40 not a number" in task.data_report.examples[0]
+    assert small().data_report is None
 
 
 # --- difficulty, evaluation, baselines --------------------------------------------------------------------------

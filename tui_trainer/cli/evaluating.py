@@ -22,7 +22,7 @@ def evaluate_session(
 ) -> int:
     """Print the result; 1 where `expect` does not hold."""
     wish = parse_condition(expect) if expect else None
-    subject = _subject(sessions, name, checkpoint)
+    subject = subject_of(sessions, name, checkpoint)
     result = evaluate(subject, episodes, seed)
     if wish is not None:
         _require_known(wish.metric, known_metrics(result))
@@ -59,7 +59,8 @@ def _require_known(metric: str, known: Metrics) -> None:
         raise UsageError(f"--expect: {metric} is not measured here", hint)
 
 
-def _subject(sessions: str | None, name: str, checkpoint: str) -> Subject:
+def subject_of(sessions: str | None, name: str, checkpoint: str) -> Subject:
+    """A session's checkpoint, or a state.pt."""
     path = Path(name)
     if name.endswith(".pt"):
         return from_file(path)

@@ -462,6 +462,22 @@ def play(
 
 
 @app.command()
+def apply(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.pt", help="Session name or path, or a state.pt.")],
+    source: Annotated[str, typer.Argument(metavar="IN", help="Folder or file to work on.")],
+    target: Annotated[str, typer.Argument(metavar="OUT", help="Folder to write to.")],
+    checkpoint: Checkpoint = "best",
+    pixels: Annotated[int, typer.Option(min=16, max=4096, help="Longer side at which files are traced.")] = 512,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Put a policy to work on files of yours: `vectorize` writes an SVG for every picture."""
+    from tui_trainer.cli.applying import apply_policy
+
+    raise typer.Exit(apply_policy(sessions, name, source, target, checkpoint, pixels, json=json))
+
+
+@app.command()
 def report(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Session name or path; default the sample.")] = "sample",
     out: Annotated[
@@ -626,6 +642,24 @@ def config_init(
     from tui_trainer.cli.configuring import init
 
     init(path, preset)
+
+
+data_app = _group("data", "Your own data: images, OHLCV tables, request traces.")
+
+
+@data_app.command("check")
+def data_check(
+    source: Annotated[str, typer.Argument(metavar="DIR", help="Folder or file.")],
+    kind: Annotated[str, typer.Option(help="auto, images, bars or requests.", metavar="KIND")] = "auto",
+    jobs: Annotated[int, typer.Option(min=0, help="Worker processes; 0 = one a core.", metavar="N")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the split that is shown.", metavar="N")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what was measured before.")] = False,
+    json: o.Json = False,
+) -> None:
+    """Categories, scores, rejects with their reasons, duplicates and a split."""
+    from tui_trainer.cli.checking import check_data
+
+    raise typer.Exit(check_data(source, kind, jobs, seed, fresh=fresh, json=json))
 
 
 tasks_app = _group("tasks", "What can be trained.")

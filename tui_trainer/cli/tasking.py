@@ -14,7 +14,8 @@ from tui_trainer.cli.listing import table
 from tui_trainer.core.config import assignments_layer, resolve
 from tui_trainer.core.values import DifficultySpace
 
-LIBRARIES = {"gym": "gymnasium"}
+LIBRARIES = {"gym": ("gymnasium",), "vector": ("vtracer", "resvg_py", "PIL")}
+"""By extra, what it brings."""
 
 
 def show_tasks(*, json: bool) -> None:
@@ -76,7 +77,7 @@ def _difficulty(space: DifficultySpace | None) -> str:
 
 
 def _missing(extra: str) -> str:
-    """The extra to install, or nothing where its library is there."""
-    if not extra or importlib.util.find_spec(LIBRARIES.get(extra, extra)):
+    """The extra to install, or nothing where its libraries are there."""
+    if not extra or all(map(importlib.util.find_spec, LIBRARIES.get(extra, (extra,)))):
         return ""
     return f"tui-trainer[{extra}]"

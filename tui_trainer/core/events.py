@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, TypeVar
 import msgspec
 
 from tui_trainer.core.commands import AnyCommand
+from tui_trainer.core.data import DataReport
 from tui_trainer.core.text import clean, is_clean
 from tui_trainer.core.values import (
     Author,
@@ -72,6 +73,12 @@ class RunStarted(Event, frozen=True):
     """Number of trainable parameters."""
     exact: bool = True
     notes: tuple[str, ...] = ()
+
+
+class DataExamined(Event, frozen=True):
+    """The files that the task learns from: what of them is used, what is rejected and why."""
+
+    report: DataReport
 
 
 class RunResumed(Event, frozen=True):
@@ -346,7 +353,7 @@ class PhaseStarted(Event, frozen=True):
 
 
 AnyEvent: TypeAlias = (
-    RunStarted | RunResumed | RunPaused | RunContinued | RunEnded
+    RunStarted | DataExamined | RunResumed | RunPaused | RunContinued | RunEnded
     | UpdateFinished | EvaluationFinished | EvaluationStopped | TrendAssessed | EpisodeFailed
     | CheckpointSaved | CheckpointFailed | CheckpointsPruned
     | RecommendationRaised | RecommendationAnswered | RecommendationScored
@@ -401,7 +408,7 @@ def _cleaned(value: object) -> object:
 
 __all__ = [
     "TRANSIENT", "AlertCleared", "AlertRaised", "AnyEvent", "CheckpointFailed", "CheckpointSaved",
-    "CheckpointsPruned", "CommandApplied", "CommandRefused", "DifficultyChanged", "EpisodeFailed",
+    "CheckpointsPruned", "CommandApplied", "CommandRefused", "DataExamined", "DifficultyChanged", "EpisodeFailed",
     "EvaluationFinished", "EvaluationStopped", "Event", "FrameDrawn", "LogWritten", "PartResult", "PhaseStarted",
     "RecommendationAnswered", "RecommendationRaised", "RecommendationScored", "ResourcesSampled", "RunContinued",
     "RunEnded", "RunPaused", "RunResumed", "RunStarted", "SettingChanged", "TrendAssessed", "UpdateFinished",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
+from tui_trainer.core.data import DataReport
 from tui_trainer.core.reports import CollectReport, UpdateReport
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -137,6 +140,46 @@ class Task(Protocol):
 
     def close(self) -> None:
         """Free processes and files."""
+        ...
+
+
+@runtime_checkable
+class HasData(Protocol):
+    """A task that learns from a person's files."""
+
+    @property
+    def data_report(self) -> DataReport | None:
+        """What was found in them; None where the task made its own data."""
+        ...
+
+
+@runtime_checkable
+class HasBound(Protocol):
+    """A task that knows a score which cannot be passed, or hardly."""
+
+    def bound(self) -> float | None:
+        """In the task's metric; None where nobody knows it."""
+        ...
+
+
+class Applied(NamedTuple):
+    """What a policy made of one of a person's files."""
+
+    source: str
+    target: str
+    """The file that was written; empty where none was."""
+    facts: dict[str, float]
+    """Figures by name, such as `ssim` and `bytes`."""
+    note: str
+    """Why nothing was written, or a remark."""
+
+
+@runtime_checkable
+class HasApply(Protocol):
+    """A task whose policy can be put to work on files."""
+
+    def apply(self, policy: Policy, source: Path, target: Path, pixels: int) -> Iterator[Applied]:
+        """Work on every file under `source`, write to `target`."""
         ...
 
 

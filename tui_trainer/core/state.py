@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, assert_never
 
 import msgspec
 
+from tui_trainer.core.data import DataReport, sentence
 from tui_trainer.core.events import (
     AlertCleared,
     AlertRaised,
@@ -15,6 +16,7 @@ from tui_trainer.core.events import (
     CheckpointsPruned,
     CommandApplied,
     CommandRefused,
+    DataExamined,
     DifficultyChanged,
     EpisodeFailed,
     EvaluationFinished,
@@ -135,6 +137,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     started: RunStarted | None = None
     resumed: RunResumed | None = None
     ended: RunEnded | None = None
+    data: DataReport | None = None
+    """What was found in the files that the task learns from."""
     limits: dict[str, float] = {}
     exact: bool = True
     episodes: int = 0
@@ -229,6 +233,8 @@ def _folded(s: RunState, e: AnyEvent) -> RunState:
     match e:
         case RunStarted():
             return _started(s, e)
+        case DataExamined(report=report):
+            return _log(_with(s, data=report), e, "info", f"data: {sentence(report)}")
         case RunResumed():
             return _resumed(s, e)
         case RunPaused(by=by, why=why):

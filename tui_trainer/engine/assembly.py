@@ -17,9 +17,10 @@ from tui_trainer import algorithms, tasks
 from tui_trainer.core import events
 from tui_trainer.core.commands import SetSetting
 from tui_trainer.core.config import Config, get
+from tui_trainer.core.data import DataReport
 from tui_trainer.core.duel import Table
 from tui_trainer.core.events import Event
-from tui_trainer.core.protocols import Learner, Task
+from tui_trainer.core.protocols import HasData, Learner, Task
 from tui_trainer.core.state import RunState
 from tui_trainer.core.values import Resources
 from tui_trainer.engine.callbacks import Callbacks, Hook
@@ -66,6 +67,8 @@ def assemble(
         publisher.publish(started(session, config, task, learner, manager, device), update=0, global_step=0)
         for manifest in store.manifests():
             publisher.publish(inherited(manifest), update=0, global_step=0)
+    if (report := data_report(task)) is not None and report != history.data:
+        publisher.publish(events.DataExamined(report=report), update=history.update, global_step=history.global_step)
     checkpoint = ""
     if history.started is not None or store.manifests():
         resumed = restore(archive, Stand(task, learner, manager, meter, place), device, changed)
@@ -119,6 +122,11 @@ def make_task(config: Config) -> Task:
     """The task with the algorithm's number of environments."""
     num_envs = config.ppo.num_envs if config.run.algorithm == "ppo" else config.dqn.num_envs
     return tasks.make(config.run.task, config.task, num_envs, config.manager.episodes.max_steps)
+
+
+def data_report(task: Task) -> DataReport | None:
+    """What the task found in a person's files."""
+    return task.data_report if isinstance(task, HasData) else None
 
 
 def make_table(config: Config, seed: int) -> tuple[Table, int]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tui_trainer.core.config import Config, Layer, resolve, without_outgoing
-from tui_trainer.core.protocols import Policy
+from tui_trainer.core.protocols import Applied, HasApply, HasBound, Policy
 from tui_trainer.core.values import EvalResult
 from tui_trainer.errors import DamagedSession, UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, load_foreign
@@ -62,6 +62,20 @@ def policy_of(subject: Subject) -> Policy:
         task.close()
 
 
+def apply(subject: Subject, source: Path, target: Path, pixels: int) -> Iterator[Applied]:
+    """Let the policy work on a person's files. Raises UsageError for a task that has no use for them."""
+    from tui_trainer.engine import assembly
+
+    task = assembly.make_task(subject.config)
+    try:
+        if not isinstance(task, HasApply):
+            raise UsageError(f"{task.spec.id} has nothing to apply to files", "vectorize has")
+        policy = assembly.make_learner(task, subject.config, "cpu").policy_from(subject.state["learner"])
+        yield from task.apply(policy, source, target, pixels)
+    finally:
+        task.close()
+
+
 def evaluate(subject: Subject, episodes: int, seed: int) -> EvalResult:
     """Play every part of the reference suite with `seed`."""
     import torch
@@ -76,6 +90,7 @@ def evaluate(subject: Subject, episodes: int, seed: int) -> EvalResult:
         learner = algorithms.build(subject.config.run.algorithm, task, subject.config, "cpu")
         policy = learner.policy_from(subject.state["learner"])
         parts = {part: task.evaluate(policy, part=part, episodes=episodes, seed=seed) for part in task.spec.parts}
-        return merge(task.spec, parts, baselines=task.baselines())
+        bound = task.bound() if isinstance(task, HasBound) else None
+        return merge(task.spec, parts, baselines=task.baselines(), bound=bound)
     finally:
         task.close()

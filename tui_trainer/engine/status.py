@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
+import msgspec
+
 from tui_trainer.core import events
 from tui_trainer.core.events import AnyEvent
 from tui_trainer.core.state import RunState
@@ -13,6 +15,7 @@ from tui_trainer.sessions.store import Session, StateName
 
 _NOTED = (
     events.RunStarted,
+    events.DataExamined,
     events.RunResumed,
     events.RunPaused,
     events.RunContinued,
@@ -56,6 +59,8 @@ class StatusKeeper:
                 self._state = "paused"
             case events.RunStarted() | events.RunResumed() | events.RunContinued():
                 self._state = "running"
+            case events.DataExamined(report=report):
+                self._summary["data"] = msgspec.to_builtins(report)
             case events.CheckpointSaved():
                 self._note_checkpoint(event)
             case events.EvaluationFinished(result=result):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import assert_never
 
+from tui_trainer.core.data import sentence
 from tui_trainer.core.events import (
     AlertCleared,
     AlertRaised,
@@ -14,6 +15,7 @@ from tui_trainer.core.events import (
     CheckpointsPruned,
     CommandApplied,
     CommandRefused,
+    DataExamined,
     DifficultyChanged,
     EpisodeFailed,
     EvaluationFinished,
@@ -64,6 +66,8 @@ def _told(e: AnyEvent, s: RunState) -> tuple[str, str] | None:
     match e:
         case RunStarted():
             return "start", started_text(e)
+        case DataExamined(report=report):
+            return "data", sentence(report)
         case RunResumed(from_update=update, checkpoint=path, exact=exact, note=note):
             return "resume", _joined(f"from update {count(update)}", path, "" if exact else "not bit-exact", note)
         case RunPaused(by=by, why=why):

@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import Meta
 
 from tui_trainer.core.config import Settings
+from tui_trainer.core.data import DataReport
 from tui_trainer.core.protocols import Policy, Reset, Step, TaskSpec
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
 from tui_trainer.errors import DamagedSession, UsageError
@@ -83,6 +84,11 @@ class CacheTask:
     def spec(self) -> TaskSpec:
         """Fixed facts."""
         return self._spec
+
+    @property
+    def data_report(self) -> DataReport | None:
+        """What of the user's trace is used; None for generated workloads."""
+        return self._library.report
 
     # --- stepping --------------------------------------------------------------------------------------------
 
@@ -169,6 +175,12 @@ class CacheTask:
     def baselines(self) -> dict[str, float]:
         """Win rates; a known policy is never above the best of them."""
         return {"best of five": 0.0}
+
+    def bound(self) -> float:
+        """Belady's win rate: the share of held-out segments on which the optimum is above the best of the five."""
+        held_out = self._library.held_out
+        known = [held_out.baselines(s) for band in BANDS.values() for s in range(*held_out.between(*band))]
+        return sum(baselines.bound > baselines.best for baselines in known) / len(known)
 
     def reference_player(self) -> PlainLru:
         """The player that feels the difficulty in the conformance kit."""

@@ -39,8 +39,12 @@ def lfu(requests: Sequence[int], capacity: int) -> list[bool]:
     return hits
 
 
-def belady(requests: Sequence[int], capacity: int) -> list[bool]:
-    """Evict what is requested again last: no policy that fetches on demand hits more. Belady 1966."""
+def belady(requests: Sequence[int], capacity: int, *, bypass: bool = False) -> list[bool]:
+    """Evict what is requested again last: no policy that fetches on demand hits more. Belady 1966.
+
+    `bypass`: what is asked for may be left out, too, where it is requested again later than all that is cached; a
+    policy that may do so can hit more often than one that admits everything.
+    """
     following, seen = [math.inf] * len(requests), dict[int, int]()
     for t in range(len(requests) - 1, -1, -1):
         following[t] = seen.get(requests[t], math.inf)
@@ -50,7 +54,10 @@ def belady(requests: Sequence[int], capacity: int) -> list[bool]:
     for x, again in zip(requests, following):
         hits.append(x in cache)
         if x not in cache and len(cache) == capacity:
-            del cache[max(cache, key=cache.__getitem__)]
+            last = max(cache, key=cache.__getitem__)
+            if bypass and again >= cache[last]:
+                continue
+            del cache[last]
         cache[x] = again
     return hits
 

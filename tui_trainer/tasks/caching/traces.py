@@ -20,12 +20,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_trainer.core.data import DataReport
+from tui_trainer.data import requests as files
+from tui_trainer.data.catalogue import Catalogue, Item, measure_requests
 from tui_trainer.errors import UsageError
 from tui_trainer.tasks.arrays import Array, Float, Int
-from tui_trainer.tasks.caching import files, workloads
+from tui_trainer.tasks.caching import workloads
 from tui_trainer.tasks.caching.policies import ONLINE, belady
 
 LENGTH = 1024
@@ -45,6 +49,7 @@ class Baselines(NamedTuple):
 
     online: dict[str, float]
     bound: float
+    """Belady's, who may leave an object out as the action does."""
 
     @property
     def best(self) -> float:
@@ -80,7 +85,7 @@ class Traces:
         if segment not in self._known:
             requests = self.requests[segment].tolist()
             ratios = {name: sum(policy(requests, self.capacity)) / LENGTH for name, policy in ONLINE.items()}
-            self._known[segment] = Baselines(ratios, sum(belady(requests, self.capacity)) / LENGTH)
+            self._known[segment] = Baselines(ratios, sum(belady(requests, self.capacity, bypass=True)) / LENGTH)
         return self._known[segment]
 
 
@@ -90,6 +95,8 @@ class Library(NamedTuple):
     train: Traces
     held_out: Traces
     digest: str
+    report: DataReport | None = None
+    """What of a person's trace is used; None for generated workloads."""
 
 
 @functools.lru_cache(maxsize=2)
@@ -115,7 +122,16 @@ def from_file(path: Path, form: str, capacity: int) -> Library:
     sizes = np.log2(np.maximum(trace.sizes, 1) / max(1.0, float(np.median(trace.sizes)))).astype(np.float32)
     sizes = sizes[: count * LENGTH].reshape(count, LENGTH)
     first = count - held_out
-    return _library(requests, sizes, np.arange(first - 1), np.arange(first, count), capacity)
+    library = _library(requests, sizes, np.arange(first - 1), np.arange(first, count), capacity)
+    return library._replace(report=_report(path, trace, library))
+
+
+def _report(path: Path, trace: files.Trace, library: Library) -> DataReport:
+    """A trace is split by time, into segments."""
+    measured = measure_requests(trace)
+    item = Item(path.name, path.stat().st_size, library.digest, measured.category, measured.scores)
+    split = {"training": len(library.train.requests), "held out": len(library.held_out.requests)}
+    return msgspec.structs.replace(Catalogue(path, "requests", (item,)).report(), split=split)
 
 
 def _library(requests: Int, sizes: Float, train: Int, held_out: Int, capacity: int) -> Library:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from tui_trainer.data.bars import Bars, Double, efficiency
 from tui_trainer.tasks.arrays import Array, Float
-from tui_trainer.tasks.market.bars import Bars, Double
 
 SPANS = (1, 2, 4, 8, 16, 32, 64)
 """Bars over which returns are measured."""
@@ -35,16 +35,6 @@ def features(bars: Bars) -> Float:
     found: Float = np.clip(np.stack(columns, axis=1), -_CLIP, _CLIP).astype(np.float32)
     found[:LOOKBACK] = 0
     return found
-
-
-def efficiency(log_close: Double, span: int) -> Double:
-    """Kaufman's efficiency ratio over the last `span` bars, (T,) in [0, 1].
-
-    Net change / sum of absolute changes. Kaufman 1995.
-    """
-    changes = np.abs(np.diff(log_close, prepend=log_close[0]))
-    path = np.maximum(_sum(changes, span), _TINY)
-    return np.clip(np.abs(log_close - _before(log_close, span)) / path, 0, 1)
 
 
 def _before(values: Double, span: int) -> Double:

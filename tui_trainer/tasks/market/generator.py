@@ -6,10 +6,12 @@ within an era the sign changes at random times. Innovations are Student t with 5
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from tui_trainer.tasks.arrays import Array, generator_of
-from tui_trainer.tasks.market.bars import Bars, Double, Truth
+from tui_trainer.data.bars import Bars, Double
+from tui_trainer.tasks.arrays import Array, Small, generator_of
 
 HIGHEST_SNR = 0.45
 ERA_BARS = 1024
@@ -17,6 +19,15 @@ SHORTEST_REGIME, MORE_BARS = 16, 48
 """A regime lasts SHORTEST_REGIME bars and an exponential time of mean MORE_BARS on top."""
 _FREEDOM = 5
 _DAY_S = 86_400
+
+
+class Truth(NamedTuple):
+    """What the generator knows of its bars, (T,) each."""
+
+    regime: Small
+    """Sign of the drift: -1, +1."""
+    snr: Double
+    """|drift| of a bar over its standard deviation."""
 
 
 def generate(seed: int, instruments: int, length: int) -> list[tuple[Bars, Truth]]:

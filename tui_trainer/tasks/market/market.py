@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tui_trainer.core.data import DataReport
+from tui_trainer.data import series as files
+from tui_trainer.data.bars import Bars, Double
 from tui_trainer.errors import UsageError
 from tui_trainer.tasks.arrays import Float, Int, Small
-from tui_trainer.tasks.market import files
-from tui_trainer.tasks.market.bars import Bars, Double
 from tui_trainer.tasks.market.features import NAMES, features
 from tui_trainer.tasks.market.generator import generate
 from tui_trainer.tasks.market.segments import AHEAD, LENGTH, Segments, Split, ranked, starts, walk_forward, worth
@@ -38,7 +39,8 @@ class Market(NamedTuple):
     """Standard deviation of the training bars' fill returns."""
     digest: str
     """Hash of the bars: a checkpoint goes on only with the data it was made with."""
-    notes: tuple[str, ...]
+    report: DataReport | None = None
+    """What of a person's files is used; None for generated bars."""
 
 
 @functools.lru_cache(maxsize=2)
@@ -50,12 +52,9 @@ def generated(seed: int, instruments: int, length: int, folds: int, fold: int, e
 
 
 def from_files(path: Path, folds: int, fold: int, embargo: int) -> Market:
-    """The market in a CSV file or a folder of them. Raises UsageError naming what is wrong."""
-    found = [(file, files.read(file)) for file in files.find(path)]
-    notes = [f"{file.name}: rejected {files.summary(f.rejects)}" for file, f in found if f.rejects]
-    notes += [f"{file.name}: {f.gaps} gaps" for file, f in found if f.gaps]
-    market = prepare([f.bars for _, f in found], folds, fold, embargo)
-    return market._replace(notes=tuple(notes))
+    """The market in a table or a folder of them. Raises UsageError naming what is wrong."""
+    catalogue, series = files.load(path)
+    return prepare(series, folds, fold, embargo)._replace(report=catalogue.report())
 
 
 def prepare(
@@ -80,7 +79,6 @@ def prepare(
         held_out=ranked(_flat(held_out, offsets), np.concatenate(tested), among),
         scale=_scale(fills, splits),
         digest=_digest(series, folds, fold, embargo),
-        notes=(),
     )
 
 

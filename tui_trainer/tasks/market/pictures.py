@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tui_trainer.data.bars import Double
 from tui_trainer.tasks.arrays import Array
-from tui_trainer.tasks.market.bars import Double
 from tui_trainer.tasks.market.market import Market
 from tui_trainer.tasks.market.results import Account
 from tui_trainer.tasks.market.segments import LENGTH

@@ -8,13 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from tui_trainer.core.values import Metrics, PartResult
+from tui_trainer.data.bars import Double
 from tui_trainer.tasks.arrays import Array, Int, Small
-from tui_trainer.tasks.market.bars import Double
 from tui_trainer.tasks.market.market import Market
 from tui_trainer.tasks.market.segments import LENGTH
 from tui_trainer.tasks.statistics import wilson
 
 QUARTERS = 4
+RUIN = 0.99
+"""The largest share of the equity that a bar takes."""
 
 
 class Account(NamedTuple):
@@ -39,13 +41,19 @@ class Account(NamedTuple):
         held = np.where(going, position, 0).astype(np.int8)
         traded = np.abs(np.diff(held, axis=1, prepend=np.int8(0))) * going
         traded[:, -1] += np.abs(held[:, -1])
-        return cls(start, steps, held, traded, np.log1p(held * bars.fill_return[at] - cost * traded))
+        return cls(start, steps, held, traded, log_growth(held * bars.fill_return[at] - cost * traded))
 
     def equity(self, env: int) -> Double:
         """Equity after each bar traded, 1 at the beginning."""
         growth = self.log_gain[env, : int(self.steps[env])]
         found: Double = np.exp(np.concatenate([[0.0], np.cumsum(growth)]))
         return found
+
+
+def log_growth(gain: Array) -> Array:
+    """log(1 + gain), a loss counted as RUIN at most."""
+    found: Array = np.log1p(np.maximum(gain, -RUIN))
+    return found
 
 
 def result(account: Account, scale: float, bars_per_year: float, frame: str) -> PartResult:

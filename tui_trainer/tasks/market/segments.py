@@ -14,15 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tui_trainer.data.bars import EFFICIENCY_SPAN, Bars, Double, efficiency, interval
 from tui_trainer.tasks.arrays import Array, Int
-from tui_trainer.tasks.market.bars import Bars, Double
-from tui_trainer.tasks.market.features import LOOKBACK, efficiency
+from tui_trainer.tasks.market.features import LOOKBACK
 
 LENGTH = 256
 """Bars of a segment, one decision each."""
 AHEAD = 2
 """Bars after a decision's bar that its fill needs: the next open and the one after it."""
-EFFICIENCY_SPAN = 16
 LONGEST_GAP = 6
 """A segment never crosses a gap of more than this many bars' time; weekends of daily bars are shorter."""
 
@@ -68,11 +67,6 @@ def starts(bars: Bars, span: tuple[int, int], stride: int) -> Int:
     broken = np.concatenate([[0], np.cumsum(np.diff(bars.ts) > LONGEST_GAP * interval(bars))])
     whole: Array = broken[found + LENGTH + AHEAD - 1] == broken[found - LOOKBACK]
     return found[whole]
-
-
-def interval(bars: Bars) -> int:
-    """Seconds from one bar to the next: the median."""
-    return max(1, int(np.median(np.diff(bars.ts)))) if len(bars.ts) > 1 else 1
 
 
 def worth(bars: Bars, start: Int, train: tuple[int, int]) -> Double:

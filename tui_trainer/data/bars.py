@@ -1,34 +1,49 @@
-"""A user's bars: CSV files with the columns ts, open, high, low, close, volume; rows that cannot be are rejected.
-
-`ts` is Unix seconds or milliseconds, or a date such as 2024-03-01 or 2024-03-01T09:30:00 (UTC where it names no zone).
-"""
+"""OHLCV bars: a series, its readers, what is rejected of a file, and what the rest is worth."""
 
 from __future__ import annotations
 
-import csv
-import datetime
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tui_trainer.data import tables
+from tui_trainer.data.tables import COLUMNS, SUFFIXES, Row
 from tui_trainer.errors import UsageError
-from tui_trainer.tasks.arrays import Bool
-from tui_trainer.tasks.market.bars import Bars, Double
 
-COLUMNS = ("ts", "open", "high", "low", "close", "volume")
+Double = NDArray[np.float64]
+
 MOST_REJECTED = 0.2
 """A file of which more than this share is rejected is refused as a whole."""
 OUTLIER = 15.0
 """A close that leaps this many typical moves away and back again is a bad tick."""
-_MILLISECONDS_FROM = 1e11
+EFFICIENCY_SPAN = 16
+_TINY = 1e-12
+
+
+class Bars(NamedTuple):
+    """One instrument's bars, oldest first; every field has shape (T,)."""
+
+    ts: NDArray[np.int64]
+    """Opening time, Unix seconds."""
+    open: Double
+    high: Double
+    low: Double
+    close: Double
+    volume: Double
+
+    def part(self, rows: slice) -> Bars:
+        """Some of the bars."""
+        ts, *prices = self
+        return Bars(ts[rows], *(price[rows] for price in prices))
 
 
 class Reject(NamedTuple):
-    """A row that is not used: its line in the file (the header is line 1) and why."""
+    """A row that is not used: its line in the file (a CSV's header is line 1) and why."""
 
     line: int
     reason: str
@@ -44,30 +59,27 @@ class Found(NamedTuple):
 
 
 def find(path: Path) -> list[Path]:
-    """The file, or a folder's CSV files by name. Raises UsageError where there is none."""
+    """The file, or a folder's tables by name, its subfolders' too. Raises UsageError where there is none."""
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() == ".csv" and p.is_file())
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         if files:
             return files
-        raise UsageError(f"{path} holds no CSV file", "one file an instrument: ts,open,high,low,close,volume")
+        raise UsageError(f"{path} holds no CSV or Parquet file", "one file an instrument: " + ",".join(COLUMNS))
     if not path.is_file():
-        raise UsageError(f"{path} is no file and no folder", "task.data names a CSV file or a folder of them")
+        raise UsageError(f"{path} is no file and no folder", "task.data names a CSV or Parquet file, or a folder")
     return [path]
 
 
 def read(path: Path) -> Found:
     """A file's good bars and its rejects. Raises UsageError naming file and reason where it is no such file."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            return examined(_rows(csv.reader(lines), path), str(path))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path} is no CSV text: {error}", "columns: " + ",".join(COLUMNS)) from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    return examined(tables.rows(path), str(path))
 
 
-def examined(rows: Iterable[tuple[int, list[float] | str]], name: str) -> Found:
-    """Numbered rows as bars: broken, doubled, unordered, zero-volume and outlying ones become rejects."""
+def examined(rows: Iterable[Row], name: str) -> Found:
+    """Numbered rows as bars: broken, doubled, unordered, zero-volume and outlying ones become rejects.
+
+    Whether a close is an outlier is told by the bars around it: cleaning, unlike trading, looks one bar ahead.
+    """
     good: list[list[float]] = []
     lines: list[int] = []
     rejects: list[Reject] = []
@@ -98,35 +110,46 @@ def summary(rejects: Iterable[Reject]) -> str:
     return ", ".join(f"{count} {reason} (line {first[reason]} first)" for reason, count in counts.most_common())
 
 
-def _rows(reader: Iterator[list[str]], path: Path) -> Iterator[tuple[int, list[float] | str]]:
-    header = [name.strip().lower() for name in next(reader, [])]
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        raise UsageError(f"{path} lacks the column {missing[0]}", "its first line names: " + ",".join(COLUMNS))
-    places = [header.index(name) for name in COLUMNS]
-    for number, cells in enumerate(reader, start=2):
-        if cells:
-            yield number, _numbers(cells, places)
+def scores(found: Found) -> dict[str, float]:
+    """What a file is worth: bars, gaps, rejected rows, the share of bars its time span lacks, mean efficiency ratio."""
+    bars = found.bars
+    span = (bars.ts[-1] - bars.ts[0]) / interval(bars) + 1
+    ratio = efficiency(np.log(bars.close), EFFICIENCY_SPAN)[EFFICIENCY_SPAN:]
+    return {
+        "bars": float(len(bars.ts)),
+        "gaps": float(found.gaps),
+        "rejected": float(len(found.rejects)),
+        "missing": float(np.clip(1 - len(bars.ts) / max(span, 1.0), 0, 1)),
+        "efficiency": float(ratio.mean()) if len(ratio) else 0.0,
+    }
 
 
-def _numbers(cells: list[str], places: list[int]) -> list[float] | str:
-    if len(cells) <= max(places):
-        return "too few columns"
-    try:
-        return [float(int(_time(cells[places[0]]))), *(float(cells[place]) for place in places[1:])]
-    except (ValueError, OverflowError):
-        return "not a number"
+def kind_of(measured: dict[str, float]) -> str:
+    """A category for files that lie in no folder of their own: by the mean efficiency ratio over 16 bars.
+
+    A random walk has about 0.21.
+    """
+    ratio = measured["efficiency"]
+    return "trending" if ratio >= 0.26 else "ranging" if ratio <= 0.18 else "mixed"
 
 
-def _time(text: str) -> float:
-    """Unix seconds. Raises ValueError."""
-    try:
-        number = float(text)
-    except ValueError:
-        moment = datetime.datetime.fromisoformat(text.strip())
-        zone = moment.tzinfo or datetime.UTC
-        return moment.replace(tzinfo=zone).timestamp()
-    return number / 1000 if number > _MILLISECONDS_FROM else number
+def interval(bars: Bars) -> int:
+    """Seconds from one bar to the next: the median."""
+    return max(1, int(np.median(np.diff(bars.ts)))) if len(bars.ts) > 1 else 1
+
+
+def efficiency(log_close: Double, span: int) -> Double:
+    """Kaufman's efficiency ratio over the last `span` bars, (T,) in [0, 1].
+
+    Net change / sum of absolute changes. Kaufman 1995.
+    """
+    changes = np.abs(np.diff(log_close, prepend=log_close[0]))
+    total = np.concatenate([[0.0], np.cumsum(changes)])
+    last = np.arange(1, len(log_close) + 1)
+    path = np.maximum(total[last] - total[np.maximum(0, last - span)], _TINY)
+    before = np.concatenate([np.full(min(span, len(log_close)), log_close[0]), log_close[:-span]])
+    found: Double = np.clip(np.abs(log_close - before) / path, 0, 1)
+    return found
 
 
 def _objection(row: list[float], last: float) -> str:
@@ -142,7 +165,7 @@ def _objection(row: list[float], last: float) -> str:
     return "out of order" if ts < last else ""
 
 
-def _outliers(close: Double) -> Bool:
+def _outliers(close: Double) -> NDArray[np.bool_]:
     """Closes that leap away from both neighbours by OUTLIER times the usual move, in the same direction."""
     if len(close) < 3:
         return np.zeros(len(close), np.bool_)

@@ -1,0 +1,68 @@
+"""A run on a person's data examines it first and records what it found; the real program."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tasks.test_trading import write_csv
+from tui_trainer.tasks.market.generator import generate
+
+SMALL = (
+    "--max-updates=1", "--set=ppo.num_envs=4", "--set=ppo.n_steps=16", "--set=ppo.batch_size=64",
+    "--set=manager.evaluation.final_episodes=0",
+)  # fmt: skip
+
+
+def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TUI_TRAINER_SESSIONS": str(root / "s"), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "tui_trainer", *words],
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def events(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def bars(tmp_path: Path) -> Path:
+    folder = tmp_path / "bars"
+    (folder / "metals").mkdir(parents=True)
+    for number, (series, _) in enumerate(generate(0, 2, 4096)):
+        write_csv(folder / "metals" / f"{number}.csv", series)
+    (folder / "broken.csv").write_text("a,b\n")
+    return folder
+
+
+def test_the_report_is_the_event_after_the_start_and_stands_in_the_session(tmp_path: Path, bars: Path) -> None:
+    done = run(tmp_path, "run", "trading", "--no-ui", "--json", "--name=d", f"--set=task.data={bars}", *SMALL)
+    assert done.returncode == 0, done.stderr
+    told = [event for event in events(done) if event["seq"]]
+    assert [event["type"] for event in told[:2]] == ["RunStarted", "DataExamined"]
+    report = told[1]["report"]
+    assert (report["files"], report["used"], report["categories"]) == (3, 2, {"metals": 2})
+    assert report["rejects"] == {"broken": 1}
+    kept = tomllib.loads((tmp_path / "s" / "d" / "session.toml").read_text())["summary"]["data"]
+    assert kept["digest"] == report["digest"]
+    again = run(tmp_path, "resume", "d", "--no-ui", "--json", "--max-updates=2")
+    assert again.returncode == 0, again.stderr
+    assert "DataExamined" not in [event["type"] for event in events(again)]
+    assert run(tmp_path, "replay", "d", "--no-ui", "--speed=max").stdout.count("2 of 3 files of") >= 1
+
+
+def test_data_that_cannot_be_used_ends_the_command_before_a_session_is_made(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n")
+    done = run(tmp_path, "run", "trading", "--no-ui", f"--set=task.data={tmp_path / 'a.csv'}", *SMALL)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "lacks the column ts" in done.stderr
+    assert not (tmp_path / "s").exists()
