@@ -7,6 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+
 from tests.engine import process as p
 from tests.services.server import listening
 
@@ -71,6 +73,19 @@ def test_during_the_run_a_failure_is_one_line_in_the_log(tmp_path: Path) -> None
         assert p.stop(process) == 143
     assert len(warnings(tmp_path / "a")) == 1
     assert "failed" not in (tmp_path / "a/engine.log").read_text()
+
+
+def test_outside_monitoring_reads_the_runs_figures(tmp_path: Path) -> None:
+    (tmp_path / "metrics").mkdir()
+    words = (*p.TINY, "--max-updates=60", "--set=telemetry.interval_s=0.2")
+    words = (*words, f"--set=telemetry.openmetrics={tmp_path}/metrics")
+    assert p.run(tmp_path, "run", "--no-ui", "--name=a", *words).returncode == 0
+    families = {family.name: family for family in read_openmetrics((tmp_path / "metrics/a.prom").read_text())}
+    (update,) = families["tui_trainer_update"].samples
+    assert (update.labels, update.value) == ({"session": "a"}, 60.0)
+    assert {"tui_trainer_cpu_percent", "tui_trainer_process_resident_bytes"} <= families.keys()
+    names = {sample.labels["name"] for sample in families["tui_trainer_metric"].samples}
+    assert {"train/loss", "time/fps", "eval/win_rate"} <= names
 
 
 def test_a_session_from_elsewhere_starts_and_sends_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -77,6 +78,11 @@ class FakeNvml(ModuleType):
 
     def nvmlDeviceGetPowerUsage(self, handle: int) -> int:
         return int(self._answer("nvmlDeviceGetPowerUsage", 412_000))
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:
+        mine = SimpleNamespace(pid=os.getpid(), usedGpuMemory=2**29)
+        strangers = SimpleNamespace(pid=1, usedGpuMemory=None)
+        return list(self._answer("nvmlDeviceGetComputeRunningProcesses", [mine, strangers] if handle == 0 else []))
 
     def nvmlDeviceGetTemperature(self, handle: int, sensor: int) -> int:
         return int(self._answer("nvmlDeviceGetTemperature", 61))

@@ -10,7 +10,9 @@ from tui_trainer.core.values import Gpu, Resources
 from tui_trainer.telemetry.alerts import AlertWatch
 
 
-def machine(memory: float = 0.5, disk: float = 100.0, heat: float | None = None) -> Resources:
+def machine(
+    memory: float = 0.5, disk: float = 100.0, heat: float | None = None, full_s: float | None = None
+) -> Resources:
     gpu = Gpu(index=0, name="H", utilisation=0, memory_used_gib=0, memory_total_gib=1, temperature_c=heat)
     return Resources(
         cpu_percent=0,
@@ -19,6 +21,7 @@ def machine(memory: float = 0.5, disk: float = 100.0, heat: float | None = None)
         memory_total_gib=10,
         process_rss_gib=0,
         disk_free_gib=disk,
+        disk_full_s=full_s,
         cores=1,
         gpus=() if heat is None else (gpu,),
     )
@@ -46,6 +49,12 @@ def test_an_alert_that_turns_critical_is_said_again_but_not_when_it_eases() -> N
 def test_a_disk_is_low_until_there_is_room_to_spare() -> None:
     free = (5.0, 1.9, 2.5, 0.4, 2.9, 3.1)
     assert told([machine(disk=gib) for gib in free]) == ["disk warning", "disk critical", "disk over"]
+
+
+def test_a_disk_that_fills_is_told_half_an_hour_ahead_and_again_in_its_last_minutes() -> None:
+    left = (7200.0, 1700.0, 2000.0, 299.0, 290.0, 3500.0, 3700.0)
+    assert told([machine(full_s=s) for s in left]) == ["disk_pace warning", "disk_pace critical", "disk_pace over"]
+    assert told([machine(full_s=600.0), machine(full_s=None)]) == ["disk_pace warning", "disk_pace over"]
 
 
 def test_a_hot_gpu_is_named_by_its_index() -> None:

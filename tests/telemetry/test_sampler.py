@@ -38,7 +38,8 @@ def test_a_sample_is_sane(tmp_path: Path) -> None:
     r = sample_once(tmp_path)
     assert 0 <= r.cpu_percent <= 100
     assert 0 < r.process_rss_gib < r.memory_used_gib <= r.memory_total_gib
-    assert r.disk_free_gib > 0
+    assert 0 < r.disk_free_gib < r.disk_total_gib
+    assert r.disk_full_s is None
     assert 1 <= r.cores <= (os.cpu_count() or 1)
     assert all(math.isfinite(v) for v in msgspec.structs.astuple(r) if isinstance(v, float))
     assert bool(r.gpus) != bool(r.gpu_note)
@@ -158,6 +159,14 @@ def test_every_gpu_is_read() -> None:
     )
     assert (second.index, second.memory_used_gib) == (1, 2.0)
     assert gpus.note == ""
+
+
+def test_what_the_engine_holds_on_each_gpu_is_told_where_the_driver_tells_it(tmp_path: Path) -> None:
+    nvml = FakeNvml(2)
+    first, second = Machine(tmp_path, gpus=Gpus(lambda: nvml)).sample().gpus
+    assert (first.process_memory_gib, second.process_memory_gib) == (0.5, None)
+    nvml.fails = {"nvmlDeviceGetComputeRunningProcesses": NVMLError_NoPermission()}
+    assert [gpu.process_memory_gib for gpu in opened(nvml).read([os.getpid()])] == [None, None]
 
 
 def test_without_the_library_it_says_no_nvml() -> None:

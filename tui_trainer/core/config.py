@@ -26,7 +26,7 @@ LARGEST_INTEGER = 2**53
 """Beyond it JSON readers lose digits."""
 OPEN = ("task", "study.space")
 """Tables whose keys are not settings of ours."""
-OUTGOING = ("notify.command", "notify.webhook")
+OUTGOING = ("notify.command", "notify.webhook", "telemetry.openmetrics")
 """Settings that start, send or write something: they stay behind when a session comes from elsewhere."""
 
 
@@ -220,6 +220,9 @@ class TelemetrySettings(Settings, frozen=True):
 
     interval_s: Annotated[float, Meta(ge=0.2, description="Seconds between samples of the machine.")] = 2.0
     alerts: Annotated[bool, Meta(description="Raise alerts for memory, disk and unhealthy training.")] = True
+    openmetrics: Annotated[
+        str, Meta(description="Text file of all newest figures, rewritten each interval; a directory: NAME.prom in it.")
+    ] = ""
 
 
 class NotifySettings(Settings, frozen=True):

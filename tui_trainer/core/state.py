@@ -274,7 +274,7 @@ def _folded(s: RunState, e: AnyEvent) -> RunState:
         case CommandRefused(order=order, by=by, why=why):
             return _decided(s, e, by, order, why, applied=False)
         case ResourcesSampled(resources=resources):
-            return _with(s, resources=resources, series=_resource_series(s, e, resources))
+            return _with(s, resources=resources, series=_appended(s.series, e, resource_metrics(resources)))
         case AlertRaised(key=key, text=text):
             alerts = (*(a for a in s.alerts if a.key != key), e)
             return _mark(_log(_with(s, alerts=alerts), e, "warning", text), e, "alert", text)
@@ -481,17 +481,27 @@ def _appended(series: dict[str, Series], e: AnyEvent, points: Metrics) -> dict[s
     return fresh
 
 
-def _resource_series(s: RunState, e: ResourcesSampled, r: Resources) -> dict[str, Series]:
+def resource_metrics(r: Resources) -> Metrics:
+    """A sample of the machine as metrics: `system/*`, those of a GPU with its index; left out where unknown."""
     points: Metrics = {
         "system/cpu_percent": r.cpu_percent,
         "system/process_cpu_percent": r.process_cpu_percent,
         "system/memory_used_gib": r.memory_used_gib,
         "system/process_rss_gib": r.process_rss_gib,
+        "system/disk_free_gib": r.disk_free_gib,
+        "system/disk_write_mib_s": r.disk_write_mib_s,
+        "system/network_mib_s": r.network_mib_s,
     }
     for gpu in r.gpus:
-        points[f"system/gpu{gpu.index}_percent"] = gpu.utilisation
-        points[f"system/gpu{gpu.index}_memory_gib"] = gpu.memory_used_gib
-    return _appended(s.series, e, points)
+        told: Metrics = {
+            "percent": gpu.utilisation,
+            "memory_gib": gpu.memory_used_gib,
+            "process_memory_gib": gpu.process_memory_gib,
+            "power_w": gpu.power_w,
+            "temperature_c": gpu.temperature_c,
+        }
+        points |= {f"system/gpu{gpu.index}_{name}": value for name, value in told.items() if value is not None}
+    return points
 
 
 def _summed(total: dict[str, float], more: dict[str, float]) -> dict[str, float]:

@@ -138,6 +138,8 @@ class Gpu(Value, frozen=True):
     memory_total_gib: float
     power_w: float | None = None
     temperature_c: float | None = None
+    process_memory_gib: float | None = None
+    """Held by the engine and its children; None where the driver tells nothing of them."""
 
 
 class Resources(Value, frozen=True):
@@ -152,6 +154,9 @@ class Resources(Value, frozen=True):
     process_rss_gib: float
     disk_free_gib: float
     cores: int
+    disk_total_gib: float = 0.0
+    disk_full_s: float | None = None
+    """Seconds until the disk is full at the pace of the last minutes; None while it does not fill."""
     disk_write_mib_s: float = 0.0
     network_mib_s: float = 0.0
     gpus: tuple[Gpu, ...] = ()

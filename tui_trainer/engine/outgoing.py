@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from tui_trainer.core.config import Config
-from tui_trainer.core.events import AnyEvent
+from tui_trainer.core.events import AnyEvent, Event
 from tui_trainer.core.notices import NOTABLE, Kind
+from tui_trainer.core.state import RunState
 from tui_trainer.services.outlet import Outlet, Sink
 
 Complain = Callable[[str], None]
@@ -32,9 +34,10 @@ class Outgoing:
             outlet.close(self._within_s)
 
 
-def outgoing(session: str, config: Config, complain: Complain) -> Outgoing:
-    """The outlets of a session; with default settings there are none."""
-    return Outgoing(notifiers(session, config, complain), config.notify.timeout_s + GRACE_S)
+def outgoing(session: str, config: Config, history: RunState, complain: Complain) -> Outgoing:
+    """The outlets of a session whose events so far make `history`; with default settings there are none."""
+    outlets = [*notifiers(session, config, complain), *recorders(session, config, history, complain)]
+    return Outgoing(outlets, config.notify.timeout_s + GRACE_S)
 
 
 def notifiers(session: str, config: Config, complain: Complain) -> list[Outlet]:
@@ -65,3 +68,17 @@ def notifiers(session: str, config: Config, complain: Complain) -> list[Outlet]:
 def told_kinds(config: Config) -> tuple[Kind, ...]:
     """What is worth a message: advice that is taken without a person needs none."""
     return tuple(kind for kind in config.notify.events if kind != "recommendation" or not config.continuous.auto_accept)
+
+
+def recorders(session: str, config: Config, history: RunState, complain: Complain) -> list[Outlet]:
+    """[telemetry]: files and services that get the figures."""
+    found: list[Outlet] = []
+    if path := config.telemetry.openmetrics:
+
+        def openmetrics() -> Sink:
+            from tui_trainer.services.openmetrics import OpenMetricsFile
+
+            return OpenMetricsFile(Path(path).expanduser(), history, session)
+
+        found.append(Outlet("telemetry.openmetrics", openmetrics, (Event,), complain))
+    return found

@@ -12,6 +12,8 @@ MEMORY_HIGH, MEMORY_OK = 0.90, 0.85
 MEMORY_CRITICAL = 0.97
 DISK_LOW_GIB, DISK_OK_GIB = 2.0, 3.0
 DISK_CRITICAL_GIB = 0.5
+DISK_SOON_S, DISK_LATER_S = 1800.0, 3600.0
+DISK_AT_ONCE_S = 300.0
 GPU_HOT_C, GPU_OK_C = 87.0, 82.0
 GPU_CRITICAL_C = 93.0
 
@@ -64,6 +66,8 @@ class AlertWatch:
 def _gauges(r: Resources) -> Iterator[_Gauge]:
     yield _memory(r)
     yield _disk(r)
+    if r.disk_full_s is not None:
+        yield _pace(r, r.disk_full_s)
     for gpu in r.gpus:
         if gpu.temperature_c is not None:
             yield _heat(gpu, gpu.temperature_c)
@@ -78,6 +82,12 @@ def _memory(r: Resources) -> _Gauge:
 def _disk(r: Resources) -> _Gauge:
     text = f"disk almost full: {r.disk_free_gib:.1f} GiB free"
     return _Gauge("disk", -r.disk_free_gib, -DISK_LOW_GIB, -DISK_CRITICAL_GIB, -DISK_OK_GIB, text)
+
+
+def _pace(r: Resources, left_s: float) -> _Gauge:
+    minutes = max(1, round(left_s / 60))
+    text = f"disk full in about {minutes} min at the present pace: {r.disk_free_gib:.1f} GiB free"
+    return _Gauge("disk_pace", -left_s, -DISK_SOON_S, -DISK_AT_ONCE_S, -DISK_LATER_S, text)
 
 
 def _heat(gpu: Gpu, celsius: float) -> _Gauge:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import ModuleType
 from typing import TypeVar
 
@@ -36,15 +36,18 @@ class Gpus:
             self.note = _why(nvml, error)
         return not self.note
 
-    def read(self) -> tuple[Gpu, ...]:
-        """One entry a GPU, by index; a GPU that cannot be read is left out and named in `note`."""
+    def read(self, pids: Collection[int] = ()) -> tuple[Gpu, ...]:
+        """One entry a GPU, by index, with what the processes `pids` hold on it.
+
+        Where one cannot be read there are none, and `note` says why.
+        """
         nvml = self._nvml
         if nvml is None:
             return ()
         found = []
         try:
             for index in range(nvml.nvmlDeviceGetCount()):
-                found.append(_one(nvml, index))
+                found.append(_one(nvml, index, pids))
         except nvml.NVMLError as error:
             self.note = _why(nvml, error)
         else:
@@ -69,7 +72,7 @@ def _pynvml() -> ModuleType:
     return module
 
 
-def _one(nvml: ModuleType, index: int) -> Gpu:
+def _one(nvml: ModuleType, index: int, pids: Collection[int]) -> Gpu:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     name = nvml.nvmlDeviceGetName(handle)
@@ -84,7 +87,16 @@ def _one(nvml: ModuleType, index: int) -> Gpu:
         memory_total_gib=memory.total / _GIB,
         power_w=None if power_mw is None else power_mw / 1000,
         temperature_c=None if heat is None else float(heat),
+        process_memory_gib=_held(nvml, handle, pids),
     )
+
+
+def _held(nvml: ModuleType, handle: object, pids: Collection[int]) -> float | None:
+    """GiB of this GPU that `pids` hold; None where the driver tells of none of them (or, in a container, cannot)."""
+    running = _optional(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or []
+    held = [process.usedGpuMemory for process in running if process.pid in pids]
+    known = [used for used in held if used is not None]
+    return sum(known) / _GIB if known else None
 
 
 def _optional(nvml: ModuleType, read: Callable[[], T]) -> T | None:

@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
 from tui_trainer.core.values import Resources
+from tui_trainer.telemetry.forecast import DiskPace
 from tui_trainer.telemetry.limits import Limits, container_limits, cpu_seconds_used, memory_used
 from tui_trainer.telemetry.nvml import Gpus
 
@@ -30,6 +32,7 @@ class Machine:
         self._gpus = Gpus() if gpus is None else gpus
         self._gpus.open()
         self._rates = _Rates(self._limits)
+        self._pace = DiskPace()
         self._me = psutil.Process()
         self._family: dict[int, psutil.Process] = {self._me.pid: self._me}
         self._rates.read(time.monotonic())
@@ -40,14 +43,17 @@ class Machine:
         used, total = self._memory()
         busy, written, network = self._rates.read(time.monotonic())
         process_cpu, rss = self._processes()
-        gpus = self._gpus.read()
+        gpus = self._gpus.read(self._family)
+        disk = disk_usage(self._disk_path)
         return Resources(
             cpu_percent=busy,
             process_cpu_percent=process_cpu,
             memory_used_gib=used / _GIB,
             memory_total_gib=total / _GIB,
             process_rss_gib=rss / _GIB,
-            disk_free_gib=disk_free(self._disk_path) / _GIB,
+            disk_free_gib=disk.free / _GIB,
+            disk_total_gib=disk.total / _GIB,
+            disk_full_s=self._pace.observe(time.monotonic(), disk.free),
             cores=available_cores(self._limits),
             disk_write_mib_s=written / _MIB,
             network_mib_s=network / _MIB,
@@ -160,14 +166,27 @@ def available_cores(limits: Limits | None = None) -> int:
     return max(1, min(_affinity(), int(-(-quota // 1))))
 
 
-def disk_free(path: Path) -> int:
-    """Bytes free to this user where `path` lies, or would lie."""
+class DiskUsage(NamedTuple):
+    """Bytes of a file system, and how many are free to this user."""
+
+    total: int
+    free: int
+
+
+def disk_usage(path: Path) -> DiskUsage:
+    """The file system that `path` lies on, or would lie on."""
     for place in (path, *path.absolute().parents):
         try:
-            return shutil.disk_usage(place).free
+            found = shutil.disk_usage(place)
         except FileNotFoundError:
             continue
-    return 0
+        return DiskUsage(found.total, found.free)
+    return DiskUsage(0, 0)
+
+
+def disk_free(path: Path) -> int:
+    """Bytes free to this user where `path` lies, or would lie."""
+    return disk_usage(path).free
 
 
 def _affinity() -> int:

@@ -1,15 +1,20 @@
-"""The machine: processors, memory, GPUs or why there are none, disk."""
+"""The machine: CPU, memory, GPUs or why there are none, the engine's own share, disk, network, and their courses."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tui_trainer.charts.bars import bar, resampled, spark
 from tui_trainer.charts.span import Row, Span
+from tui_trainer.core.format import duration
 from tui_trainer.core.series import Series
 from tui_trainer.core.values import Gpu, Resources
 from tui_trainer.ui.rows import labelled, most_important, plain
 from tui_trainer.ui.scene import Scene
 
 TITLE = "Machine"
+_SOON_S = 86400.0
+"""A disk that lasts longer than a day is not counted down."""
 
 
 def heading(scene: Scene) -> str:
@@ -37,7 +42,7 @@ def in_short(r: Resources) -> Row:
         spans += [Span(f"   gpu{gpu.index}", "dim"), Span(f" {_gpu_text(gpu)}")]
     if not r.gpus:
         spans += [Span("   gpu", "dim"), Span(f" {r.gpu_note or 'none'}")]
-    spans += [Span("   disk", "dim"), Span(f" {r.disk_free_gib:.0f} GiB free")]
+    spans += [Span("   disk", "dim"), Span(f" {r.disk_free_gib:.0f} GiB free{_countdown(r)}")]
     return tuple(spans)
 
 
@@ -47,36 +52,70 @@ def _alarm(scene: Scene) -> Row:
     return (Span("! ", "bad"), Span(f"{alerts[-1].text}   ", "warn")) if alerts else ()
 
 
-def _rows(scene: Scene, r: Resources, width: int) -> list[tuple[int, Row]]:
+def _rows(scene: Scene, r: Resources, width: int) -> Iterator[tuple[int, Row]]:
+    """Rows with their rank: those with the highest go first where room is short."""
     memory = f"{r.memory_used_gib:.1f}/{r.memory_total_gib:.0f} GiB"
-    rows = [
-        (0, _gauge(scene, "cpu", r.cpu_percent, f"{r.cpu_percent:3.0f} % of {r.cores} cores", "cpu_percent", width)),
-        (1, _gauge(scene, "ram", 100 * r.memory_used_gib / max(r.memory_total_gib, 1e-9), memory,
-                   "memory_used_gib", width)),
-    ]  # fmt: skip
+    in_use = 100 * r.memory_used_gib / max(r.memory_total_gib, 1e-9)
+    yield 0, _gauge(scene, "cpu", r.cpu_percent, f"{r.cpu_percent:3.0f} % of {r.cores} cores", "cpu_percent", width)
+    yield 1, _gauge(scene, "ram", in_use, memory, "memory_used_gib", width)
     for gpu in r.gpus:
-        rows.append((2, _gauge(scene, f"gpu{gpu.index}", gpu.utilisation, _gpu_text(gpu),
-                               f"gpu{gpu.index}_percent", width)))  # fmt: skip
+        yield 2, _gauge(scene, f"gpu{gpu.index}", gpu.utilisation, _gpu_text(gpu), f"gpu{gpu.index}_percent", width)
     if not r.gpus:
-        rows.append((2, labelled("gpu", r.gpu_note or "none", 8)))
-    engine = f"{r.process_cpu_percent:.0f} % of a core, {r.process_rss_gib:.2f} GiB"
-    rows.append((3, labelled("engine", engine, 8)))
-    traffic = f"{r.disk_free_gib:.0f} GiB free, writing {r.disk_write_mib_s:.1f} MiB/s"
-    rows.append((4, labelled("disk", traffic, 8)))
-    rows.append((5, labelled("network", f"{r.network_mib_s:.1f} MiB/s", 8)))
-    rows += [(1, (Span("! ", "bad"), Span(alert.text, "warn"))) for alert in scene.state.alerts]
-    return rows
+        yield 2, labelled("gpu", r.gpu_note or "none", 8)
+    yield 3, _told(scene, "engine", _engine_text(r), "process_cpu_percent", width)
+    yield 4, _told(scene, "disk", _disk_text(r), "disk_free_gib", width)
+    yield 5, _told(scene, "network", f"{r.network_mib_s:.1f} MiB/s", "network_mib_s", width)
+    for gpu in r.gpus:
+        if gpu.power_w is not None:
+            yield 6, _told(scene, f"power {gpu.index}", f"{gpu.power_w:.0f} W", f"gpu{gpu.index}_power_w", width)
+        if gpu.temperature_c is not None:
+            metric, text = f"gpu{gpu.index}_temperature_c", f"{gpu.temperature_c:.0f} °C"
+            yield 7, _told(scene, f"heat {gpu.index}", text, metric, width)
+    yield from ((1, (Span("! ", "bad"), Span(alert.text, "warn"))) for alert in scene.state.alerts)
 
 
 def _gauge(scene: Scene, name: str, percent: float, text: str, metric: str, width: int) -> Row:
     """Name, bar, figures, and the history where there is room."""
+    figures, wide, history = _columns(scene, width)
+    gauge = bar(percent / 100, wide, scene.look.glyphs)
+    return (Span(f"{name:<8}", "dim"), *gauge, Span(f" {text:<{figures}} "), *_history(scene, metric, history))
+
+
+def _told(scene: Scene, name: str, text: str, metric: str, width: int) -> Row:
+    """Name, figures in words, and the history under that of the gauges where both fit."""
+    figures, wide, history = _columns(scene, width)
+    room = wide + 1 + figures
+    line = _history(scene, metric, history) if len(text) <= room else ()
+    return (Span(f"{name:<8}", "dim"), Span(f"{text:<{room}} "), *line)
+
+
+def _columns(scene: Scene, width: int) -> tuple[int, int, int]:
+    """Columns of the figures, the bar and the history."""
     figures = 29 if scene.state.resources and scene.state.resources.gpus else 18
     wide = max(6, min(16, width - 8 - figures - 1))
-    history = max(0, min(60, width - 8 - wide - 2 - figures))
+    return figures, wide, max(0, min(60, width - 8 - wide - 2 - figures))
+
+
+def _history(scene: Scene, metric: str, width: int) -> Row:
+    """The course of a figure; nothing where it never changed, or there is no room."""
     series = scene.state.series.get(f"system/{metric}", Series())
-    line = spark(resampled(series, history), history, scene.look.glyphs, "s0") if history >= 6 else ()
-    gauge = bar(percent / 100, wide, scene.look.glyphs)
-    return (Span(f"{name:<8}", "dim"), *gauge, Span(f" {text:<{figures}} "), *line)
+    has_course = len({bucket.mean for bucket in series.buckets}) > 1
+    return spark(resampled(series, width), width, scene.look.glyphs, "s0") if width >= 6 and has_course else ()
+
+
+def _engine_text(r: Resources) -> str:
+    held = [gpu.process_memory_gib for gpu in r.gpus if gpu.process_memory_gib is not None]
+    on_gpu = f", {sum(held):.1f} GiB on GPUs" if held else ""
+    return f"{r.process_cpu_percent:.0f} % of a core, {r.process_rss_gib:.2f} GiB{on_gpu}"
+
+
+def _disk_text(r: Resources) -> str:
+    return f"{r.disk_free_gib:.0f} GiB free{_countdown(r)}, writing {r.disk_write_mib_s:.1f} MiB/s"
+
+
+def _countdown(r: Resources) -> str:
+    """How long the disk lasts, where that is less than a day."""
+    return "" if r.disk_full_s is None or r.disk_full_s > _SOON_S else f", full in {duration(r.disk_full_s)}"
 
 
 def _gpu_text(gpu: Gpu) -> str:

@@ -1,0 +1,73 @@
+"""The machine panel: every GPU, the engine's own share, and how long the disk lasts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tests.ui.history import state_at
+from tui_trainer.core.events import ResourcesSampled, stamp
+from tui_trainer.core.state import RunState
+from tui_trainer.core.values import Gpu
+from tui_trainer.ui.panels import machine
+from tui_trainer.ui.scene import Scene
+
+
+def sampled(samples: int = 2, **changes: object) -> RunState:
+    """A run whose newest samples of the machine have `changes`; the load rises."""
+    state = state_at(780)
+    assert state.resources is not None
+    for number in range(1, samples + 1):
+        resources = msgspec.structs.replace(state.resources, network_mib_s=float(number), **changes)
+        state = state.apply(
+            stamp(ResourcesSampled(resources=resources), seq=state.seq + 1, time=state.time + 1,
+                  update=state.update, global_step=state.global_step + 1)
+        )  # fmt: skip
+    return state
+
+
+def lines(state: RunState, width: int = 110, height: int = 20) -> list[str]:
+    rows = machine.render(Scene(state=state, now=state.time), width, height)
+    return ["".join(span.text for span in row).rstrip() for row in rows]
+
+
+def gpus(count: int) -> tuple[Gpu, ...]:
+    return tuple(
+        Gpu(
+            index=index, name="H200", utilisation=87.0, memory_used_gib=9.1, memory_total_gib=139.0,
+            power_w=412.0, temperature_c=61.0, process_memory_gib=3.0,
+        )
+        for index in range(count)
+    )  # fmt: skip
+
+
+def line(found: list[str], name: str) -> str:
+    return next(text for text in found if text.startswith(name))
+
+
+def test_every_gpu_has_a_line_and_the_engine_says_what_it_holds_on_them() -> None:
+    found = lines(sampled(gpus=gpus(4)))
+    assert all("87 % 9.1/139 GiB 412 W 61 °C" in line(found, f"gpu{index}") for index in range(4))
+    assert "12.0 GiB on GPUs" in line(found, "engine")
+    assert "412 W" in line(found, "power 3")
+
+
+def test_without_nvml_it_says_so() -> None:
+    assert line(lines(sampled()), "gpu").split() == ["gpu", "no", "NVML"]
+
+
+def test_a_disk_that_fills_is_counted_down_in_the_panel_and_on_its_one_line() -> None:
+    filling = sampled(disk_full_s=5000.0)
+    assert "full in 1:23:20" in line(lines(filling), "disk")
+    assert "full in 1:23:20" in lines(filling, height=1)[0]
+    assert "full" not in line(lines(sampled(disk_full_s=3e5)), "disk")
+    assert "full" not in line(lines(sampled()), "disk")
+
+
+def test_a_figure_that_never_changed_has_no_course() -> None:
+    assert line(lines(sampled()), "network").endswith("█")
+    assert line(lines(sampled(samples=0)), "disk").endswith("MiB/s")
+
+
+def test_the_least_important_lines_go_first() -> None:
+    small = lines(sampled(gpus=gpus(1)), height=3)
+    assert [text.split()[0] for text in small] == ["cpu", "ram", "gpu0"]
