@@ -17,7 +17,7 @@ from tui_trainer.cli.configuring import toml_value
 from tui_trainer.cli.main import app
 from tui_trainer.core import commands, events
 from tui_trainer.core.config import Config, get, known_keys, setting_choices, setting_doc
-from tui_trainer.ui.keys import markdown as keys_table
+from tui_trainer.ui.tables import markdown as keys_table
 
 PAGE = Path(__file__).with_name("reference.md")
 
@@ -169,5 +169,15 @@ def struct_table(kinds: tuple[type, ...], shared: set[str], transient: set[str])
     return "\n".join(("| | | fields |", "|---|---|---|", *rows)) + "\n"
 
 
+KEYS = Path(__file__).with_name("keys.md")
+_TABLES = "<!-- tables made from the code -->\n"
+
+
+def keys_page() -> str:
+    """keys.md: what is written by hand, and the tables behind it."""
+    return KEYS.read_text(encoding="utf-8").partition(_TABLES)[0] + _TABLES + "\n" + keys_table()
+
+
 if __name__ == "__main__":
+    KEYS.write_text(keys_page(), encoding="utf-8")
     PAGE.write_text(re.sub(r"\n{3,}", "\n\n", page()), encoding="utf-8")

@@ -8,12 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tui_trainer.charts.axes import X_KINDS, XAxis, XKind, YAxis, y_axis
 from tui_trainer.charts.bars import bar, resampled, spark, stacked
 from tui_trainer.charts.canvas import Canvas
-from tui_trainer.charts.chart import Chart, Line, Mark, decimate, draw
-from tui_trainer.charts.scale import nice_range, nice_step, roomy_end, ticks
+from tui_trainer.charts.chart import Chart, Line, Mark, draw, plan
+from tui_trainer.charts.columns import at, decimate, unknown_columns
+from tui_trainer.charts.scale import (
+    log_range,
+    log_ticks,
+    nice_range,
+    nice_step,
+    roomy_end,
+    stepped_end,
+    ticks,
+    time_ticks,
+)
+from tui_trainer.charts.smooth import smooth
 from tui_trainer.charts.span import Glyphs, Row, Span, cells, cut, fit, row_cells
-from tui_trainer.core.series import Series
+from tui_trainer.core.series import Bucket, Series
 
 GLYPHS: tuple[Glyphs, ...] = ("braille", "block", "ascii")
 
@@ -92,23 +104,150 @@ def test_a_growing_run_moves_the_right_edge_only_now_and_then() -> None:
     assert len(edges) <= 14
 
 
+@given(st.floats(1e-12, 1e12), st.floats(1, 1e9))
+def test_a_log_range_holds_the_data_and_has_round_ends(low: float, factor: float) -> None:
+    bottom, top = log_range(low, low * factor)
+    assert bottom <= low * (1 + 1e-9)
+    assert top >= low * factor * (1 - 1e-9)
+    assert 0 < bottom < top
+    for end in (bottom, top):
+        mantissa = end / 10 ** math.floor(math.log10(end) + 1e-9)
+        assert min(abs(mantissa - n) for n in (1, 2, 5, 10)) < 1e-6
+
+
+@given(st.floats(1e-9, 1e9), st.floats(1.01, 1e9), st.integers(1, 8))
+def test_ticks_of_a_log_axis_are_few_and_within_it(low: float, factor: float, parts: int) -> None:
+    bottom, top = log_range(low, low * factor)
+    found = log_ticks(bottom, top, parts)
+    assert 1 <= len(found) <= max(2, parts + 1)
+    assert all(bottom * (1 - 1e-6) <= value <= top * (1 + 1e-6) for value in found)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted"),
+    [(10, [0, 2, 4, 6, 8, 10]), (300, [0, 60, 120, 180, 240, 300]), (7200, [0, 1800, 3600, 5400, 7200])],
+)
+def test_ticks_of_time_are_whole_seconds_minutes_or_hours(seconds: float, wanted: list[float]) -> None:
+    assert time_ticks(0, seconds, 5) == wanted
+
+
+@given(st.floats(0, 1e12), st.floats(1e-3, 1e9))
+def test_a_following_window_holds_the_newest_point_with_little_room_after_it(x: float, span: float) -> None:
+    end = stepped_end(x, span)
+    assert end >= x * (1 - 1e-9) - 1e-9 * span
+    assert end - x <= span / 12 + 1e-9 * x
+
+
+values_ = st.floats(-1e6, 1e6)
+
+
+@given(st.lists(values_, min_size=1, max_size=8), values_, st.integers(2, 50), st.booleans())
+def test_every_value_has_a_row_and_greater_ones_never_stand_lower(
+    data: list[float], value: float, rows: int, log: bool
+) -> None:
+    axis = y_axis(data, data, log=log)
+    assert all(0 <= axis.row(each, rows) < rows for each in (*data, value))
+    placed = [each for each in data if axis.share(each) is not None]
+    for a in placed:
+        assert all(axis.row(a, rows) >= axis.row(b, rows) for b in placed if b > a)
+        assert -1e-6 <= (axis.share(a) or 0.0) <= 1 + 1e-6
+
+
+def test_what_is_no_number_or_not_above_zero_has_no_place() -> None:
+    assert YAxis(1, 10).share(math.nan) is None
+    assert YAxis(1, 10, log=True).share(0.0) is None
+    assert YAxis(1, 100, log=True).share(10.0) == pytest.approx(0.5)
+
+
 # --- decimation --------------------------------------------------------------------------------------------------
 
 
 def test_a_single_spike_survives_decimation() -> None:
     values: list[float | None] = [1.0] * 400
     values[137] = 9.0
-    runs = decimate(series(values), 0, 400_000, 60)
+    runs = decimate(series(values), XAxis(0, 400_000), 60)
     assert max(column.high for run in runs for column in run) == 9.0
 
 
 def test_a_gap_splits_the_line() -> None:
     values: list[float | None] = [1.0] * 20 + [None] * 5 + [2.0] * 20
-    assert len(decimate(series(values), 0, 45_000, 100)) == 2
+    assert len(decimate(series(values), XAxis(0, 45_000), 100)) == 2
+
+
+maybe = st.one_of(st.none(), st.floats(-1e6, 1e6))
+
+
+@given(st.lists(maybe, min_size=1, max_size=700), st.integers(1, 80), st.tuples(st.floats(0, 1), st.floats(0, 1)))
+def test_decimation_keeps_the_extremes_and_the_last_value_of_what_is_shown(
+    values: list[float | None], columns: int, window: tuple[float, float]
+) -> None:
+    data = series(values)
+    low, high = sorted(window)
+    axis = XAxis(low * 1000 * len(values), high * 1000 * len(values) + 1)
+    drawn = [c for run in decimate(data, axis, columns) for c in run if 0 <= c.x < columns]
+    shown = [b for b in data.buckets if b.mean is not None and axis.column(float(b.step), columns) is not None]
+    if shown:
+        assert max(c.high for c in drawn) >= max(b.high for b in shown if b.high is not None)
+        assert min(c.low for c in drawn) <= min(b.low for b in shown if b.low is not None)
+        assert drawn[-1].x >= round(axis.share(float(shown[-1].step)) * (columns - 1))
+    if low == 0 and high == 1 and shown and values[-1] is not None:
+        assert drawn[-1].mean == values[-1]
+
+
+@given(st.lists(maybe, max_size=200), st.integers(1, 60))
+def test_a_value_that_is_no_number_leaves_its_column(values: list[float | None], width: int) -> None:
+    axis = XAxis(0, 1000 * max(1, len(values) - 1))
+    columns = unknown_columns(series(values), axis, width)
+    assert bool(columns) == any(b.mean is None for b in series(values).buckets)
+    assert all(0 <= column < width for column in columns)
+
+
+def test_a_line_reaches_the_edges_of_a_window_between_two_points() -> None:
+    rows = text(draw(Chart((Line(series([0.0, 1.0]), "s0"),), y_range=(0, 1), x_start=400, x_end=600), 30, 8))
+    drawn = [row[2:] for row in rows[:-1]]
+    assert all(any(ord(row[column]) > 0x2800 for row in drawn if len(row) > column) for column in range(2, 26))
+
+
+@given(
+    st.lists(maybe, min_size=1, max_size=60), st.sampled_from(GLYPHS), st.booleans(),
+    st.sampled_from([None, (-1.0, 1.0), (2e6, 3e6)]), st.sampled_from(X_KINDS), st.sampled_from([0.0, 0.9]),
+)  # fmt: skip
+def test_no_value_beyond_the_range_is_drawn(
+    values: list[float | None], glyphs: Glyphs, log: bool, y_range: tuple[float, float] | None, kind: XKind,
+    smoothing: float,
+) -> None:  # fmt: skip
+    """A dot stands only in rows that a value in range could have."""
+    chart = Chart((Line(series(values), "s0"),), y_range=y_range, log=log, kind=kind, smoothing=smoothing)
+    rows = draw(chart, 40, 10, glyphs)
+    assert all(row_cells(row) == 40 for row in rows)
+    if y_range == (2e6, 3e6) and not log:
+        assert not any(span.style.startswith("s0") for row in rows for span in row)
+
+
+def test_a_line_that_leaves_the_range_is_cut_at_its_edge() -> None:
+    chart = Chart((Line(series([0.0, 10.0]), "s0"),), y_range=(0, 1), x_end=1000)
+    rows = text(draw(chart, 43, 9))
+    assert all(char in " ⠀" for row in rows[:-1] for char in row[10:])
+
+
+@given(st.lists(maybe, min_size=1, max_size=80), st.sampled_from([0.5, 0.9, 0.99]))
+def test_smoothing_stays_within_the_data_and_keeps_gaps(values: list[float | None], weight: float) -> None:
+    data = series(values)
+    after = smooth(data, weight).buckets
+    known = [b.mean for b in data.buckets if b.mean is not None]
+    assert [b.mean is None for b in after] == [b.mean is None for b in data.buckets]
+    for b in after:
+        assert b.mean is None or min(known) - 1e-6 <= b.mean <= max(known) + 1e-6
+
+
+def test_a_smoothed_chart_shows_the_raw_values_fainter() -> None:
+    noisy = series([float(i % 2) for i in range(60)])
+    styles = {span.style for row in draw(Chart((Line(noisy, "s0"),), smoothing=0.9), 60, 12) for span in row}
+    assert {"s0", "s0-"} <= styles
 
 
 def test_no_column_is_used_twice_in_a_run() -> None:
-    runs = decimate(series([float(i % 7) for i in range(500)]), 0, 500_000, 40)
+    runs = decimate(series([float(i % 7) for i in range(500)]), XAxis(0, 500_000), 40)
     xs = [column.x for column in runs[0]]
     assert xs == sorted(set(xs))
 
@@ -136,6 +275,13 @@ def test_a_label_never_hides_a_dot() -> None:
     canvas.line(0, 0, 11, 0, "s0")
     canvas.put_clear(0, "abc", "mark")
     assert text(canvas.lines()) == ["⠉" * 6, "abc   "]
+
+
+def test_two_labels_never_cover_each_other() -> None:
+    canvas = Canvas(12, 3)
+    canvas.put_clear(0, "minimax-2", "mark")
+    canvas.put_clear(2, "minimax-3", "mark")
+    assert text(canvas.lines()) == ["minimax-2   ", "  minimax-3 ", " " * 12]
 
 
 # --- charts ------------------------------------------------------------------------------------------------------
@@ -175,6 +321,67 @@ def test_a_level_change_is_a_dashed_vertical_with_its_name() -> None:
     rows = text(draw(Chart((Line(series([0.0] * 10), "s0"),), (Mark(5000.0, "1-ply"),), (0, 1), x_end=9000), 60, 12))
     assert "╎1-ply" in rows[0]
     assert sum("╎" in row for row in rows) >= 8
+
+
+def test_level_changes_at_the_right_edge_stand_apart() -> None:
+    marks = tuple(Mark(9000.0 + 200 * i, name) for i, name in enumerate(("minimax-2", "minimax-3", "minimax-4")))
+    rows = text(draw(Chart((Line(series([0.0] * 10), "s0"),), marks, (0, 1), x_end=9500), 60, 12))
+    assert [name for name in ("minimax-2", "minimax-3", "minimax-4") if any(name in row for row in rows)] == [
+        "minimax-2", "minimax-3", "minimax-4",
+    ]  # fmt: skip
+
+
+def test_the_crosshair_tells_the_values_under_it() -> None:
+    lines = (Line(series([0.0, 0.25, 0.5, 0.75]), "s0", name="random"), Line(series([1.0] * 4), "s1", name="1-ply"))
+    rows = text(draw(Chart(lines, x_end=3000, cross=2400), 60, 12))
+    assert rows[0].split() == ["steps", "2.40k", "random", "0.5", "1-ply", "1"]
+    assert sum("│" in row[6:] for row in rows[1:-1]) >= 8
+
+
+def test_the_crosshair_says_where_there_is_no_number() -> None:
+    assert at(series([1.0, None, 3.0]), XAxis(0, 2000), 1500) is None
+    assert at(series([1.0, None, 3.0]), XAxis(0, 2000), 5000) == 3.0
+    assert at(series([1.0]), XAxis(0, 2000), -1) is None
+
+
+@pytest.mark.parametrize("glyphs", GLYPHS)
+def test_a_value_that_is_no_number_is_a_cross_at_the_bottom(glyphs: Glyphs) -> None:
+    rows = text(draw(Chart((Line(series([1.0, None, 1.0]), "s0"),), y_range=(0, 2), x_end=2000), 40, 8, glyphs))
+    assert ("x" if glyphs == "ascii" else "×") in rows[-2]
+
+
+@pytest.mark.parametrize(("kind", "unit"), [("steps", "steps"), ("time", "wall time"), ("update", "updates")])
+def test_the_x_axis_says_what_it_counts(kind: XKind, unit: str) -> None:
+    lines = (Line(series([0.0, 1.0]), "s0", "a label that leaves room"),)
+    assert text(draw(Chart(lines, kind=kind), 90, 8))[-1].rstrip().endswith(unit)
+
+
+def test_x_follows_its_kind() -> None:
+    bucket = series([0.0, 1.0, 2.0]).buckets[-1]
+    assert XAxis(0, 1, "steps").of(bucket) == 2000
+    assert XAxis(0, 1, "time", origin=1.5).of(bucket) == 0.5
+    assert XAxis(0, 1, "update").of(bucket) == 2
+
+
+@pytest.mark.parametrize("glyphs", GLYPHS)
+def test_an_interval_is_shaded_around_its_line(glyphs: Glyphs) -> None:
+    band = Series(tail=tuple(Bucket(1000 * i, 0.0, i, 0.5, 0.2, 0.8) for i in range(5)))
+    lines = (Line(series([0.5] * 5), "s0", band=band),)
+    drawn = draw(Chart(lines, y_range=(0, 1), x_end=4000), 40, 14, glyphs)
+    shaded = [any(span.style == "s0-" for span in row) for row in drawn]
+    assert sum(shaded) >= 7
+    assert not shaded[0]
+    assert not shaded[-2]
+
+
+@given(st.integers(0, 120), st.integers(0, 40))
+def test_the_plan_finds_the_x_under_every_column_of_the_plot(width: int, height: int) -> None:
+    laid = plan(Chart((Line(series([0.0, 1.0]), "s0", "label"),), x_end=1000), width, height)
+    if laid is not None:
+        found = [x for column in range(width) if (x := laid.x_at(column)) is not None]
+        assert len(found) == laid.width
+        assert found == sorted(found)
+        assert all(0 <= x <= 1000 for x in found)
 
 
 def test_a_steady_run_does_not_redraw_what_stands() -> None:

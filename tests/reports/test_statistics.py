@@ -6,7 +6,8 @@ from statistics import fmean
 
 import pytest
 
-from tui_trainer.reports.statistics import best, bootstrap, iqm, quantile, reached, smoothed, value_at
+from tui_trainer.charts.smooth import smoothed
+from tui_trainer.reports.statistics import best, bootstrap, iqm, quantile, reached, value_at
 
 CURVE = [(100.0, 0.2), (200.0, 0.7), (300.0, 0.5), (400.0, 0.7)]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +13,11 @@ from textual.pilot import Pilot
 
 from tests.ui.history import START
 from tui_trainer.charts.span import row_cells
-from tui_trainer.core.config import UiSettings
-from tui_trainer.ui.browser import BrowserApp, Choice, SessionRow, Shelf, draw
+from tui_trainer.core.config import Resolved, UiSettings, assignments_layer, resolve
+from tui_trainer.errors import UsageError
+from tui_trainer.ui.browser import BrowserApp
 from tui_trainer.ui.look import Look
+from tui_trainer.ui.shelf import Choice, SessionRow, Shelf, draw, nested
 from tui_trainer.ui.view import RunView
 
 
@@ -47,9 +50,35 @@ class Seat:
         await self.pilot.pause()
 
 
+class Cupboard:
+    """Sessions in memory; what is deleted can come back."""
+
+    def __init__(self, rows: list[SessionRow]) -> None:
+        self.rows = rows
+        self.aside: dict[str, SessionRow] = {}
+        self.refuse = ""
+
+    def load(self) -> list[SessionRow]:
+        return list(self.rows)
+
+    def delete(self, name: str) -> None:
+        if self.refuse:
+            raise UsageError(self.refuse)
+        self.aside[name] = next(row for row in self.rows if row.name == name)
+        self.rows = [row for row in self.rows if row.name != name]
+
+    def restore(self, name: str) -> None:
+        self.rows = [*self.rows, self.aside.pop(name)]
+
+    def settle(self, assignments: tuple[str, ...]) -> Resolved:
+        return resolve([assignments_layer(assignments)])
+
+    choices: Mapping[str, tuple[str, ...]] = {"run.task": ("connect_four", "tictactoe", "cache")}
+
+
 @asynccontextmanager
-async def seated(rows: list[SessionRow]) -> AsyncIterator[Seat]:
-    app = BrowserApp(lambda: rows, UiSettings(), look=Look(), clock=lambda: START)
+async def seated(rows: list[SessionRow], settings: UiSettings | None = None) -> AsyncIterator[Seat]:
+    app = BrowserApp(Cupboard(rows), settings or UiSettings(), look=Look(), clock=lambda: START)
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.pause(0.1)
         yield Seat(app, pilot)
@@ -71,7 +100,13 @@ async def test_live_sessions_come_first_and_carry_the_mark() -> None:
         (["down", "enter"], Choice("replay", "connect_four-ppo-1")),
         (["end", "r"], Choice("resume", "tictactoe-ppo-1")),
         (["p"], Choice("replay", "connect_four-ppo-2")),
-        (["n"], Choice("run")),
+        (["n", "enter"], Choice("run")),
+        (["n", "down", "right", "enter"], None),
+        (["n", "down", "right", "home", "enter"], Choice("run", "", ("--task", "tictactoe"))),
+        (["f"], Choice("fork", "connect_four-ppo-2")),
+        (["w"], Choice("report", "connect_four-ppo-2")),
+        (["space", "space", "c"], Choice("compare", "connect_four-ppo-2", ("connect_four-ppo-1", "--screen"))),
+        (["end", "space", "home", "c"], Choice("compare", "tictactoe-ppo-1", ("connect_four-ppo-2", "--screen"))),
         (["q"], None),
         (["ctrl+c"], None),
         (["slash", *"crash", "enter", "r"], Choice("resume", "tictactoe-ppo-1")),
@@ -114,3 +149,129 @@ def test_the_mark_is_always_on_the_screen() -> None:
             "".join(s.text for s in row) for row in draw(Shelf(rows=rows, now=START, chosen=chosen), 80, 20, Look())
         )
         assert f"▸ ■ {chosen} " in text
+
+
+# --- order, filter, tree -----------------------------------------------------------------------------------------
+
+
+def names(shelf: Shelf) -> list[str]:
+    return [row.name for row in shelf.shown]
+
+
+def shelf(rows: list[SessionRow], **changes: object) -> Shelf:
+    return msgspec.structs.replace(Shelf(rows=tuple(rows), now=START), **changes)
+
+
+@pytest.mark.parametrize(
+    ("order", "first"), [("age", "live"), ("name", "a-old"), ("best", "live"), ("size", "live"), ("state", "live")]
+)
+def test_each_order_puts_live_ones_first_except_by_name(order: str, first: str) -> None:
+    rows = [session("b-new", minutes=1), session("a-old", minutes=900), session("live", "running", live=True)]
+    assert names(shelf(rows, order=order))[0] == first
+
+
+def test_the_best_order_puts_the_highest_score_first_and_unknown_ones_last() -> None:
+    scored = [("low", 0.1), ("none", None), ("high", 0.9)]
+    rows = [msgspec.structs.replace(session(name), best=best) for name, best in scored]
+    assert names(shelf(rows, order="best")) == ["high", "low", "none"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("status:run", ["connect_four-ppo-2"]), ("task:tic", ["tictactoe-ppo-1"]), ("crash ttt", []),
+     ("ppo crash", ["tictactoe-ppo-1"])],
+)  # fmt: skip
+def test_every_word_of_the_filter_counts(words: str, found: list[str]) -> None:
+    assert names(shelf(ROWS, filter=words)) == found
+
+
+def fork(name: str, parent: str) -> SessionRow:
+    return msgspec.structs.replace(session(name), parent=parent)
+
+
+def test_a_tree_puts_forks_under_their_parents() -> None:
+    rows = [fork("child-2", "root"), session("other"), fork("grandchild", "child-1"), fork("child-1", "root"),
+            session("root", minutes=500)]  # fmt: skip
+    found = nested(sorted(rows, key=lambda row: row.name))
+    assert [(row.name, depth) for row, depth in found] == [
+        ("other", 0), ("root", 0), ("child-1", 1), ("grandchild", 2), ("child-2", 1),
+    ]  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=12, unique_by=lambda pair: pair[0]))
+def test_a_tree_loses_no_session_whatever_the_parents(pairs: list[tuple[int, int]]) -> None:
+    rows = [fork(f"s{name}", f"s{parent}") for name, parent in pairs]
+    assert sorted(row.name for row, _ in nested(rows)) == sorted(row.name for row in rows)
+
+
+# --- delete and undo ---------------------------------------------------------------------------------------------
+
+
+async def test_a_deletion_asks_first_and_can_be_undone() -> None:
+    async with seated(ROWS) as seat:
+        await seat.press("end", "d")
+        assert "Delete tictactoe-ppo-1" in seat.screen
+        await seat.press("escape")
+        assert "tictactoe-ppo-1" in names(seat.app.shelf)
+        await seat.press("d", "d")
+        await seat.pilot.pause(0.2)
+        assert "tictactoe-ppo-1" not in names(seat.app.shelf)
+        await seat.press("u")
+        await seat.pilot.pause(0.2)
+        assert "tictactoe-ppo-1 is back" in seat.screen
+        assert "tictactoe-ppo-1" in names(seat.app.shelf)
+
+
+async def test_a_live_session_is_not_deleted() -> None:
+    async with seated(ROWS) as seat:
+        await seat.press("d", "d")
+        assert "connect_four-ppo-2 is live: stop it first" in seat.screen
+
+
+async def test_a_deletion_that_fails_says_why() -> None:
+    async with seated(ROWS) as seat:
+        cupboard = seat.app._cupboard
+        assert isinstance(cupboard, Cupboard)
+        cupboard.refuse = "the disk refused"
+        await seat.press("end", "d", "y")
+        await seat.pilot.pause(0.2)
+        assert "the disk refused" in seat.screen
+
+
+# --- the form ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_form_checks_a_setting_when_it_is_written() -> None:
+    async with seated(ROWS) as seat:
+        await seat.press("n", "down", "down", "down", "down", "enter", "ctrl+u", "x", "enter")
+        assert "run.seed" in seat.screen
+        assert "expected `int`" in seat.screen.casefold()
+        await seat.press("backspace", "7", "enter")
+        await seat.press("home", "enter")
+    assert seat.app.return_value == Choice("run", "", ("--set", "run.seed=7"))
+
+
+async def test_the_form_says_what_each_setting_means_and_shows_all_of_them() -> None:
+    async with seated(ROWS) as seat:
+        await seat.press("n", "down", "down")
+        assert "Algorithm that updates." in seat.screen
+        assert "ppo, dqn" in seat.screen
+        await seat.press("tab", "end")
+        assert "study." in seat.screen
+        await seat.press("escape")
+        assert "New run" not in seat.screen
+
+
+async def test_a_setting_can_be_taken_back() -> None:
+    async with seated(ROWS) as seat:
+        await seat.press("n", "down", "down", "right")
+        assert "dqn" in seat.screen
+        await seat.press("delete", "home", "enter")
+    assert seat.app.return_value == Choice("run")
+
+
+async def test_keys_of_a_persons_own_work_and_are_shown() -> None:
+    async with seated(ROWS, UiSettings(keys={"delete": ("X",)})) as seat:
+        assert "X delete" in seat.screen.splitlines()[-1]
+        await seat.press("d")
+        assert "Delete " not in seat.screen

@@ -11,8 +11,12 @@ import pytest
 from tests.ui.history import NAME, START, UPDATES, state_at
 from tui_trainer.client.source import Link
 from tui_trainer.core.state import RunState
-from tui_trainer.ui.keys import KEYS, Action, keys_for, label_of, markdown, refusal
+from tui_trainer.errors import ConfigError
+from tui_trainer.ui import keymap
+from tui_trainer.ui.keymap import bound, remapped
+from tui_trainer.ui.keys import KEYS, Action, keys_for, label_of, refusal
 from tui_trainer.ui.scene import Scene
+from tui_trainer.ui.tables import TABLES, markdown
 
 MID = state_at(780)
 ORDERS: tuple[Action, ...] = ("pause", "checkpoint", "accept", "reject", "undo", "stop")
@@ -70,3 +74,41 @@ def test_a_label_says_what_the_key_will_do_now() -> None:
 def test_the_documentation_prints_this_table() -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "keys.md"
     assert page.read_text(encoding="utf-8").endswith(markdown())
+
+
+# --- other keys --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_no_key_of_a_table_means_two_things(table: tuple[keymap.Line, ...]) -> None:
+    names = [name for key in table for name in key.keys]
+    assert len(names) == len(set(names))
+
+
+def test_a_changed_key_acts_and_shows_and_the_usual_one_does_not() -> None:
+    table = remapped(keys_for("live"), {"pause": ("P",)})
+    pause = next(key for key in table if key.action == "pause")
+    assert (pause.keys, pause.shown) == (("P",), "P")
+    assert bound(keys_for("live"), {"pause": ("P",)}, "P") == "pause"
+    assert bound(keys_for("live"), {"pause": ("P",)}, "p") == ""
+
+
+def test_a_key_given_to_one_action_is_taken_from_the_others() -> None:
+    changes = {"checkpoint": ("p",)}
+    assert bound(keys_for("live"), changes, "p") == "checkpoint"
+    assert bound(keys_for("live"), changes, "space") == "pause"
+
+
+@pytest.mark.parametrize(("written", "name"), [("+", "plus"), ("/", "slash"), (" ", "space"), ("?", "question_mark"),
+                                               ("esc", "escape"), ("ctrl+k", "ctrl+k"), ("N", "N"), ("[",
+                                               "left_square_bracket")])  # fmt: skip
+def test_keys_are_written_as_people_write_them(written: str, name: str) -> None:
+    assert keymap.names_of([written]) == (name,)
+
+
+def test_an_action_that_is_none_and_a_key_for_two_are_refused() -> None:
+    with pytest.raises(ConfigError, match="did you mean pause"):
+        keymap.check(TABLES, {"pauze": ("P",)})
+    with pytest.raises(ConfigError, match="both pause and stop"):
+        keymap.check(TABLES, {"pause": ("P",), "stop": ("P",)})
+    keymap.check(TABLES, {"pause": ("P",), "quit": ("P",)})

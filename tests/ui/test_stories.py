@@ -355,6 +355,76 @@ async def test_the_palette_opens_and_runs_an_action() -> None:
         assert seat.source.sent == [SaveCheckpoint(id="test-1")]
 
 
+async def test_enter_fills_the_screen_with_a_chart_and_escape_goes_back() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("4", "enter")
+        assert "Training Manager" not in seat.screen
+        assert "SPS" in seat.screen
+        await seat.press("escape")
+        assert "Training Manager" in seat.screen
+
+
+async def test_plus_shows_the_newest_half_and_zero_the_whole_run() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("plus")
+        assert seat.app.scene.focus == "win_rate"
+        assert "2×" in seat.screen
+        await seat.press("0")
+        assert "2×" not in seat.screen
+
+
+async def test_arrows_move_the_crosshair_of_a_focused_chart_and_all_charts_show_it() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("2", "left", "left")
+        assert seat.screen.count("steps 12.") == 2
+        await seat.press("escape")
+        assert "steps 12." not in seat.screen
+
+
+async def test_v_l_and_f_change_axis_scale_and_smoothing() -> None:
+    async with seated(FakeSource(MID), size=(120, 60)) as seat:
+        await seat.press("4", "4", "v", "l", "f")
+        assert "wall time" in seat.screen
+        assert "log, smoothed 60 %" in seat.screen
+
+
+async def test_among_losses_arrows_choose_the_metric_that_the_large_chart_shows() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("5", "5")
+        first = seat.screen
+        await seat.press("down")
+        assert seat.app.scene.metric == "train/clip_fraction"
+        assert seat.screen != first
+        await seat.press("up", "up")
+        assert seat.app.scene.metric == "rollout/ep_len_mean"
+
+
+# --- the mouse ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_click_focuses_a_panel_and_a_second_one_fills_the_screen() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.pilot.click(offset=(5, 3))
+        assert seat.app.scene.focus == "manager"
+        assert not seat.app.scene.maximised
+        await seat.pilot.click(offset=(5, 3))
+        assert seat.app.scene.maximised
+
+
+async def test_a_click_into_a_chart_sets_the_crosshair() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.pilot.click(offset=(70, 8))
+        assert seat.app.scene.focus == "win_rate"
+        assert seat.app.scene.lens.cross is not None
+
+
+async def test_a_click_on_a_key_in_the_footer_is_the_key() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        footer = seat.screen.splitlines()[-1]
+        await seat.pilot.click(offset=(footer.index("checkpoint"), 39))
+        assert seat.source.sent == [SaveCheckpoint(id="test-1")]
+
+
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
 async def test_leaving_says_that_the_run_goes_on(key: str) -> None:
     async with seated(FakeSource(MID)) as seat:

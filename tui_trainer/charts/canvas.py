@@ -26,6 +26,7 @@ class Canvas:
         self._bits = [[0] * self.width for _ in range(self.height)]
         self._style = [[""] * self.width for _ in range(self.height)]
         self._char: dict[tuple[int, int], tuple[str, str]] = {}
+        self._words: list[set[int]] = [set() for _ in range(self.height)]
 
     def dot(self, x: int, y: int, style: str) -> None:
         """Set one dot; outside the canvas nothing happens."""
@@ -52,6 +53,12 @@ class Canvas:
         for y in range(max(0, top), min(self.rows - 1, bottom) + 1):
             self.dot(x, y, style)
 
+    def shade(self, x: int, top: int, bottom: int, style: str) -> None:
+        """A vertical stroke of every other dot, so that what is drawn over it stays clear."""
+        for y in range(max(0, top), min(self.rows - 1, bottom) + 1):
+            if (x + y) % 2 == 0:
+                self.dot(x, y, style)
+
     def put(self, column: int, row: int, text: str, style: str) -> None:
         """Characters (one column each) into cells that hold no dot; what is under a dot stays hidden."""
         for offset, char in enumerate(text):
@@ -59,11 +66,16 @@ class Canvas:
                 self._char[column + offset, row] = (char, style)
 
     def put_clear(self, column: int, text: str, style: str) -> None:
-        """`text` in the first row from the top where it hides behind no dot; nowhere if there is none."""
+        """`text` in the first row from the top where it hides behind no dot and covers no other such text.
+
+        Nowhere if there is no such row.
+        """
         span = range(column, column + len(text))
         for row in range(self.height):
-            if all(0 <= x < self.width and not self._bits[row][x] for x in span):
+            taken = self._words[row]
+            if all(0 <= x < self.width and not self._bits[row][x] and x not in taken for x in span):
                 self.put(column, row, text, style)
+                taken.update(range(column - 1, column + len(text) + 1))
                 return
 
     def lines(self) -> list[Row]:

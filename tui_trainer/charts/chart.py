@@ -1,4 +1,4 @@
-"""Line charts of series: several lines, axes with round numbers, gaps, marks and labels at the lines' ends."""
+"""Line charts of series: several lines, bands, axes with round numbers, gaps, marks, a crosshair, labels."""
 
 from __future__ import annotations
 
@@ -7,42 +7,44 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from tui_trainer.charts.axes import X_UNITS, XAxis, XKind, YAxis, short, y_axis
 from tui_trainer.charts.canvas import Canvas
-from tui_trainer.charts.scale import nice_range, roomy_end, ticks
+from tui_trainer.charts.columns import Column, at, decimate, unknown_columns
+from tui_trainer.charts.scale import roomy_end
+from tui_trainer.charts.smooth import smooth
 from tui_trainer.charts.span import Glyphs, Row, Span, cells, cut, fit
-from tui_trainer.core.format import si
 from tui_trainer.core.series import Series
 
 DASHES: tuple[tuple[int, int], ...] = ((1, 0), (10, 2), (5, 1), (3, 1), (2, 1), (1, 1))
 """One pattern a line, so that colour is not the only difference."""
 
-
-def short(value: float) -> str:
-    """`5M`, not `5.00M`."""
-    text = si(value)
-    number, prefix = (text[:-1], text[-1]) if text[-1].isalpha() else (text, "")
-    return (number.rstrip("0").rstrip(".") if "." in number else number) + prefix
+FAINT = "-"
+"""Behind a style's name: the same, fainter. For what lies behind a line."""
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line: its history, its style's name, and the text at its end (value included)."""
+    """One line: its history, its style's name, the text at its end (value included), its name, its interval."""
 
     series: Series
     style: str
     label: str = ""
     dash: tuple[int, int] = (1, 0)
+    name: str = ""
+    band: Series | None = None
+    """Lows and highs of an interval around the line."""
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A dashed vertical at `x` with a word at its top; without a word, only a tick on the axis."""
+    """A dashed vertical at `x` with a word at its top; without a word, only its sign on the axis."""
 
     x: float
     label: str = ""
     style: str = "mark"
+    sign: str = ""
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """What to draw. `y_range` None fits the data; `x_end` None fits it too, in jumps."""
+    """What to draw. `y_range` None fits what is shown; `x_end` None fits it too, in jumps."""
 
     lines: tuple[Line, ...]
     marks: tuple[Mark, ...] = ()
@@ -50,83 +52,88 @@ class Chart(msgspec.Struct, frozen=True):
     x_start: float = 0.0
     x_end: float | None = None
     y_text: Callable[[float], str] = short
-    x_unit: str = "steps"
+    kind: XKind = "steps"
+    origin: float = 0.0
+    """Unix time at which wall time begins."""
+    log: bool = False
+    smoothing: float = 0.0
+    """Weight of the past in the moving average that is drawn over the raw values; 0 draws those alone."""
+    cross: float | None = None
+    """Where the crosshair stands; the values there are written above the chart."""
 
 
-class Column(msgspec.Struct, frozen=True, array_like=True):
-    """One column of dots of one line: lowest, highest, and the mean of its newest bucket."""
+class Plan(msgspec.Struct, frozen=True):
+    """Where the plot lies within a chart's cells, and its axes."""
 
-    x: int
-    low: float
-    high: float
-    mean: float
+    gutter: int
+    """Columns left of the plot."""
+    width: int
+    height: int
+    top: int
+    """Rows above the plot."""
+    x: XAxis
+    y: YAxis
+    numbers: dict[int, str]
+    """Row of the plot -> number of the y axis."""
+    ends: int
+    """Columns of the labels right of the plot."""
+
+    def x_at(self, column: int) -> float | None:
+        """The x under a column of the chart; None beside the plot."""
+        inside = column - self.gutter
+        if not 0 <= inside < self.width:
+            return None
+        return self.x.start + (self.x.end - self.x.start) * inside / max(1, self.width - 1)
 
 
-def decimate(series: Series, x_start: float, x_end: float, columns: int) -> list[list[Column]]:
-    """The series as runs of at most `columns` columns; lows and highs survive, and a run ends at each gap."""
-    runs: list[list[Column]] = [[]]
-    scale = (columns - 1) / (x_end - x_start) if x_end > x_start else 0.0
-    for bucket in series.buckets:
-        if bucket.mean is None or bucket.low is None or bucket.high is None:
-            if runs[-1]:
-                runs.append([])
-            continue
-        x = round((bucket.step - x_start) * scale)
-        if not 0 <= x < max(1, columns):
-            continue
-        run = runs[-1]
-        if run and run[-1].x == x:
-            run[-1] = Column(x, min(run[-1].low, bucket.low), max(run[-1].high, bucket.high), bucket.mean)
-        else:
-            run.append(Column(x, bucket.low, bucket.high, bucket.mean))
-    return [run for run in runs if run]
+def plan(chart: Chart, width: int, height: int) -> Plan | None:
+    """How the chart is laid out at a size; None where there is no room for one."""
+    top = 1 if chart.cross is not None and height >= 5 else 0
+    if width < 4 or height - top < 2:
+        return None
+    x = _x_axis_of(chart)
+    y = _y_axis_of(chart, x)
+    rows = height - top - 1
+    numbers = y.texts(rows, chart.y_text)
+    gutter = max(cells(text) for text in numbers.values()) + 1
+    ends = _labels_width(chart, width - gutter)
+    return Plan(gutter, max(0, width - gutter - ends), rows, top, x, y, numbers, ends)
 
 
 def draw(chart: Chart, width: int, height: int, glyphs: Glyphs = "braille") -> list[Row]:
     """The chart as `height` rows of `width` columns; what does not fit is left out, never squeezed unreadable."""
-    if width < 4 or height < 2:
+    laid = plan(chart, width, height)
+    if laid is None:
         return [fit((), width) for _ in range(max(0, height))]
-    low, high = _y_range(chart, height)
-    axis = _y_axis(chart, low, high, height - 1)
-    gutter = max(cells(text) for text in axis.values()) + 1
-    ends = _labels_width(chart, width - gutter)
-    plot = Canvas(width - gutter - ends, height - 1, glyphs)
-    x_end = _x_end(chart)
-    _draw_lines(plot, chart, low, high, x_end)
-    _draw_marks(plot, chart, x_end, glyphs)
-    labels = _placed_labels(chart, low, high, height - 1)
-    rows = [
-        _chart_row(index, picture, axis, gutter, labels, ends, glyphs) for index, picture in enumerate(plot.lines())
-    ]
-    return [fit(row, width) for row in (*rows, _x_axis(chart, x_end, gutter, plot.width, width, glyphs))]
+    plot = Canvas(laid.width, laid.height, glyphs)
+    _draw_lines(plot, chart, laid)
+    _draw_unknown(plot, chart, laid)
+    _draw_marks(plot, chart, laid)
+    _draw_cross(plot, chart, laid)
+    labels = _placed_labels(chart, laid)
+    rows = [_chart_row(index, picture, laid, labels, glyphs) for index, picture in enumerate(plot.lines())]
+    above = [readout(chart, laid)] if laid.top else []
+    return [fit(row, width, "…") for row in (*above, *rows, _x_axis(chart, laid, width, glyphs))]
 
 
-def _y_range(chart: Chart, height: int) -> tuple[float, float]:
-    if chart.y_range is not None:
-        return chart.y_range
-    lows = [b.low for line in chart.lines for b in line.series.buckets if b.low is not None]
-    highs = [b.high for line in chart.lines for b in line.series.buckets if b.high is not None]
-    return nice_range(min(lows, default=0.0), max(highs, default=1.0), 5)
+# --- axes ----------------------------------------------------------------------------------------------------------
 
 
-def _x_end(chart: Chart) -> float:
+def _x_axis_of(chart: Chart) -> XAxis:
+    axis = XAxis(chart.x_start, chart.x_end or 0.0, chart.kind, chart.origin)
     if chart.x_end is not None:
-        return chart.x_end
-    steps = [last.step for line in chart.lines if (last := line.series.last) is not None]
-    return roomy_end(float(max(steps, default=1)))
+        return axis
+    ends = [axis.of(last) for line in chart.lines if (last := line.series.last) is not None]
+    return msgspec.structs.replace(axis, end=roomy_end(max(ends, default=1.0)))
 
 
-def _y_axis(chart: Chart, low: float, high: float, height: int) -> dict[int, str]:
-    """Row → label."""
-    parts = max(1, min(5, (height - 1) // 2))
-    values = ticks(low, high, parts)
-    shown = values if len(values) > 1 else [low, high]
-    return {_row_of(value, low, high, height): chart.y_text(value) for value in shown}
-
-
-def _row_of(value: float, low: float, high: float, rows: int) -> int:
-    share = (value - low) / (high - low) if high > low else 0.5
-    return max(0, min(rows - 1, round((1 - share) * (rows - 1))))
+def _y_axis_of(chart: Chart, x: XAxis) -> YAxis:
+    if chart.y_range is not None and not chart.log:
+        return YAxis(*chart.y_range)
+    shown = [b for line in chart.lines for b in line.series.buckets if 0 <= x.share(x.of(b)) <= 1]
+    lows = [b.low for b in shown if b.low is not None]
+    highs = [b.high for b in shown if b.high is not None]
+    return y_axis(lows, highs, log=chart.log)
 
 
 def _labels_width(chart: Chart, room: int) -> int:
@@ -134,96 +141,199 @@ def _labels_width(chart: Chart, room: int) -> int:
     return widest if widest and room - widest >= max(8, room // 3) else 0
 
 
-def _draw_lines(plot: Canvas, chart: Chart, low: float, high: float, x_end: float) -> None:
+# --- lines ---------------------------------------------------------------------------------------------------------
+
+
+def _draw_lines(plot: Canvas, chart: Chart, laid: Plan) -> None:
     for line in reversed(chart.lines):
-        for run in decimate(line.series, chart.x_start, x_end, plot.columns):
-            _draw_run(plot, run, line, low, high)
+        for run in decimate(line.band, laid.x, plot.columns) if line.band else ():
+            _draw_band(plot, run, line.style + FAINT, laid.y)
+    for line in reversed(chart.lines) if chart.smoothing else ():
+        _draw_series(plot, line.series, line.style + FAINT, (1, 0), laid)
+    for line in reversed(chart.lines):
+        series = smooth(line.series, chart.smoothing) if chart.smoothing else line.series
+        _draw_series(plot, series, line.style, line.dash, laid)
 
 
-def _draw_run(plot: Canvas, run: Sequence[Column], line: Line, low: float, high: float) -> None:
-    before: tuple[int, int] | None = None
+def _draw_series(plot: Canvas, series: Series, style: str, dash: tuple[int, int], laid: Plan) -> None:
+    for run in decimate(series, laid.x, plot.columns):
+        _draw_run(plot, run, style, dash, laid.y)
+
+
+def _draw_run(plot: Canvas, run: Sequence[Column], style: str, dash: tuple[int, int], axis: YAxis) -> None:
+    before: tuple[float, float] | None = None
     for column in run:
-        y = _row_of(column.mean, low, high, plot.rows)
-        if before is None:
-            plot.dot(column.x, y, line.style)
-        else:
-            plot.line(*before, column.x, y, line.style, line.dash)
+        y = _height(axis, column.mean, plot.rows)
+        if y is not None:
+            x0, y0 = before or (column.x, y)
+            segment = _clipped(x0, y0, column.x, y, plot.columns, plot.rows)
+            if segment is not None:
+                plot.line(*segment, style, dash if before else (1, 0))
         if column.high > column.low:
-            top, bottom = (_row_of(value, low, high, plot.rows) for value in (column.high, column.low))
-            plot.column(column.x, top, bottom, line.style)
-        before = (column.x, y)
+            _draw_extent(plot, column, style, axis)
+        before = None if y is None else (column.x, y)
 
 
-def _draw_marks(plot: Canvas, chart: Chart, x_end: float, glyphs: Glyphs) -> None:
-    stroke = "|" if glyphs == "ascii" else "╎"
-    for mark in chart.marks:
-        column = _column_of(mark.x, chart.x_start, x_end, plot.width)
-        if not mark.label or column is None:
-            continue
+def _height(axis: YAxis, value: float, rows: int) -> float | None:
+    """The value's dot from the top, not rounded and not held within the plot; None where it has no place."""
+    share = axis.share(value)
+    return None if share is None else (1 - share) * (rows - 1)
+
+
+def _draw_extent(plot: Canvas, column: Column, style: str, axis: YAxis) -> None:
+    """From lowest to highest, as far as it is in the range."""
+    extent = _extent(axis, column.low, column.high, plot.rows)
+    if extent is not None:
+        plot.column(column.x, *extent, style)
+
+
+def _extent(axis: YAxis, low: float, high: float, rows: int) -> tuple[int, int] | None:
+    """Rows of dots from `high` to `low`; None where all of it is out of range."""
+    if axis.log:
+        low = max(low, axis.low)
+    if high < axis.low or low > axis.high or high < low:
+        return None
+    return axis.row(min(high, axis.high), rows), axis.row(max(low, axis.low), rows)
+
+
+def _draw_band(plot: Canvas, run: Sequence[Column], style: str, axis: YAxis) -> None:
+    """Shaded from low to high, straight between the points."""
+    for first, last in zip(run, run[1:] or run):
+        for x in range(max(0, first.x), min(plot.columns - 1, last.x) + 1):
+            share = (x - first.x) / (last.x - first.x) if last.x > first.x else 0.0
+            low = first.low + share * (last.low - first.low)
+            high = first.high + share * (last.high - first.high)
+            extent = _extent(axis, low, high, plot.rows)
+            if extent is not None:
+                plot.shade(x, *extent, style)
+
+
+def _clipped(x0: float, y0: float, x1: float, y1: float, columns: int, rows: int) -> tuple[int, int, int, int] | None:
+    """The part of a segment within the plot, in whole dots; None where none of it is. Liang and Barsky 1984."""
+    begin, end = 0.0, 1.0
+    for delta, room in (
+        (x0 - x1, x0),
+        (x1 - x0, columns - 1 - x0),
+        (y0 - y1, y0 + 0.5),
+        (y1 - y0, rows - 0.5 - y0),
+    ):
+        if delta == 0 and room < 0:
+            return None
+        if delta < 0:
+            begin = max(begin, room / delta)
+        elif delta > 0:
+            end = min(end, room / delta)
+    if begin > end:
+        return None
+    places = [(x0 + t * (x1 - x0), y0 + t * (y1 - y0)) for t in (begin, end)]
+    (a, b), (c, d) = [(round(x), max(0, min(rows - 1, round(y)))) for x, y in places]
+    return a, b, c, d
+
+
+# --- marks ---------------------------------------------------------------------------------------------------------
+
+
+def _draw_unknown(plot: Canvas, chart: Chart, laid: Plan) -> None:
+    """A cross at the bottom where a value was no number."""
+    sign = "x" if plot.glyphs == "ascii" else "×"
+    for line in chart.lines:
+        for column in unknown_columns(line.series, laid.x, plot.width):
+            plot.put(column, plot.height - 1, sign, "bad")
+
+
+def _draw_marks(plot: Canvas, chart: Chart, laid: Plan) -> None:
+    stroke = "|" if plot.glyphs == "ascii" else "╎"
+    named = [(mark, column) for mark in chart.marks if mark.label and (column := _column(mark, laid)) is not None]
+    for mark, column in named:
         for row in range(plot.height):
             plot.put(column, row, stroke, mark.style)
+    for mark, column in reversed(named):
         text = cut(mark.label, max(0, plot.width))
-        plot.put_clear(min(column + 1, plot.width - cells(text)), text, mark.style)
+        beside = column + 1 if column + 1 + cells(text) <= plot.width else column - cells(text)
+        plot.put_clear(max(0, beside), text, mark.style)
 
 
-def _column_of(x: float, x_start: float, x_end: float, width: int) -> int | None:
-    share = (x - x_start) / (x_end - x_start) if x_end > x_start else 0.0
-    return round(share * (width - 1)) if 0 <= share <= 1 and width > 0 else None
+def _column(mark: Mark, laid: Plan) -> int | None:
+    return laid.x.column(mark.x, laid.width)
 
 
-def _placed_labels(chart: Chart, low: float, high: float, rows: int) -> dict[int, Line]:
+def _draw_cross(plot: Canvas, chart: Chart, laid: Plan) -> None:
+    column = None if chart.cross is None else laid.x.column(chart.cross, laid.width)
+    if column is None:
+        return
+    stroke = "|" if plot.glyphs == "ascii" else "│"
+    for row in range(plot.height):
+        plot.put(column, row, stroke, "key")
+
+
+def readout(chart: Chart, laid: Plan) -> Row:
+    """What stands at the crosshair: its x, and each line's value."""
+    x = chart.cross
+    if x is None:
+        return ()
+    row: list[Span] = [Span(f"{X_UNITS[chart.kind]} {laid.x.exactly(x)}", "key")]
+    for line in chart.lines:
+        value = at(line.series, laid.x, x)
+        text = "-" if value is None else chart.y_text(value)
+        row += [Span("  "), Span(f"{line.name} " if line.name else "", line.style), Span(text, "bold")]
+    return tuple(row)
+
+
+def _placed_labels(chart: Chart, laid: Plan) -> dict[int, Line]:
     """Row → line: each label at its line's last value, moved apart where they would collide."""
-    known = [(last.mean, line) for line in chart.lines if line.label and (last := _last_known(line)) is not None]
+    rows = laid.height
+    known = [(last, line) for line in chart.lines if line.label and (last := _last_known(line)) is not None]
     wanted = sorted(known, key=lambda pair: -pair[0])[:rows]
     placed: dict[int, Line] = {}
     free = 0
     for index, (value, line) in enumerate(wanted):
         latest = rows - (len(wanted) - index)
-        row = min(max(free, _row_of(value, low, high, rows)), latest)
+        row = min(max(free, laid.y.row(value, rows)), latest)
         placed[row] = line
         free = row + 1
     return placed
 
 
-class _Known(msgspec.Struct, frozen=True):
-    mean: float
+def _last_known(line: Line) -> float | None:
+    known = (b.mean for b in reversed(line.series.buckets) if b.mean is not None and math.isfinite(b.mean))
+    return next(known, None)
 
 
-def _last_known(line: Line) -> _Known | None:
-    for bucket in reversed(line.series.buckets):
-        if bucket.mean is not None and math.isfinite(bucket.mean):
-            return _Known(bucket.mean)
-    return None
+# --- rows ----------------------------------------------------------------------------------------------------------
 
 
-def _chart_row(
-    index: int, picture: Row, axis: dict[int, str], gutter: int, labels: dict[int, Line], ends: int, glyphs: Glyphs
-) -> Row:
+def _chart_row(index: int, picture: Row, laid: Plan, labels: dict[int, Line], glyphs: Glyphs) -> Row:
     tick, bar = ("+", "|") if glyphs == "ascii" else ("┤", "│")
-    text = axis.get(index)
-    left = Span(f"{text or '':>{gutter - 1}}{tick if text is not None else bar}", "axis")
-    line = labels.get(index) if ends else None
+    text = laid.numbers.get(index)
+    left = Span(f"{text or '':>{laid.gutter - 1}}{tick if text is not None else bar}", "axis")
+    line = labels.get(index) if laid.ends else None
     right = Span(f" {line.label}" if line else "", line.style if line else "")
-    return (left, *picture, *fit((right,), ends)) if ends else (left, *picture)
+    return (left, *picture, *fit((right,), laid.ends)) if laid.ends else (left, *picture)
 
 
-def _x_axis(chart: Chart, x_end: float, gutter: int, plot_width: int, width: int, glyphs: Glyphs) -> Row:
+def _x_axis(chart: Chart, laid: Plan, width: int, glyphs: Glyphs) -> Row:
     """The axis with its numbers in it: `└0────5M────10M── steps`."""
     corner, dash, tick = ("+", "-", "'") if glyphs == "ascii" else ("└", "─", "┴")
-    cells_ = [dash] * plot_width
+    cells_ = [dash] * laid.width
     for mark in chart.marks:
-        column = _column_of(mark.x, chart.x_start, x_end, plot_width)
-        if column is not None:
-            cells_[column] = tick
-    for value in ticks(chart.x_start, x_end, max(2, plot_width // 12)):
-        _write(cells_, _column_of(value, chart.x_start, x_end, plot_width), short(value))
-    unit = f" {chart.x_unit}"
-    tail = unit if len(unit) <= width - gutter - plot_width else ""
-    return fit((Span(f"{'':>{gutter - 1}}{corner}{''.join(cells_)}{tail}", "axis"),), width)
+        column = _column(mark, laid)
+        if column is not None and laid.width:
+            cells_[column] = mark.sign or tick
+    unit = f" {X_UNITS[chart.kind]}"
+    outside = len(unit) <= width - laid.gutter - laid.width
+    inside = not outside and chart.kind != "steps" and laid.width >= 3 * len(unit)
+    room = laid.width - (len(unit) if inside else 0)
+    for value in laid.x.ticks(max(2, laid.width // 12)):
+        _write(cells_, laid.x.column(value, laid.width), laid.x.text(value), room)
+    if inside:
+        cells_[room:] = list(unit)
+    tail = unit if outside else ""
+    return (Span(f"{'':>{laid.gutter - 1}}{corner}{''.join(cells_)}{tail}", "axis"),)
 
 
-def _write(cells_: list[str], column: int | None, text: str) -> None:
-    if column is None or column < 0 or len(text) > len(cells_):
+def _write(cells_: list[str], column: int | None, text: str, room: int) -> None:
+    """The number at its place, or left of the edge; not at all where it would stand far from its place."""
+    if column is None or len(text) > room or column > room:
         return
-    column = min(column, len(cells_) - len(text))
+    column = min(column, room - len(text))
     cells_[column : column + len(text)] = list(text)

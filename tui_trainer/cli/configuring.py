@@ -70,7 +70,11 @@ def commented(resolved: Resolved) -> str:
             lines += ["", f"[{parent}]"]
         mark = "" if key in resolved.origins else "# "
         lines.append(f"{mark}{name} = {toml_value(get(resolved.config, key))}  # {_doc(key)}")
-    open_tables = {"task": resolved.config.task, "study.space": dict(space_tables(resolved.config.study.space))}
+    open_tables = {
+        "task": resolved.config.task,
+        "study.space": dict(space_tables(resolved.config.study.space)),
+        "ui.keys": resolved.config.ui.keys,
+    }
     for parent, content in open_tables.items():
         lines += ["", f"[{parent}]", *(f"{toml_value(name)} = {toml_value(value)}" for name, value in content.items())]
     return "\n".join(lines) + "\n"

@@ -501,10 +501,16 @@ def compare(
     threshold: Annotated[
         list[float] | None, typer.Option(help="When was it reached; may be given again.", metavar="X")
     ] = None,
+    screen: Annotated[bool, typer.Option("--screen", help="In the app: curves over each other, a baseline.")] = False,
     json: o.Json = False,
     sessions: o.Sessions = None,
 ) -> None:
     """Sessions side by side: scores, settings that differ, and intervals over groups of seeds."""
+    if screen and not json:
+        from tui_trainer.cli.comparing import compare_on_screen
+
+        compare_on_screen(sessions, names, metric)
+        return
     from tui_trainer.cli.reporting import compare_sessions
 
     compare_sessions(sessions, names, metric, threshold or [], json=json)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import msgspec
-
 from tui_trainer.cli import find
 from tui_trainer.errors import UsageError
 from tui_trainer.sessions.store import Session
@@ -18,15 +16,15 @@ def replay_session(sessions: str | None, name: str, speed: str, at: str | None, 
     if no_ui or json:
         return _print(session, json=json)
     from tui_trainer.cli.running import leave
+    from tui_trainer.cli.settings import view_settings
     from tui_trainer.client.replay import open_replay
-    from tui_trainer.core.config import UiSettings
     from tui_trainer.ui.terminal import require_terminal
 
     require_terminal()
     source, skipped = open_replay(session.name, session.journal_path, speed=pace, at=at or "")
     from tui_trainer.ui.app import run_app
 
-    settings = msgspec.convert(session.read().config.get("ui", {}), UiSettings)
+    settings = view_settings(session.read().config)
     code = leave(run_app(source, settings))
     if skipped:
         print(f"tui-trainer: {skipped} damaged lines of {session.journal_path} were skipped", file=sys.stderr)

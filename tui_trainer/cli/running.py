@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import msgspec
 
 from tui_trainer.cli import find
-from tui_trainer.cli.settings import parse_seeds, resolve_run
+from tui_trainer.cli.settings import parse_seeds, resolve_run, view_settings
 from tui_trainer.core.config import Layer, Resolved, assignments_layer, get, resolve
 from tui_trainer.core.events import AnyEvent, RunEnded
 from tui_trainer.errors import SessionInUse, UsageError
@@ -245,10 +245,9 @@ def require_app_terminal() -> None:
 
 def _view(session: Session, *, readonly: bool = False, starting: bool = False) -> int:
     from tui_trainer.client.live import LiveSource
-    from tui_trainer.core.config import UiSettings
     from tui_trainer.ui.app import run_app
 
-    settings = msgspec.convert(session.read().config.get("ui", {}), UiSettings)
+    settings = view_settings(session.read().config)
     return leave(run_app(LiveSource(Path(session.path), readonly=readonly, starting=starting), settings))
 
 

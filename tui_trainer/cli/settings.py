@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.core.config import Layer, Resolved, assignments_layer, resolve
-from tui_trainer.sessions.configs import environment_layer, preset, preset_names, read_config
+from tui_trainer.core.config import Layer, Resolved, UiSettings, assignments_layer, resolve
+from tui_trainer.sessions.configs import environment_layer, personal_layer, preset, preset_names, read_config
 
 MOST_SEEDS = 1000
 
@@ -28,6 +28,23 @@ def resolve_run(
         assignments_layer(assignments),
     ]
     return resolve(layers)
+
+
+def view_settings(config: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> UiSettings:
+    """[ui] for a view: of the run's settings, then the person's own file, then the environment. Raises ConfigError."""
+    from tui_trainer.ui import keymap
+    from tui_trainer.ui.tables import TABLES
+
+    surroundings = os.environ if environ is None else environ
+    own = environment_layer(surroundings)
+    layers = [
+        Layer("session.toml", {"ui": dict((config or {}).get("ui", {}))}),
+        personal_layer(surroundings),
+        Layer(own.origin, {"ui": own.table.get("ui", {})}),
+    ]
+    settings = resolve(layers).config.ui
+    keymap.check(TABLES, settings.keys)
+    return settings
 
 
 def chosen(config: str | None, task: str | None) -> list[Layer]:

@@ -24,7 +24,7 @@ Scalar = bool | int | float | str
 LARGEST_ROLLOUT = 2**31
 LARGEST_INTEGER = 2**53
 """Beyond it JSON readers lose digits."""
-OPEN = ("task", "study.space")
+OPEN = ("task", "study.space", "ui.keys")
 """Tables whose keys are not settings of ours."""
 OUTGOING = ("notify.command", "notify.webhook", "telemetry.openmetrics")
 """Settings that start, send or write something: they stay behind when a session comes from elsewhere."""
@@ -251,6 +251,9 @@ class UiSettings(Settings, frozen=True):
         Literal["off", "bell", "osc9"],
         Meta(description="News of [notify]'s kinds: the terminal's bell, or a desktop message (OSC 9)."),
     ] = "off"
+    mouse: Annotated[bool, Meta(description="Take the mouse; hold shift to select text, or switch this off.")] = True
+    keys: dict[str, tuple[str, ...]] = {}
+    """[ui.keys]: by action, its keys instead of the usual ones, such as `pause = ["P"]`."""
 
 
 class StudySettings(Settings, frozen=True):

@@ -186,3 +186,23 @@ def spread(values: Sequence[float | None]) -> Spread | None:
     """Over those that have a value; None where none has."""
     known = [value for value in values if value is not None]
     return Spread(fmean(known), bootstrap(known), iqm(known)) if known else None
+
+
+def mean_curve(
+    curves: Sequence[Sequence[Point]], columns: int = 60, resamples: int = 400
+) -> list[tuple[float, float, float, float]]:
+    """(x, mean, low, high) over runs at evenly spaced x, as far as all of them go; a 95 % bootstrap interval.
+
+    Each run counts with its newest value at or before x; nothing before the first value of the last to begin.
+    """
+    known = [curve for curve in curves if curve]
+    if len(known) < 2:
+        return []
+    start, end = max(curve[0][0] for curve in known), min(curve[-1][0] for curve in known)
+    places = sorted({start + (end - start) * i / columns for i in range(columns + 1)}) if end >= start else []
+    return [(x, *_mean_at(known, x, resamples)) for x in places]
+
+
+def _mean_at(curves: Sequence[Sequence[Point]], x: float, resamples: int) -> tuple[float, float, float]:
+    values = [value for curve in curves if (value := value_at(curve, x)) is not None]
+    return fmean(values), *bootstrap(values, resamples=resamples)

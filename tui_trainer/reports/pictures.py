@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tui_trainer.charts.smooth import smoothed
 from tui_trainer.core.format import si
 from tui_trainer.core.series import Series
 from tui_trainer.core.state import RunState
 from tui_trainer.core.values import PartResult
 from tui_trainer.errors import MissingExtra
 from tui_trainer.reports.facts import Facts
-from tui_trainer.reports.statistics import smoothed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

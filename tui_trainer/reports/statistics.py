@@ -13,16 +13,6 @@ RESAMPLES = 2000
 _SEED = 20
 
 
-def smoothed(values: Sequence[float], weight: float = 0.9) -> list[float]:
-    """Exponential moving average without a bias to its start: s_t = sum(w^i x_{t-i}) / sum(w^i)."""
-    total = norm = 0.0
-    means = []
-    for value in values:
-        total, norm = weight * total + value, weight * norm + 1.0
-        means.append(total / norm)
-    return means
-
-
 def iqm(values: Sequence[float]) -> float:
     """Interquartile mean: the mean of the middle half, an outermost value counted by its share within it.
 
@@ -36,7 +26,10 @@ def iqm(values: Sequence[float]) -> float:
 
 
 def bootstrap(
-    values: Sequence[float], statistic: Callable[[Sequence[float]], float] = fmean, level: float = 0.95
+    values: Sequence[float],
+    statistic: Callable[[Sequence[float]], float] = fmean,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of a statistic over runs; the same numbers always give the same interval.
 
@@ -45,7 +38,7 @@ def bootstrap(
     if len(set(values)) == 1:
         return values[0], values[0]
     draw = random.Random(_SEED)
-    found = sorted(statistic(draw.choices(values, k=len(values))) for _ in range(RESAMPLES))
+    found = sorted(statistic(draw.choices(values, k=len(values))) for _ in range(resamples))
     return quantile(found, (1 - level) / 2), quantile(found, (1 + level) / 2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -58,6 +59,22 @@ def load_config(name_or_path: str) -> Layer:
     """A preset by name, or a file where there is a slash or a suffix."""
     path = Path(name_or_path)
     return read_config(path) if path.suffix or "/" in name_or_path else preset(name_or_path)
+
+
+def personal_layer(environ: Mapping[str, str]) -> Layer:
+    """A person's own [ui], such as [ui.keys], from `$XDG_CONFIG_HOME/tui-trainer/ui.toml`; nothing where there is none.
+
+    Raises ConfigError for any other table: what a run does belongs to the run.
+    """
+    home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", ""), ".config")
+    path = Path(home) / "tui-trainer" / "ui.toml"
+    if not path.is_file():
+        return Layer(shown(path), {})
+    layer = read_config(path)
+    others = sorted(set(layer.table) - {"ui"})
+    if others:
+        raise ConfigError(f"{layer.origin}: [{others[0]}] does not belong here", "it is for [ui] and [ui.keys] alone")
+    return layer
 
 
 def environment_layer(environ: Mapping[str, str]) -> Layer:

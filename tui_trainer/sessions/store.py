@@ -97,6 +97,8 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     """Bytes on disk."""
     pid: int | None = None
+    parent: str = ""
+    """The session that it was forked from."""
     problem: str = ""
 
 
@@ -341,6 +343,7 @@ def summarise(path: Path, now: float) -> SessionSummary:
         age_s=max(0.0, now - file.created),
         size=disk_usage(path),
         pid=owner.pid if owner else None,
+        parent=str(file.lineage.get("parent") or ""),
     )
 
 

@@ -21,20 +21,23 @@ from tui_trainer.core.events import AnyEvent, CommandRefused
 from tui_trainer.core.state import Mark, RunState
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import OrderRefused, TuiTrainerError
-from tui_trainer.ui import bell, orders
+from tui_trainer.ui import bell, charting, orders
 from tui_trainer.ui.driver import TerminalDriver
-from tui_trainer.ui.frame import compose, panel_text, places_of, text_of
+from tui_trainer.ui.frame import compose, panel_text, place_under, places_of, text_of
 from tui_trainer.ui.keys import SETTLE_S, Action, key_named, keys_for, label_of, refusal
+from tui_trainer.ui.layout import Place
 from tui_trainer.ui.look import Look, look_for
-from tui_trainer.ui.panels import NUMBERED
+from tui_trainer.ui.panels import NUMBERED, PANELS, footer
 from tui_trainer.ui.scene import Notice, Overlay, Scene
 from tui_trainer.ui.terminal import require_terminal
-from tui_trainer.ui.view import RunScreen, RunView
+from tui_trainer.ui.view import Pointed, RunScreen, RunView
 
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 0.0)
 NOTICE_S = 5.0
 _EAGER_S = 0.3
 """How long after a transport key its answers are painted at once."""
+DOUBLE_CLICK_S = 0.4
+SCROLLED = ("log", "decisions", "checkpoints")
 _BATCH = 400
 _STRIDES = 50
 
@@ -78,6 +81,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         self._notice_timer: Timer | None = None
         self._eager_until = float("-inf")
         self._card_shown: tuple[int, float] = (-1, 0.0)
+        self._clicked: tuple[str, float] = ("", 0.0)
         self._failed: set[str] = set()
         self.scene = Scene(
             state=RunState(),
@@ -86,12 +90,13 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             name=source.name,
             kind=source.kind,
             readonly=source.readonly,
+            keys=settings.keys,
         )
 
     # --- start and end ---------------------------------------------------------------------------------------
 
     def get_default_screen(self) -> Screen[Any]:
-        return RunScreen(self.press, self._paint)
+        return RunScreen(self.press, self._paint, self.point)
 
     def on_mount(self) -> None:
         self.title = f"tui-trainer {self._source.name}"
@@ -245,7 +250,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
     def press(self, name: str, character: str | None = None) -> None:
         """A key on the run's screen."""
         if not (self._typed(name, character) or self._answered_overlay(name)):
-            key = key_named(self.scene.kind, name)
+            key = key_named(self.scene.kind, name, self.scene.keys)
             if key is not None:
                 self.act(key.action, name)
         self._paint()
@@ -257,6 +262,8 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             self._say(why)
         elif action in ("pause", "checkpoint", "accept", "reject", "undo", "stop"):
             self._order(action)
+        elif charting.changes(action, self.scene):
+            self._change(**charting.acted(action, self.scene))
         elif self.scene.kind == "replay" and self._transport(action):
             pass
         else:
@@ -320,6 +327,47 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             self._say(str(refused), "bad")
             self._paint()
 
+    # --- the mouse -------------------------------------------------------------------------------------------
+
+    def point(self, pointed: Pointed) -> None:
+        """The mouse on the run's screen: what it does, keys do, too."""
+        place = place_under(self.scene, pointed.x, pointed.y, *self.size)
+        if self.scene.overlay is not None or place is None:
+            return
+        if place.panel == "footer":
+            self._press_footer(pointed, place.width)
+        elif pointed.deed == "wheel":
+            self._wheel(pointed, place)
+        elif pointed.deed == "press" and place.panel in NUMBERED:
+            self._click(pointed, place)
+        elif pointed.deed == "drag" and place.panel == self.scene.focus:
+            self._change(**charting.pointed(self.scene, place, pointed.x))
+        self._paint()
+
+    def _press_footer(self, pointed: Pointed, width: int) -> None:
+        action = footer.action_at(self.scene, width, pointed.x) if pointed.deed == "press" else None
+        if action is not None:
+            self.act(action)
+
+    def _click(self, pointed: Pointed, place: Place) -> None:
+        """Focus; a second click soon after fills the screen with the panel, or puts it back."""
+        now = self._monotonic()
+        panel, since = self._clicked
+        self._clicked = (place.panel, now)
+        if panel == place.panel and now - since < DOUBLE_CLICK_S:
+            self._clicked = ("", 0.0)
+            self._change(focus=place.panel, maximised=not self.scene.maximised)
+            return
+        self._change(focus=place.panel, scroll=self.scene.scroll_of(place.panel))
+        self._change(**charting.pointed(self.scene, place, pointed.x))
+
+    def _wheel(self, pointed: Pointed, place: Place) -> None:
+        if PANELS[place.panel].chart is not None:
+            self._change(**charting.wheeled(self.scene, place, pointed.x, pointed.step))
+        elif place.panel in SCROLLED:
+            self._change(focus=place.panel, scroll=self.scene.scroll_of(place.panel))
+            self._scroll("up" if pointed.step < 0 else "down")
+
     # --- overlays and the filter -----------------------------------------------------------------------------
 
     def _answered_overlay(self, name: str) -> bool:
@@ -327,7 +375,8 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         if overlay is None:
             return False
         if overlay.kind == "stop":
-            if name in ("s", "y", "enter"):
+            key = key_named("live", name, self.scene.keys)
+            if name in ("y", "enter") or (key is not None and key.action == "stop"):
                 self._send(Stop(id=self._next_id()))
             self._change(overlay=None)
             return True
@@ -401,6 +450,8 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             self._change(maximised=False)
         elif self.scene.filter:
             self._change(filter="")
+        elif self.scene.lens.cross is not None:
+            self._change(lens=msgspec.structs.replace(self.scene.lens, cross=None))
         else:
             self._change(focus="", scroll=0)
 
@@ -465,7 +516,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: the same table as the keys."""
-        for key in keys_for(self.scene.kind):
+        for key in keys_for(self.scene.kind, self.scene.keys):
             if key.action in ("panel", "palette", "up", "down", "left", "right", "back"):
                 continue
             name = f"{label_of(key, self.scene) or key.action.replace('_', ' ')} ({key.shown})"
@@ -495,7 +546,7 @@ def run_app(source: RunSource, settings: UiSettings) -> Outcome:
     """Show the run until the person leaves. Raises UsageError where there is no terminal."""
     require_terminal()
     app = TrainerApp(source, settings)
-    outcome = app.run(mouse=False)
+    outcome = app.run(mouse=settings.mouse)
     if app.return_code:
         return Outcome(f"the view failed, not the run: tui-trainer attach {source.name} opens it again", 1)
     return outcome or app.outcome()

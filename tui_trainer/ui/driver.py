@@ -51,6 +51,20 @@ class TerminalDriver(LinuxDriver):
             return 80, 24
         return (width, height) if width > 0 and height > 0 else (80, 24)
 
+    def _enable_mouse_support(self) -> None:
+        """Presses, drags and the wheel; not every movement, which over a slow line would be a stream of its own."""
+        if self._mouse:
+            self.write("\x1b[?1000h\x1b[?1002h\x1b[?1006h")
+            self.flush()
+
+    def _enable_mouse_pixels(self) -> None:
+        """Cells are exact enough."""
+
+    def _disable_mouse_support(self) -> None:
+        if self._mouse:
+            self.write("\x1b[?1000l\x1b[?1002l\x1b[?1006l")
+            self.flush()
+
     def write(self, data: str) -> None:
         """Nothing is written to a terminal that has gone: its writer would never take it."""
         writer = self._writer_thread

@@ -8,6 +8,7 @@ import msgspec
 
 from tui_trainer.charts.span import Row, Span, fit
 from tui_trainer.core.text import clean_line
+from tui_trainer.ui.keys import shown
 from tui_trainer.ui.layout import Place, arrange, maximised
 from tui_trainer.ui.panels import NUMBERED, PANELS, Panel
 from tui_trainer.ui.panels.status import urgent
@@ -37,6 +38,12 @@ def places_of(scene: Scene, width: int, height: int) -> tuple[Place, ...]:
     if scene.maximised and scene.focus:
         return maximised(scene.focus, width, height)
     return arrange(width, height, replay=scene.kind == "replay", ended=scene.state.status == "ended")
+
+
+def place_under(scene: Scene, x: int, y: int, width: int, height: int) -> Place | None:
+    """The panel at a cell of the screen."""
+    places = _with_urgent(scene, places_of(scene, width, height))
+    return next((p for p in places if p.x <= x < p.x + p.width and p.y <= y < p.y + p.height), None)
 
 
 def _with_urgent(scene: Scene, places: tuple[Place, ...]) -> tuple[Place, ...]:
@@ -111,5 +118,12 @@ def _overlay(scene: Scene, width: int, height: int) -> list[Row]:
 def _question(scene: Scene, width: int, height: int) -> list[Row]:
     wide = min(width - 2, 52)
     rows = wrapped("Save a checkpoint and end this run? It can be resumed later.", wide - 4)
-    keys: Row = (Span("s", "key"), Span(" or "), Span("y", "key"), Span(" stop   "), Span("esc", "key"), Span(" go on"))
+    keys: Row = (
+        Span(shown(scene, "stop"), "key"),
+        Span(" or "),
+        Span("y", "key"),
+        Span(" stop   "),
+        Span("esc", "key"),
+        Span(" go on"),
+    )
     return box(plain(f"Stop {scene.name}", "title"), [*rows, (), keys], wide, len(rows) + 4, "card")

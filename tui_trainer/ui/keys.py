@@ -6,12 +6,14 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from tui_trainer.ui.keymap import UNCHANGED, Changes, remapped
 from tui_trainer.ui.scene import Scene
 
 Action: TypeAlias = Literal[
     "pause", "checkpoint", "accept", "reject", "undo", "stop", "leave", "help", "palette", "copy", "filter",
     "next_panel", "previous_panel", "panel", "maximise", "back", "up", "down", "left", "right",
     "play", "earlier", "later", "slower", "faster", "next_decision", "previous_decision",
+    "zoom_in", "zoom_out", "pan_left", "pan_right", "whole", "x_axis", "log_axis", "smooth", "bands",
     "suspend", "next_evaluation", "previous_evaluation", "next_checkpoint", "previous_checkpoint", "home", "end",
 ]  # fmt: skip
 
@@ -58,8 +60,8 @@ KEYS: tuple[Key, ...] = (
     Key("next_checkpoint", ("k",), "k", "checkpoint", "Jump to the next checkpoint (K: the previous one)", "",
         "replay", 9),
     Key("previous_checkpoint", ("K", "upper_k"), "K", "", "Jump to the previous checkpoint", "", "replay"),
-    Key("left", ("left",), "←", "", "Previous open recommendation; in a replay one event back"),
-    Key("right", ("right",), "→", "", "Next open recommendation; in a replay one event on"),
+    Key("left", ("left",), "←", "", "Previous recommendation; in a replay an event back; on a chart the crosshair"),
+    Key("right", ("right",), "→", "", "Next recommendation; in a replay an event on; on a chart the crosshair"),
     Key("home", ("home",), "home", "", "Beginning of the session", "", "replay"),
     Key("end", ("end",), "end", "", "End of the session", "", "replay"),
     Key("leave", ("q", "ctrl+c"), "q", "leave", "Leave the view; the run goes on",
@@ -68,8 +70,17 @@ KEYS: tuple[Key, ...] = (
     Key("previous_panel", ("shift+tab",), "shift+tab", "", "Previous panel"),
     Key("panel", tuple("123456789"), "1-9", "", "That panel; again, or enter: the whole screen"),
     Key("maximise", ("enter",), "enter", "", "The focused panel on the whole screen, and back"),
-    Key("up", ("up",), "↑", "", "Scroll the focused panel back"),
-    Key("down", ("down",), "↓", "", "Scroll the focused panel forward"),
+    Key("up", ("up",), "↑", "", "Scroll the focused panel back; among losses the metric before"),
+    Key("down", ("down",), "↓", "", "Scroll the focused panel forward; among losses the next metric"),
+    Key("zoom_in", ("plus", "equals_sign"), "+", "zoom", "Charts: half as much, around the crosshair or up to now"),
+    Key("zoom_out", ("minus",), "-", "", "Charts: twice as much of the run"),
+    Key("pan_left", ("shift+left",), "shift+←", "", "Charts: earlier"),
+    Key("pan_right", ("shift+right",), "shift+→", "", "Charts: later; at the end it follows the run again"),
+    Key("whole", ("0",), "0", "", "Charts: the whole run, no crosshair"),
+    Key("x_axis", ("v",), "v", "", "Charts: x in steps, wall time or updates"),
+    Key("log_axis", ("l",), "l", "", "Focused chart: y logarithmic or linear"),
+    Key("smooth", ("f",), "f", "", "Charts: a moving average over the raw values, three strengths"),
+    Key("bands", ("b",), "b", "", "Charts on the whole screen: intervals on or off"),
     Key("filter", ("slash",), "/", "filter", "Show only log lines with this text", "", "both", 11),
     Key("copy", ("y",), "y", "copy", "Copy the focused panel, or the whole screen, as text", "", "both", 12),
     Key("suspend", ("ctrl+z",), "ctrl+z", "", "Back to the shell; fg comes back, the run goes on meanwhile"),
@@ -82,14 +93,19 @@ SETTLE_S = 0.5
 """A card younger than this takes no key, so that nothing is accepted unseen."""
 
 
-def keys_for(kind: Literal["live", "replay"]) -> tuple[Key, ...]:
-    """The keys of a live run or of a replay."""
-    return tuple(key for key in KEYS if key.where in (kind, "both"))
+def keys_for(kind: Literal["live", "replay"], changes: Changes = UNCHANGED) -> tuple[Key, ...]:
+    """The keys of a live run or of a replay, with a person's own ones."""
+    return remapped(tuple(key for key in KEYS if key.where in (kind, "both")), changes)
 
 
-def key_named(kind: Literal["live", "replay"], name: str) -> Key | None:
+def key_named(kind: Literal["live", "replay"], name: str, changes: Changes = UNCHANGED) -> Key | None:
     """The key that Textual calls `name`."""
-    return next((key for key in keys_for(kind) if name in key.keys), None)
+    return next((key for key in keys_for(kind, changes) if name in key.keys), None)
+
+
+def shown(scene: Scene, action: Action) -> str:
+    """The key of an action as it is read."""
+    return next((key.shown for key in keys_for(scene.kind, scene.keys) if key.action == action), "-")
 
 
 def refusal(action: Action, scene: Scene) -> str:
@@ -129,9 +145,9 @@ def label_of(key: Key, scene: Scene) -> str:
 
 
 def markdown() -> str:
-    """The table as `docs/keys.md` prints it; a test keeps the two equal."""
-    head = "| key | where | what it does | the same as a command |\n|---|---|---|---|"
-    rows = (f"| `{k.shown}` | {k.where} | {k.help} | {_code(k.command)} |" for k in KEYS)
+    """The table as the documentation prints it."""
+    head = "| key | action | where | what it does | the same as a command |\n|---|---|---|---|---|"
+    rows = (f"| `{k.shown}` | `{k.action}` | {k.where} | {k.help} | {_code(k.command)} |" for k in KEYS)
     return "\n".join((head, *rows)) + "\n"
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+from rich.color import Color
 from rich.style import Style
 
+from tui_trainer.charts.chart import FAINT
 from tui_trainer.charts.span import Glyphs, Row, Span, cells
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.text import ascii_fold, is_clean
@@ -74,8 +76,11 @@ class Look(msgspec.Struct, frozen=True):
         return self.glyphs == "ascii"
 
     def style(self, name: str) -> Style:
-        """The style of that name; an unknown name is plain."""
-        return (_COLOUR if self.colour else _PLAIN).get(name, _COLOUR[""])
+        """The style of that name; an unknown name is plain, one with FAINT behind it is fainter."""
+        styles = _COLOUR if self.colour else _PLAIN
+        if name.endswith(FAINT):
+            return _faint(styles.get(name.removesuffix(FAINT), _COLOUR[""]))
+        return styles.get(name, _COLOUR[""])
 
     def printable(self, row: Row) -> Row:
         """The row with nothing in it that a terminal could take for an order, in characters that it can show."""
@@ -106,6 +111,14 @@ def _ascii_char(char: str) -> str:
         return char
     width = cells(char)
     return ascii_fold(char)[:width].ljust(width, "?")
+
+
+def _faint(style: Style) -> Style:
+    """Half as bright, or dim where there is no colour."""
+    triplet = style.color.triplet if style.color else None
+    if triplet is None:
+        return style + Style(dim=True)
+    return Style(color=Color.from_rgb(*(0.5 * part for part in triplet)))
 
 
 def look_for(settings: UiSettings, environ: Mapping[str, str]) -> Look:

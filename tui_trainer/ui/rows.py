@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from tui_trainer.charts.span import Row, Span, cells, cut, fit, row_cells
 
@@ -61,6 +62,27 @@ def wrapped(text: str, width: int, style: str = "", indent: int = 0) -> list[Row
             line = line[len(lines[-1]) :]
     lines.append(line)
     return [plain(" " * (indent if index else 0) + text, style) for index, text in enumerate(lines)]
+
+
+class Named(Protocol):
+    """A key as a footer shows it."""
+
+    @property
+    def shown(self) -> str: ...
+
+    @property
+    def label(self) -> str: ...
+
+
+def key_line(keys: Iterable[Named], width: int, off: Callable[[Named], bool] = lambda key: False) -> Row:
+    """As many keys with a label as fit, in their order; those that cannot act now are dim."""
+    row: list[Span] = []
+    for key in keys:
+        style = "dim" if off(key) else ""
+        piece = [Span(" "), Span(key.shown, style or "key"), Span(f" {key.label} ", style)]
+        if key.label and row_cells([*row, *piece]) <= width:
+            row += piece
+    return tuple(row)
 
 
 def most_important(rows: Iterable[tuple[int, Row]], height: int) -> list[Row]:

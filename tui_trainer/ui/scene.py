@@ -8,6 +8,8 @@ import msgspec
 
 from tui_trainer.client.source import Link, Position
 from tui_trainer.core.state import Mark, Recommendation, RunState
+from tui_trainer.ui.keymap import UNCHANGED, Changes
+from tui_trainer.ui.lens import Lens
 from tui_trainer.ui.look import Look
 
 
@@ -58,6 +60,11 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     filter: str = ""
     filtering: bool = False
     overlay: Overlay | None = None
+    lens: Lens = Lens()
+    keys: Changes = UNCHANGED
+    """Keys of a person's own, by action."""
+    metric: str = ""
+    """The metric under the mark in the panel of losses."""
 
     @property
     def card(self) -> Recommendation | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple
 
 from rich.cells import get_character_cell_size
 from rich.console import Console
 from rich.control import Control
 from rich.segment import Segment
 from textual._compositor import ChopsUpdate, Compositor
-from textual.events import Key, Resize
+from textual.events import Key, MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp, Resize
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.strip import Strip
@@ -49,17 +50,34 @@ class ExactCompositor(Compositor):
         return None if update is None else ExactUpdate(update.chops, update.spans, update.chop_ends)
 
 
+class Pointed(NamedTuple):
+    """What the mouse did at a cell; `step` is -1 or 1 for the wheel away from or towards the person."""
+
+    deed: Literal["press", "drag", "wheel"]
+    x: int
+    y: int
+    step: int = 0
+
+
 class RunScreen(Screen[None]):
     """The screen under everything; it has no widgets but the view."""
 
-    def __init__(self, press: Callable[[str, str | None], None], resized: Callable[[], None]) -> None:
+    ALLOW_SELECT = False
+
+    def __init__(
+        self,
+        press: Callable[[str, str | None], None],
+        resized: Callable[[], None],
+        point: Callable[[Pointed], None] = lambda pointed: None,
+    ) -> None:
         super().__init__()
         self._compositor = ExactCompositor()
         self._press = press
         self._resized = resized
+        self._point = point
 
     def compose(self) -> Iterator[Widget]:
-        yield RunView(self._resized)
+        yield RunView(self._resized, self._point)
 
     def on_key(self, event: Key) -> None:
         """Every key goes to the one table."""
@@ -71,9 +89,12 @@ class RunScreen(Screen[None]):
 class RunView(Widget, can_focus=False):
     """Shows rows. `show` compares with what stands there, so that an unchanged cell costs nothing."""
 
-    def __init__(self, resized: Callable[[], None]) -> None:
+    ALLOW_SELECT = False
+
+    def __init__(self, resized: Callable[[], None], point: Callable[[Pointed], None] = lambda pointed: None) -> None:
         super().__init__()
         self._resized = resized
+        self._point = point
         self._rows: list[Row] = []
         self._strips: dict[int, Strip] = {}
         self._look = Look()
@@ -82,6 +103,24 @@ class RunView(Widget, can_focus=False):
         """The picture is made for the new size."""
         self._strips.clear()
         self._resized()
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        if event.button == 1:
+            self.capture_mouse()
+            self._point(Pointed("press", event.x, event.y))
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        if event.button == 1:
+            self._point(Pointed("drag", event.x, event.y))
+
+    def on_mouse_up(self, event: MouseUp) -> None:
+        self.release_mouse()
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        self._point(Pointed("wheel", event.x, event.y, -1))
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        self._point(Pointed("wheel", event.x, event.y, 1))
 
     def show(self, rows: list[Row], look: Look) -> int:
         """Replace the picture; returns how many spans of cells changed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tui_trainer.charts.chart import Chart
 from tui_trainer.charts.span import Row
 from tui_trainer.ui.panels import (
     checkpoints,
@@ -38,16 +39,18 @@ class Panel(NamedTuple):
     heading: Callable[[Scene], str] = lambda scene: ""
     naming: Callable[[Scene], str] | None = None
     """The title, where it depends on the run."""
+    chart: Callable[[Scene, int], Chart] | None = None
+    """What the panel draws through the lens at a width, where it is a chart."""
 
 
 PANELS: dict[str, Panel] = {
     panel.name: panel
     for panel in (
         Panel("manager", manager.TITLE, manager.render, manager.heading),
-        Panel("win_rate", win_rate.TITLE, win_rate.render, win_rate.heading, win_rate.title),
+        Panel("win_rate", win_rate.TITLE, win_rate.render, win_rate.heading, win_rate.title, win_rate.chart),
         Panel("recommendation", recommendation.TITLE, recommendation.render, recommendation.heading),
-        Panel("speed", speed.TITLE, speed.render, speed.heading),
-        Panel("losses", losses.TITLE, losses.render),
+        Panel("speed", speed.TITLE, speed.render, speed.heading, chart=speed.chart),
+        Panel("losses", losses.TITLE, losses.render, losses.heading, chart=losses.chart),
         Panel("machine", machine.TITLE, machine.render, machine.heading),
         Panel("checkpoints", checkpoints.TITLE, checkpoints.render, checkpoints.heading),
         Panel("decisions", decisions.TITLE, decisions.render, decisions.heading),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.events import CheckpointSaved
 from tui_trainer.core.format import count, size
+from tui_trainer.ui.keys import shown
 from tui_trainer.ui.rows import plain
 from tui_trainer.ui.scene import Scene
 
@@ -21,7 +22,7 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     saved = scene.state.checkpoints
     if not saved:
         can_save = scene.kind == "live" and not scene.readonly and scene.state.status in ("running", "paused")
-        hint: list[Row] = [(Span("c", "key"), Span(" saves one now", "dim"))] if can_save else []
+        hint: list[Row] = [(Span(shown(scene, "checkpoint"), "key"), Span(" saves one now", "dim"))] if can_save else []
         return [plain("none yet", "dim"), *hint][:height]
     start = min(scene.scroll_of("checkpoints"), max(0, len(saved) - height))
     newest = list(reversed(saved))[start : start + height]

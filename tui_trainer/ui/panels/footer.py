@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tui_trainer.charts.span import Row, Span
-from tui_trainer.ui.keys import keys_for, label_of, refusal
+from tui_trainer.charts.span import Row, Span, row_cells
+from tui_trainer.ui.keys import Action, Key, keys_for, label_of, refusal
 from tui_trainer.ui.scene import Scene
 
 TITLE = "Keys"
@@ -11,18 +11,31 @@ TITLE = "Keys"
 
 def render(scene: Scene, width: int, height: int) -> list[Row]:
     """As many keys as fit, the most needed first, in the table's order."""
-    ranked = sorted((key for key in keys_for(scene.kind) if key.rank), key=lambda key: key.rank)
-    kept: list[str] = []
+    return [tuple(span for key in _kept(scene, width) for span in _piece(scene, key))]
+
+
+def action_at(scene: Scene, width: int, column: int) -> Action | None:
+    """What stands under a column: a click on a key is the key."""
+    right = 0
+    for key in _kept(scene, width):
+        right += row_cells(_piece(scene, key))
+        if column < right:
+            return key.action
+    return None
+
+
+def _kept(scene: Scene, width: int) -> list[Key]:
+    kept: list[Key] = []
     used = 0
-    for key in ranked:
-        wide = len(key.shown) + len(label_of(key, scene)) + 3
+    for key in sorted((key for key in keys_for(scene.kind, scene.keys) if key.rank), key=lambda key: key.rank):
+        wide = row_cells(_piece(scene, key))
         if used + wide <= width:
-            kept.append(key.action)
+            kept.append(key)
             used += wide
-    row: list[Span] = []
-    for key in keys_for(scene.kind):
-        if key.action in kept:
-            off = bool(refusal(key.action, scene))
-            row += [Span(" "), Span(key.shown, "dim" if off else "key"), Span(f" {label_of(key, scene)} ",
-                                                                              "dim" if off else "")]  # fmt: skip
-    return [tuple(row)]
+    return [key for key in keys_for(scene.kind, scene.keys) if key in kept]
+
+
+def _piece(scene: Scene, key: Key) -> Row:
+    off = bool(refusal(key.action, scene))
+    style = "dim" if off else ""
+    return (Span(" "), Span(key.shown, style or "key"), Span(f" {label_of(key, scene)} ", style))

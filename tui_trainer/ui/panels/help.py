@@ -15,7 +15,7 @@ _GUTTER = 10
 def render(scene: Scene, width: int, height: int) -> list[Row]:
     """The table, scrolled by the overlay's position."""
     rows: list[Row] = []
-    for key in keys_for(scene.kind):
+    for key in keys_for(scene.kind, scene.keys):
         rows += _lines(key, max(12, width - _GUTTER))
     start = scene.overlay.scroll if scene.overlay else 0
     start = max(0, min(start, len(rows) - height))

@@ -6,6 +6,7 @@ from tui_trainer.charts.bars import bar
 from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.format import count
 from tui_trainer.core.state import Recommendation
+from tui_trainer.ui.keys import shown
 from tui_trainer.ui.panels.texts import next_evaluation
 from tui_trainer.ui.rows import most_important, plain, wrapped
 from tui_trainer.ui.scene import Scene
@@ -73,7 +74,8 @@ def _keys(scene: Scene, card: Recommendation) -> Row:
         return plain("open at this moment of the replay", "dim")
     if scene.readonly:
         return plain("read-only view: no answer from here", "dim")
-    return (Span("a", "key"), Span(" accept   "), Span("r", "key"), Span(" reject"))
+    accept, reject = shown(scene, "accept"), shown(scene, "reject")
+    return (Span(accept, "key"), Span(" accept   "), Span(reject, "key"), Span(" reject"))
 
 
 def _quiet(scene: Scene, width: int) -> list[Row]:
@@ -100,5 +102,5 @@ def _last_answered(scene: Scene, width: int) -> list[Row]:
     by = f" by {done.by}" if done.by else ""
     rows: list[Row] = [(), (Span(f"{done.id} {done.verdict}{by}{outcome}"),), *wrapped(done.raised.title, width, "dim")]
     if done.verdict == "accepted" and scene.kind == "live" and not scene.readonly and scene.state.status != "ended":
-        rows.append((Span("z", "key"), Span(" undo")))
+        rows.append((Span(shown(scene, "undo"), "key"), Span(" undo")))
     return rows

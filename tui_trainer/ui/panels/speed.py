@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tui_trainer.charts.bars import patterns, stacked
 from tui_trainer.charts.chart import Chart, Line, draw
-from tui_trainer.charts.scale import nice_range, roomy_end
+from tui_trainer.charts.scale import nice_range
 from tui_trainer.charts.span import Row, Span, row_cells
 from tui_trainer.core.format import si
 from tui_trainer.core.series import Series
+from tui_trainer.ui.panels.curves import lens_text, moments, seen
 from tui_trainer.ui.rows import centred, plain
 from tui_trainer.ui.scene import Scene
 
@@ -24,7 +25,8 @@ PHASES = (
 
 
 def heading(scene: Scene) -> str:
-    return f"{si(scene.state.sps)} steps/s" if scene.state.sps else ""
+    speed = f"{si(scene.state.sps)} steps/s" if scene.state.sps else ""
+    return ", ".join(part for part in (speed, lens_text(scene, "speed")) if part)
 
 
 def render(scene: Scene, width: int, height: int) -> list[Row]:
@@ -34,9 +36,15 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
         return centred([plain("speed appears with the first update", "dim")], width, height)
     shares = phase_rows(scene, width) if height >= 5 else []
     shares = shares[: 1 if height < 8 else 2]
-    top = nice_range(0.0, max(b.high for b in series.buckets if b.high is not None), 5)[1]
-    chart = Chart((Line(series, "s0"),), y_range=(0.0, top), x_end=roomy_end(float(scene.state.global_step)))
-    return [*draw(chart, width, height - len(shares), scene.look.glyphs), *shares]
+    return [*draw(chart(scene, width), width, height - len(shares), scene.look.glyphs), *shares]
+
+
+def chart(scene: Scene, width: int) -> Chart:
+    """Steps a second from 0 on."""
+    series = scene.state.series.get("time/fps", Series())
+    top = nice_range(0.0, max((b.high for b in series.buckets if b.high is not None), default=1.0), 5)[1]
+    marks = moments(scene, "speed", ())
+    return seen(scene, "speed", Chart((Line(series, "s0"),), marks, y_range=(0.0, top)))
 
 
 def phase_rows(scene: Scene, width: int) -> list[Row]:

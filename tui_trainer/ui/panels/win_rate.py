@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from tui_trainer.charts.axes import short
 from tui_trainer.charts.bars import bar
-from tui_trainer.charts.chart import DASHES, Chart, Line, Mark, draw, short
-from tui_trainer.charts.scale import roomy_end
+from tui_trainer.charts.chart import DASHES, Chart, Line, draw
 from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.format import count, si
-from tui_trainer.core.series import Series
+from tui_trainer.core.series import Bucket, Series
 from tui_trainer.core.values import PartResult
 from tui_trainer.ui.look import LINE_STYLES
+from tui_trainer.ui.panels.curves import is_large, lens_text, moments, seen
 from tui_trainer.ui.panels.texts import is_rate
 from tui_trainer.ui.rows import centred, plain
 from tui_trainer.ui.scene import Scene
@@ -24,7 +25,7 @@ def heading(scene: Scene) -> str:
     result = last.result
     half = (result.ci[1] - result.ci[0]) / 2
     text = f"{100 * result.value:.1f} ±{100 * half:.1f} %" if is_rate(scene) else f"{si(result.value)} ±{si(half)}"
-    return f"{text}, update {count(last.update)}"
+    return ", ".join(part for part in (text, f"update {count(last.update)}", lens_text(scene, "win_rate")) if part)
 
 
 def title(scene: Scene) -> str:
@@ -36,15 +37,18 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     """The chart, or when the first point will come."""
     if not scene.state.evaluations:
         return _waiting(scene, width, height)
+    return draw(chart(scene, width), width, height, scene.look.glyphs)
+
+
+def chart(scene: Scene, width: int) -> Chart:
+    """A line for each part, intervals where the chart has the screen."""
     rate = is_rate(scene)
-    chart = Chart(
+    return seen(scene, "win_rate", Chart(
         lines=_lines(scene, rate, wide=width >= 44),
-        marks=(*_evaluation_ticks(scene), *_level_marks(scene)),
+        marks=moments(scene, "win_rate", ("evaluation", "level")),
         y_range=(0.0, 1.0) if rate else None,
-        x_end=roomy_end(float(scene.state.global_step)),
-        y_text=(lambda value: f"{100 * value:.0f}") if rate else short,
-    )
-    return draw(chart, width, height, scene.look.glyphs)
+        y_text=(lambda value: f"{100 * value:.3g}") if rate else short,
+    ))  # fmt: skip
 
 
 def _metric(scene: Scene) -> str:
@@ -74,7 +78,19 @@ def _line(scene: Scene, metric: str, index: int, part: str, result: PartResult |
     value = scene.state.metrics.get(metric)
     style = LINE_STYLES[index % len(LINE_STYLES)]
     dash = DASHES[index % len(DASHES)]
-    return Line(series, style, _label(scene, part, value, result, rate, wide), dash)
+    band = _interval(scene, part) if is_large(scene, "win_rate") else None
+    return Line(series, style, _label(scene, part, value, result, rate, wide), dash, part, band)
+
+
+def _interval(scene: Scene, part: str) -> Series | None:
+    """The part's confidence intervals, as far as evaluations are kept; of the whole score where there are no parts."""
+    found = []
+    for e in scene.state.evaluations:
+        result = e.result.by.get(part)
+        ci = e.result.ci if part == "all" else result.ci if result else None
+        if ci is not None:
+            found.append(Bucket(e.global_step, e.time, e.update, (ci[0] + ci[1]) / 2, ci[0], ci[1]))
+    return Series(tail=tuple(found)) if found else None
 
 
 def _label(scene: Scene, part: str, value: float | None, result: PartResult | None, rate: bool, wide: bool) -> str:
@@ -92,15 +108,6 @@ def _present_level(scene: Scene) -> str:
     space = scene.state.started.space if scene.state.started else None
     level = scene.state.difficulty.level if scene.state.difficulty else -1
     return space.levels[level] if space is not None and 0 <= level < len(space.levels) else ""
-
-
-def _evaluation_ticks(scene: Scene) -> list[Mark]:
-    return [Mark(float(e.global_step)) for e in scene.state.evaluations[-40:]]
-
-
-def _level_marks(scene: Scene) -> list[Mark]:
-    marks = [mark for mark in scene.state.marks if mark.kind == "level"]
-    return [Mark(float(mark.global_step), f"{mark.label}") for mark in marks[-6:]]
 
 
 def _waiting(scene: Scene, width: int, height: int) -> list[Row]:
