@@ -146,7 +146,7 @@ def test_what_is_registered_stands_alone(registry: str) -> None:
 @pytest.mark.parametrize("name", ["rules", "panels"])
 def test_every_file_of_a_registry_is_registered_or_a_helper(name: str) -> None:
     folder = {"rules": PACKAGE / "training/rules", "panels": PACKAGE / "ui/panels"}[name]
-    helpers = {"__init__", "texts"}
+    helpers = {"__init__", "curves", "texts"}
     assert {path.stem for path in folder.glob("*.py")} - helpers == {m.rpartition(".")[2] for m in modules_of(name)}
 
 

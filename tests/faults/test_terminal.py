@@ -212,13 +212,19 @@ def test_a_c_locale_without_colour_gets_plain_ascii(root: Path, engine: Program)
     assert not [code for code in styles if b"38;" in code or b"48;" in code]
 
 
-def test_a_dumb_terminal_is_told_what_to_use(warm: Warm, root: Path) -> None:
-    for words in (["run", *RUN[2:]], ["attach"]):
-        terminal = warm.terminal(root, *words, environ={"TERM": "dumb"})
-        code = terminal.exit_code(20)
-        assert (code, b"use --no-ui" in terminal.seen, b"\x1b" in terminal.seen) == (2, True, False)
-        terminal.close()
-    assert p.names(root) == []
+def test_on_a_dumb_terminal_a_run_is_told_in_lines(warm: Warm, root: Path) -> None:
+    terminal = warm.terminal(root, "run", *RUN[2:], "--max-updates=2", environ={"TERM": "dumb"})
+    code = terminal.exit_code(60)
+    assert (code, b"lines instead" in terminal.seen, b"max_updates" in terminal.seen) == (0, True, True)
+    terminal.close()
+    assert len(p.names(root)) == 1
+
+
+def test_on_a_dumb_terminal_attach_says_what_to_use(warm: Warm, root: Path) -> None:
+    terminal = warm.terminal(root, "attach", environ={"TERM": "dumb"})
+    code = terminal.exit_code(20)
+    assert (code, b"use --no-ui" in terminal.seen, b"\x1b" in terminal.seen) == (2, True, False)
+    terminal.close()
 
 
 @pytest.mark.parametrize("environ", [{"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},

@@ -14,7 +14,7 @@ from tui_trainer.client.replay import fold_all
 from tui_trainer.core.events import RunStarted
 from tui_trainer.core.state import fold
 from tui_trainer.errors import UsageError
-from tui_trainer.reports.comparison import compare, differences, spread
+from tui_trainer.reports.comparison import compare, differences, mean_curve, spread
 from tui_trainer.reports.facts import Facts
 from tui_trainer.reports.table import chart, text
 
@@ -127,3 +127,17 @@ def test_the_command_refuses_a_metric_in_one_line(tui: Run) -> None:
     done = tui("compare", str(SAMPLE), "--metric", "eval/winrate")
     assert done.code == 2
     assert "eval/win_rate" in done.complaint
+
+
+# --- means over seeds as curves ----------------------------------------------------------------------------------
+
+
+def test_a_mean_curve_begins_when_all_runs_have_and_ends_with_the_shortest() -> None:
+    curve = mean_curve([[(0.0, 0.0), (40.0, 0.8)], [(20.0, 0.2), (60.0, 0.6)]], columns=2)
+    assert [(x, round(mean, 9)) for x, mean, _, _ in curve] == [(20.0, 0.1), (30.0, 0.1), (40.0, 0.5)]
+    assert all(low <= mean <= high for _, mean, low, high in curve)
+
+
+def test_a_mean_of_one_run_or_of_runs_that_never_met_is_no_curve() -> None:
+    assert mean_curve([[(0.0, 1.0)], []]) == []
+    assert mean_curve([[(0.0, 1.0), (1.0, 1.0)], [(5.0, 1.0)]]) == []

@@ -25,6 +25,8 @@ from tui_trainer.core.events import (
     UpdateFinished,
     stamp,
 )
+from tui_trainer.errors import UsageError
+from tui_trainer.ui.aids import Aids
 from tui_trainer.ui.app import Outcome, TrainerApp
 from tui_trainer.ui.look import Look
 
@@ -76,9 +78,13 @@ class Seat:
 
 
 @asynccontextmanager
-async def seated(source: FakeSource, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Seat]:
+async def seated(
+    source: FakeSource, size: tuple[int, int] = (120, 40), aids: Aids | None = None
+) -> AsyncIterator[Seat]:
     clock = Clock()
-    app = TrainerApp(source, UiSettings(), look=Look(), clock=lambda: START + 120, monotonic=clock, sender="test")
+    app = TrainerApp(
+        source, UiSettings(), look=Look(), clock=lambda: START + 120, monotonic=clock, sender="test", aids=aids
+    )
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         await pilot.pause()
@@ -397,6 +403,139 @@ async def test_among_losses_arrows_choose_the_metric_that_the_large_chart_shows(
         assert seat.screen != first
         await seat.press("up", "up")
         assert seat.app.scene.metric == "rollout/ep_len_mean"
+
+
+# --- the log -----------------------------------------------------------------------------------------------------
+
+
+async def test_i_shows_only_what_is_important_enough() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("9", "9")
+        assert "regular checkpoint of update 750 saved" in seat.screen
+        await seat.press("i", "i")
+        assert "warning and worse" in seat.screen
+        assert "checkpoint of update 750" not in seat.screen.split("warning and worse")[1].split("╰")[0]
+        assert "KL .031 above" in seat.screen
+        await seat.press("i", "i")
+        assert "and worse" not in seat.screen
+
+
+async def test_a_log_that_is_scrolled_back_stands_still_until_it_follows_again() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("9", "up", "up")
+        shown = seat.screen.splitlines()[-6:-2]
+        for number in range(4):
+            await seat.happen(LogWritten(level="info", text=f"new {number}"))
+        assert [line[50:] for line in seat.screen.splitlines()[-6:-3]] == [line[50:] for line in shown[:3]]
+        assert "6 back, ↓ follows" in seat.screen
+        await seat.press(*["down"] * 6)
+        assert "new 3" in seat.screen
+
+
+# --- after the end -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "then"),
+    [
+        ("e", ("resume", "--set", "manager.termination.max_updates=2400")),
+        ("h", ("replay",)),
+        ("k", ("fork",)),
+    ],
+)
+async def test_after_the_end_a_key_says_what_comes_next(key: str, then: tuple[str, ...]) -> None:
+    async with seated(FakeSource(state_at(UPDATES))) as seat:
+        assert "e  go on to 2,400 updates" in seat.screen
+        await seat.press(key)
+    assert seat.app.return_value is not None
+    assert seat.app.return_value.then == then
+
+
+async def test_before_the_end_those_keys_say_so() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        for key in ("e", "h", "w", "k"):
+            await seat.press(key)
+            assert "the run goes on" in seat.screen
+        assert seat.app.is_running
+
+
+async def test_a_crashed_engine_shows_what_it_left_and_offers_to_go_on() -> None:
+    aids = Aids(last_words=lambda: ("Traceback", "ValueError: the task broke"))
+    async with seated(FakeSource(MID), aids=aids) as seat:
+        seat.source.publish(Link("gone", "the engine is gone"))
+        await seat.pilot.pause(0.2)
+        assert "crashed" in seat.screen
+        assert "ValueError: the task broke" in seat.screen
+        assert "go on from the newest checkpoint" in seat.screen
+        await seat.press("e")
+    assert seat.app.return_value is not None
+    assert seat.app.return_value.then == ("resume",)
+
+
+async def test_a_report_is_written_without_leaving() -> None:
+    async with seated(FakeSource(state_at(UPDATES)), aids=Aids(report=lambda: "x/report.md")) as seat:
+        await seat.press("w")
+        await seat.pilot.pause(0.2)
+        assert "report written: x/report.md" in seat.screen
+
+
+async def test_a_report_that_fails_says_why() -> None:
+    def fails() -> str:
+        raise UsageError("matplotlib is missing")
+
+    async with seated(FakeSource(state_at(UPDATES)), aids=Aids(report=fails)) as seat:
+        await seat.press("w")
+        await seat.pilot.pause(0.2)
+        assert "matplotlib is missing" in seat.screen
+
+
+# --- copies and hints --------------------------------------------------------------------------------------------
+
+
+async def test_what_is_copied_lies_in_a_file_as_well() -> None:
+    kept: list[str] = []
+
+    def keep(text: str) -> str:
+        kept.append(text)
+        return "copied.txt"
+
+    async with seated(FakeSource(MID), aids=Aids(keep_copy=keep)) as seat:
+        await seat.press("7", "y")
+        await seat.pilot.pause(0.2)
+        assert "and copied.txt" in seat.screen
+        assert "700 best" in kept[0]
+
+
+async def test_the_screen_is_saved_as_svg_and_text() -> None:
+    saved: dict[str, str] = {}
+
+    def save(name: str, text: str) -> str:
+        saved[name] = text
+        return name
+
+    async with seated(FakeSource(MID), aids=Aids(save=save)) as seat:
+        await seat.press("S")
+        await seat.pilot.pause(0.3)
+        assert "saved connect_four-ppo-1-u780.svg and connect_four-ppo-1-u780.txt" in seat.screen
+    assert saved[f"{NAME}-u780.svg"].startswith("<svg")
+    assert "Training Manager" in saved[f"{NAME}-u780.txt"]
+
+
+async def test_a_hint_goes_away_for_good_once_its_key_was_used() -> None:
+    learned: list[str] = []
+    async with seated(FakeSource(state_at(100)), aids=Aids(learn=learned.append)) as seat:
+        assert "? shows every key" in seat.screen
+        await seat.press("question_mark", "escape")
+        assert "? shows every key" not in seat.screen
+        assert "1 to 9 choose a panel" in seat.screen
+    assert learned == ["help"]
+    async with seated(FakeSource(state_at(100)), aids=Aids(learn=learned.append, learned=frozenset(learned))) as seat:
+        assert "? shows every key" not in seat.screen
+
+
+async def test_without_a_memory_for_them_there_are_no_hints() -> None:
+    async with seated(FakeSource(state_at(100))) as seat:
+        assert "hint:" not in seat.screen
 
 
 # --- the mouse ---------------------------------------------------------------------------------------------------

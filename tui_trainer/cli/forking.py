@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tui_trainer.cli import find
-from tui_trainer.cli.running import go_on, require_app_terminal
+from tui_trainer.cli.running import go_on, may_show, require_app_terminal
 from tui_trainer.core.config import Layer, assignments_layer, resolve, to_table
 from tui_trainer.engine.examine import Subject, from_file, from_session
 from tui_trainer.errors import UsageError
@@ -34,6 +34,7 @@ class Fork(msgspec.Struct):
 
 def fork_session(wish: Fork) -> int:
     """Make the session and start it; returns the exit code."""
+    wish.no_ui = wish.no_ui or not (wish.detach or wish.json or may_show())
     if not (wish.no_ui or wish.detach or wish.json):
         require_app_terminal()
     subject, parent = _subject(wish)

@@ -17,6 +17,7 @@ def replay_session(sessions: str | None, name: str, speed: str, at: str | None, 
         return _print(session, json=json)
     from tui_trainer.cli.running import leave
     from tui_trainer.cli.settings import view_settings
+    from tui_trainer.cli.viewing import aids_of
     from tui_trainer.client.replay import open_replay
     from tui_trainer.ui.terminal import require_terminal
 
@@ -25,7 +26,7 @@ def replay_session(sessions: str | None, name: str, speed: str, at: str | None, 
     from tui_trainer.ui.app import run_app
 
     settings = view_settings(session.read().config)
-    code = leave(run_app(source, settings))
+    code = leave(run_app(source, settings, aids_of(session)))
     if skipped:
         print(f"tui-trainer: {skipped} damaged lines of {session.journal_path} were skipped", file=sys.stderr)
     return code

@@ -27,6 +27,16 @@ def report_session(sessions: str | None, name: str, out: str | None, *, html: bo
         print(clean_line(str(path)))
 
 
+def written_report(session: Session) -> str:
+    """Write the report into the session; where its page lies."""
+    from tui_trainer.reports.pictures import require_matplotlib
+    from tui_trainer.reports.writing import write_report
+
+    require_matplotlib()
+    paths = write_report(facts(session), session.path / "report", html=False)
+    return clean_line(str(paths[0]))
+
+
 def facts(session: Session) -> Facts:
     """A session as reports see it: its journal, and the settings in session.toml."""
     file = session.read()

@@ -55,6 +55,7 @@ def start(wish: Start, seeds: str | None, jobs: int) -> int:
     """`run`: returns the exit code."""
     if seeds is not None:
         return _start_seeds(wish, seeds, jobs)
+    wish.no_ui = wish.no_ui or not (wish.detach or wish.json or may_show())
     if not (wish.no_ui or wish.detach or wish.json):
         require_app_terminal()
     resolved = resolve_run(wish.config, wish.flags, wish.assignments)
@@ -85,6 +86,7 @@ def resume_session(wish: Resume) -> int:
     if owner is not None:
         return _resume_live(session, owner.pid)
     require_room(session, wish.assignments)
+    wish.no_ui = wish.no_ui or not (wish.detach or wish.json or may_show())
     if not (wish.no_ui or wish.detach or wish.json):
         require_app_terminal()
     return go_on(session, wish.assignments, no_ui=wish.no_ui, detach=wish.detach, json=wish.json)
@@ -236,6 +238,15 @@ def _check_callback(path: str) -> None:
         raise UsageError(f"--callback {path}: there is no module {top}", "is it in this directory or installed?")
 
 
+def may_show() -> bool:
+    """False, and said so, where the terminal is one that can only print lines."""
+    if os.environ.get("TERM", "") not in ("dumb", ""):
+        return True
+    term = os.environ.get("TERM") or "(not set)"
+    print(f"tui-trainer: TERM={term} cannot show the app: lines instead", file=sys.stderr)
+    return False
+
+
 def require_app_terminal() -> None:
     """Before anything is created."""
     from tui_trainer.ui.terminal import require_terminal
@@ -244,11 +255,24 @@ def require_app_terminal() -> None:
 
 
 def _view(session: Session, *, readonly: bool = False, starting: bool = False) -> int:
+    from tui_trainer.cli.viewing import aids_of
     from tui_trainer.client.live import LiveSource
     from tui_trainer.ui.app import run_app
 
     settings = view_settings(session.read().config)
-    return leave(run_app(LiveSource(Path(session.path), readonly=readonly, starting=starting), settings))
+    source = LiveSource(Path(session.path), readonly=readonly, starting=starting)
+    outcome = run_app(source, settings, aids_of(session))
+    code = leave(outcome)
+    return _do_next(session, outcome.then) if outcome.then else code
+
+
+def _do_next(session: Session, words: Sequence[str]) -> int:
+    """What the person chose after the end: one more command, on the same session."""
+    from tui_trainer.cli.main import execute
+
+    verb, *others = words
+    where = ["--sessions", str(session.path.parent)] if verb == "fork" else []
+    return execute([verb, os.path.join(session.path.parent, session.path.name), *others, *where])
 
 
 def leave(outcome: Outcome) -> int:

@@ -252,6 +252,7 @@ class UiSettings(Settings, frozen=True):
         Meta(description="News of [notify]'s kinds: the terminal's bell, or a desktop message (OSC 9)."),
     ] = "off"
     mouse: Annotated[bool, Meta(description="Take the mouse; hold shift to select text, or switch this off.")] = True
+    hints: Annotated[bool, Meta(description="First hints in a new view; each goes away once used.")] = True
     keys: dict[str, tuple[str, ...]] = {}
     """[ui.keys]: by action, its keys instead of the usual ones, such as `pause = ["P"]`."""
 

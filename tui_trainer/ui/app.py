@@ -18,17 +18,20 @@ from tui_trainer.client.source import Happened, Link, News, Player, Position, Re
 from tui_trainer.core.commands import Answer, AnyCommand, Pause, Resume, SaveCheckpoint, Stop, describe
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import AnyEvent, CommandRefused
-from tui_trainer.core.state import Mark, RunState
+from tui_trainer.core.state import LogLine, Mark, RunState
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import OrderRefused, TuiTrainerError
 from tui_trainer.ui import bell, charting, orders
+from tui_trainer.ui.aids import Aids
+from tui_trainer.ui.clipboard import sequence
 from tui_trainer.ui.driver import TerminalDriver
 from tui_trainer.ui.frame import compose, panel_text, place_under, places_of, text_of
-from tui_trainer.ui.keys import SETTLE_S, Action, key_named, keys_for, label_of, refusal
+from tui_trainer.ui.hints import SHOWN_S, teaches
+from tui_trainer.ui.keys import AFTER, SETTLE_S, Action, further, has_broken, key_named, keys_for, label_of, refusal
 from tui_trainer.ui.layout import Place
 from tui_trainer.ui.look import Look, look_for
-from tui_trainer.ui.panels import NUMBERED, PANELS, footer
-from tui_trainer.ui.scene import Notice, Overlay, Scene
+from tui_trainer.ui.panels import NUMBERED, PANELS, footer, log
+from tui_trainer.ui.scene import LEVELS, Notice, Overlay, Scene
 from tui_trainer.ui.terminal import require_terminal
 from tui_trainer.ui.view import Pointed, RunScreen, RunView
 
@@ -47,6 +50,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
     text: str
     exit_code: int | None = None
+    then: tuple[str, ...] = ()
+    """Words of the command that the person wants next."""
 
 
 class TrainerApp(App[Outcome], inherit_bindings=False):
@@ -68,9 +73,11 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         sender: str = "",
+        aids: Aids | None = None,
     ) -> None:
         super().__init__(driver_class=None if os.environ.get("TEXTUAL_DRIVER") else TerminalDriver, ansi_color=True)
         self._source = source
+        self._aids = aids or Aids()
         self._settings = settings
         self._clock = clock
         self._monotonic = monotonic
@@ -83,6 +90,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         self._card_shown: tuple[int, float] = (-1, 0.0)
         self._clicked: tuple[str, float] = ("", 0.0)
         self._failed: set[str] = set()
+        self._asked = False
         self.scene = Scene(
             state=RunState(),
             now=clock(),
@@ -91,6 +99,8 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             kind=source.kind,
             readonly=source.readonly,
             keys=settings.keys,
+            learned=self._aids.learned,
+            hints_until=clock() + SHOWN_S if settings.hints and self._aids.learn else 0.0,
         )
 
     # --- start and end ---------------------------------------------------------------------------------------
@@ -145,6 +155,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
                 self._repaint_soon(urgent=True)
             case Link():
                 self._change(link=news)
+                self._ask_last_words()
                 self._repaint_soon(urgent=True)
             case Position():
                 self._change(position=news)
@@ -160,10 +171,18 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
                 state = state.apply(event)
                 urgent |= self._answered(event)
                 self._ring(event)
-            self._change(state=state, marks=_farthest(self.scene, state.marks))
+            self._change(state=state, marks=_farthest(self.scene, state.marks), scroll=self._stood_still(state))
+            self._ask_last_words()
             self._repaint_soon(urgent=urgent)
             if len(happened) > _BATCH:
                 await asyncio.sleep(0)
+
+    def _stood_still(self, state: RunState) -> int:
+        """A log that is scrolled back stays at its lines while others come in."""
+        scroll = self.scene.scroll_of("log")
+        if self.scene.focus != "log" or not scroll:
+            return self.scene.scroll
+        return scroll + len(log.lines(self.scene, _since(self.scene.state.log, state.log)))
 
     def _answered(self, event: AnyEvent) -> bool:
         """Does the event answer an order of ours? Then its mark goes, and a refusal is read out."""
@@ -181,6 +200,15 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         if sequence and self.scene.kind == "live" and self._driver is not None:
             self._driver.write(sequence)
             self._driver.flush()
+    def _ask_last_words(self) -> None:
+        """What a run that broke left behind is read once, when it has."""
+        if has_broken(self.scene) and not self._asked and self._aids.last_words is not None:
+            self._asked = True
+            self.run_worker(self._hear(self._aids.last_words), name="last words", exit_on_error=True)
+
+    async def _hear(self, last_words: Callable[[], tuple[str, ...]]) -> None:
+        self._change(last_words=await asyncio.to_thread(last_words))
+        self._paint()
 
     # --- painting --------------------------------------------------------------------------------------------
 
@@ -257,17 +285,27 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
 
     def act(self, action: Action, name: str = "") -> None:
         """Do what a key of the table stands for, or say why not."""
+        self._note_use(action)
         why = refusal(action, self.scene)
         if why:
             self._say(why)
         elif action in ("pause", "checkpoint", "accept", "reject", "undo", "stop"):
             self._order(action)
+        elif action in AFTER:
+            self._after_the_end(action)
         elif charting.changes(action, self.scene):
             self._change(**charting.acted(action, self.scene))
         elif self.scene.kind == "replay" and self._transport(action):
             pass
         else:
             self._look_around(action, name)
+
+    def _note_use(self, action: Action) -> None:
+        """What was used once needs no hint again."""
+        if teaches(action) and action not in self.scene.learned:
+            self._change(learned=self.scene.learned | {action})
+            if self._aids.learn is not None:
+                self._aids.learn(action)
 
     def _order(self, action: Action) -> None:
         match action:
@@ -306,6 +344,29 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
                     verdict="accept" if action == "accept" else "reject",
                 )
             )
+
+    def _after_the_end(self, action: Action) -> None:
+        name = self.scene.name
+        if action == "report":
+            self._borrow(self._aids.report, "report written: {}", f"tui-trainer report {name}")
+            return
+        words = {"extend": ("resume", *further(self.scene).words), "again": ("replay",), "fork": ("fork",)}[action]
+        self.exit(msgspec.structs.replace(self.outcome(), then=words))
+
+    def _borrow(self, aid: Callable[[], str] | None, done: str, command: str) -> None:
+        """Have an aid do its work on a thread, and tell what came of it."""
+        if aid is None:
+            self._say(f"this view cannot write files: {command}")
+        else:
+            self._say("one moment", "")
+            self.run_worker(self._aided(aid, done), name="aid", exit_on_error=True)
+
+    async def _aided(self, aid: Callable[[], str], done: str) -> None:
+        try:
+            self._say(done.format(await asyncio.to_thread(aid)), "good")
+        except TuiTrainerError as error:
+            self._say(str(error), "bad")
+        self._paint()
 
     def _next_id(self) -> str:
         self._sent += 1
@@ -416,6 +477,11 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
                 self._change(filtering=True, filter="", focus="log", scroll=0)
             case "copy":
                 self._copy()
+            case "save":
+                self._save()
+            case "level":
+                level = LEVELS[(LEVELS.index(self.scene.level) + 1) % len(LEVELS)]
+                self._change(level=level, focus="log", scroll=0)
             case "back":
                 self._back()
             case "up" | "down":
@@ -458,7 +524,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
     def _scroll(self, action: Action) -> None:
         focus = self.scene.focus or "log"
         lengths = {
-            "log": len(self.scene.state.log),
+            "log": len(log.lines(self.scene)),
             "decisions": len(self.scene.state.decisions),
             "checkpoints": len(self.scene.state.checkpoints),
         }
@@ -478,7 +544,25 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         whole = not scene.focus
         text = text_of(compose(scene, *self.size).rows) if whole else panel_text(scene, scene.focus, 100, 60)
         self.copy_to_clipboard(text)
-        self._say(f"copied {scene.focus or 'the screen'}, {len(text)} characters (if the terminal allows it)", "good")
+        what = f"copied {scene.focus or 'the screen'}, {len(text)} characters: clipboard if the terminal allows it"
+        keep = self._aids.keep_copy
+        if keep is None:
+            self._say(what, "good")
+        else:
+            self._borrow(lambda: keep(text), what + ", and {}", "")
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Textual's own reaches no terminal behind a multiplexer."""
+        self._clipboard = text
+        if self._driver is not None:
+            self._driver.write(sequence(text, os.environ))
+
+    def _save(self) -> None:
+        """The screen as it stands, in two forms."""
+        save, name = self._aids.save, f"{self.scene.name}-u{self.scene.state.update}"
+        svg, text = self.export_screenshot(title=name), text_of(compose(self.scene, *self.size).rows)
+        both = None if save is None else (lambda: f"{save(f'{name}.svg', svg)} and {save(f'{name}.txt', text)}")
+        self._borrow(both, "saved {}", "y copies the screen")
 
     # --- replay ----------------------------------------------------------------------------------------------
 
@@ -537,15 +621,22 @@ def _farthest(scene: Scene, marks: tuple[Mark, ...]) -> tuple[Mark, ...]:
     return scene.marks
 
 
+def _since(before: tuple[LogLine, ...], after: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
+    """The lines that were added."""
+    last = before[-1] if before else None
+    known = next((i + 1 for i in range(len(after) - 1, -1, -1) if after[i] is last), 0)
+    return after[known:]
+
+
 def _next_speed(speed: float, step: int) -> float:
     nearest = min(range(len(SPEEDS)), key=lambda i: abs(SPEEDS[i] - speed))
     return SPEEDS[max(0, min(len(SPEEDS) - 1, nearest + step))]
 
 
-def run_app(source: RunSource, settings: UiSettings) -> Outcome:
+def run_app(source: RunSource, settings: UiSettings, aids: Aids | None = None) -> Outcome:
     """Show the run until the person leaves. Raises UsageError where there is no terminal."""
     require_terminal()
-    app = TrainerApp(source, settings)
+    app = TrainerApp(source, settings, aids=aids)
     outcome = app.run(mouse=settings.mouse)
     if app.return_code:
         return Outcome(f"the view failed, not the run: tui-trainer attach {source.name} opens it again", 1)

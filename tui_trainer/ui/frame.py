@@ -8,7 +8,7 @@ import msgspec
 
 from tui_trainer.charts.span import Row, Span, fit
 from tui_trainer.core.text import clean_line
-from tui_trainer.ui.keys import shown
+from tui_trainer.ui.keys import is_over, shown
 from tui_trainer.ui.layout import Place, arrange, maximised
 from tui_trainer.ui.panels import NUMBERED, PANELS, Panel
 from tui_trainer.ui.panels.status import urgent
@@ -37,7 +37,7 @@ def places_of(scene: Scene, width: int, height: int) -> tuple[Place, ...]:
     """Where each panel stands now."""
     if scene.maximised and scene.focus:
         return maximised(scene.focus, width, height)
-    return arrange(width, height, replay=scene.kind == "replay", ended=scene.state.status == "ended")
+    return arrange(width, height, replay=scene.kind == "replay", ended=is_over(scene))
 
 
 def place_under(scene: Scene, x: int, y: int, width: int, height: int) -> Place | None:

@@ -13,6 +13,7 @@ Action: TypeAlias = Literal[
     "pause", "checkpoint", "accept", "reject", "undo", "stop", "leave", "help", "palette", "copy", "filter",
     "next_panel", "previous_panel", "panel", "maximise", "back", "up", "down", "left", "right",
     "play", "earlier", "later", "slower", "faster", "next_decision", "previous_decision",
+    "level", "save", "extend", "again", "report", "fork",
     "zoom_in", "zoom_out", "pan_left", "pan_right", "whole", "x_axis", "log_axis", "smooth", "bands",
     "suspend", "next_evaluation", "previous_evaluation", "next_checkpoint", "previous_checkpoint", "home", "end",
 ]  # fmt: skip
@@ -66,6 +67,12 @@ KEYS: tuple[Key, ...] = (
     Key("end", ("end",), "end", "", "End of the session", "", "replay"),
     Key("leave", ("q", "ctrl+c"), "q", "leave", "Leave the view; the run goes on",
         "tui-trainer attach NAME comes back", "both", 2),
+    Key("extend", ("e",), "e", "go on", "After the end: resume, with twice the limit where a limit ended the run",
+        "tui-trainer resume NAME --set manager.termination.max_updates=N", "live", 15),
+    Key("again", ("h",), "h", "replay", "After the end: play the session back", "tui-trainer replay NAME", "live", 16),
+    Key("report", ("w",), "w", "report", "After the end: write the report", "tui-trainer report NAME", "live", 17),
+    Key("fork", ("k",), "k", "fork", "After the end: a new run from the newest checkpoint", "tui-trainer fork NAME",
+        "live", 18),
     Key("next_panel", ("tab",), "tab", "panels", "Next panel; shift+tab goes back", "", "both", 10),
     Key("previous_panel", ("shift+tab",), "shift+tab", "", "Previous panel"),
     Key("panel", tuple("123456789"), "1-9", "", "That panel; again, or enter: the whole screen"),
@@ -83,11 +90,16 @@ KEYS: tuple[Key, ...] = (
     Key("bands", ("b",), "b", "", "Charts on the whole screen: intervals on or off"),
     Key("filter", ("slash",), "/", "filter", "Show only log lines with this text", "", "both", 11),
     Key("copy", ("y",), "y", "copy", "Copy the focused panel, or the whole screen, as text", "", "both", 12),
+    Key("level", ("i",), "i", "", "Log: only this importance and worse: debug, info, warning, error"),
+    Key("save", ("S", "upper_s"), "S", "", "Save the screen in this directory, as SVG and as text"),
     Key("suspend", ("ctrl+z",), "ctrl+z", "", "Back to the shell; fg comes back, the run goes on meanwhile"),
     Key("palette", ("ctrl+p",), "ctrl+p", "", "Find an action by name"),
     Key("back", ("escape",), "esc", "", "Close, clear the filter, or leave the focused panel"),
     Key("help", ("question_mark",), "?", "help", "All keys and their commands", "tui-trainer --help", "both", 2),
 )  # fmt: skip
+
+AFTER: tuple[Action, ...] = ("extend", "again", "report", "fork")
+"""What can be done with a run that is over."""
 
 SETTLE_S = 0.5
 """A card younger than this takes no key, so that nothing is accepted unseen."""
@@ -112,7 +124,53 @@ def refusal(action: Action, scene: Scene) -> str:
     """Why the key cannot act now, in one sentence; empty where it can."""
     if action in ("pause", "checkpoint", "accept", "reject", "undo", "stop"):
         return _order_refusal(scene) or _subject_refusal(action, scene)
+    if action in AFTER and not is_over(scene):
+        return "the run goes on: this is for after its end"
     return ""
+
+
+def is_over(scene: Scene) -> bool:
+    """Has the run ended, or its engine gone?"""
+    return scene.state.status == "ended" or (
+        scene.kind == "live" and scene.link is not None and scene.link.status == "gone"
+    )
+
+
+def has_broken(scene: Scene) -> bool:
+    """Is it over because something broke?"""
+    ended = scene.state.ended
+    return is_over(scene) and (ended is None or ended.reason.exit_code in BROKEN)
+
+
+BROKEN = (1, 2, 4, 5)
+
+
+class Further(msgspec.Struct, frozen=True):
+    """How an ended run goes on: words for `resume`, and the same for a person."""
+
+    words: tuple[str, ...]
+    what: str
+
+
+def further(scene: Scene) -> Further:
+    """What `resume` needs so that the run does not end again at once by the same reason."""
+    ended = scene.state.ended
+    name = ended.reason.name if ended else ""
+    prefix = "manager.termination"
+    limit = scene.state.limits.get(name)
+    if limit:
+        return Further(("--set", f"{prefix}.{name}={2 * limit:g}"), f"go on to {_amount(name, 2 * limit)}")
+    match name:
+        case "plateau" | "degradation":
+            return Further(("--set", f"{prefix}.intelligent=false"), f"go on past the {name}")
+        case "target":
+            return Further(("--set", f"{prefix}.target="), "go on past the target")
+        case _:
+            return Further((), "go on from the newest checkpoint")
+
+
+def _amount(name: str, value: float) -> str:
+    return f"{value:,.10g} {name.removeprefix('max_')}"
 
 
 def _order_refusal(scene: Scene) -> str:
@@ -139,6 +197,8 @@ def label_of(key: Key, scene: Scene) -> str:
     """What the key will do now: `resume` while paused."""
     if key.action == "pause" and scene.state.status == "paused":
         return "resume"
+    if key.action in AFTER and not is_over(scene):
+        return ""
     if key.action == "play" and scene.position is not None and scene.position.playing:
         return "pause"
     return key.label

@@ -51,7 +51,7 @@ def extent(lens: Lens, last: float) -> tuple[float, float]:
     """What is shown of x, where the newest point stands at `last`."""
     if lens.span is None:
         return 0.0, roomy_end(last)
-    end = stepped_end(last, lens.span) if lens.end is None else lens.end
+    end = max(lens.span, stepped_end(last, lens.span)) if lens.end is None else lens.end
     return max(0.0, end - lens.span), end
 
 

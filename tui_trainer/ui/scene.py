@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -11,6 +11,9 @@ from tui_trainer.core.state import Mark, Recommendation, RunState
 from tui_trainer.ui.keymap import UNCHANGED, Changes
 from tui_trainer.ui.lens import Lens
 from tui_trainer.ui.look import Look
+
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -61,6 +64,14 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     filtering: bool = False
     overlay: Overlay | None = None
     lens: Lens = Lens()
+    level: Level = "debug"
+    """The least important lines that the log shows."""
+    learned: frozenset[str] = frozenset()
+    """Actions that need no hint."""
+    hints_until: float = 0.0
+    """Until then a new view gives hints."""
+    last_words: tuple[str, ...] = ()
+    """What a crash left behind, its last lines."""
     keys: Changes = UNCHANGED
     """Keys of a person's own, by action."""
     metric: str = ""

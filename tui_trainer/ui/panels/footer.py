@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui_trainer.charts.span import Row, Span, row_cells
-from tui_trainer.ui.keys import Action, Key, keys_for, label_of, refusal
+from tui_trainer.ui.keys import AFTER, Action, Key, is_over, keys_for, label_of, refusal
 from tui_trainer.ui.scene import Scene
 
 TITLE = "Keys"
@@ -27,12 +27,23 @@ def action_at(scene: Scene, width: int, column: int) -> Action | None:
 def _kept(scene: Scene, width: int) -> list[Key]:
     kept: list[Key] = []
     used = 0
-    for key in sorted((key for key in keys_for(scene.kind, scene.keys) if key.rank), key=lambda key: key.rank):
+    for key in sorted(
+        (key for key in keys_for(scene.kind, scene.keys) if _rank(scene, key)), key=lambda key: _rank(scene, key)
+    ):
         wide = row_cells(_piece(scene, key))
         if used + wide <= width:
             kept.append(key)
             used += wide
     return [key for key in keys_for(scene.kind, scene.keys) if key in kept]
+
+
+def _rank(scene: Scene, key: Key) -> int:
+    """Place among the keys that matter now; 0 = left out. After the end that is what can be done next."""
+    if key.action in AFTER:
+        return key.rank - 14 if is_over(scene) else 0
+    if is_over(scene) and scene.kind == "live" and key.where == "live":
+        return 0
+    return key.rank
 
 
 def _piece(scene: Scene, key: Key) -> Row:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tui_trainer.charts.span import Row, Span
-from tui_trainer.core.format import duration
+from tui_trainer.core.format import count, duration
 from tui_trainer.core.state import LogLine
+from tui_trainer.ui.keys import shown
 from tui_trainer.ui.rows import plain
-from tui_trainer.ui.scene import Scene
+from tui_trainer.ui.scene import LEVELS, Scene
 
 TITLE = "Log"
 
@@ -14,24 +17,48 @@ _SIGNS = {"warning": ("! ", "warn"), "error": ("✗ ", "bad"), "info": ("  ", ""
 
 
 def heading(scene: Scene) -> str:
-    if scene.filter or scene.filtering:
-        return f"filter: {scene.filter}{'_' if scene.filtering else ''}"
-    return ""
+    parts = [f"filter: {scene.filter}{'_' if scene.filtering else ''}"] if scene.filter or scene.filtering else []
+    parts += [f"{scene.level} and worse"] if scene.level != "debug" else []
+    back = scene.scroll_of("log")
+    parts += [f"{count(back)} back, {shown(scene, 'down')} follows"] if back else []
+    return ", ".join(parts)
+
+
+def lines(scene: Scene, log: Sequence[LogLine] | None = None) -> list[LogLine]:
+    """The lines that hold the filter's text and are important enough; of the whole log, or of some lines."""
+    wanted = scene.filter.casefold()
+    kept = LEVELS[LEVELS.index(scene.level) :]
+    found = scene.state.log if log is None else log
+    return [line for line in found if wanted in line.text.casefold() and line.level in kept]
 
 
 def render(scene: Scene, width: int, height: int) -> list[Row]:
-    """The lines that hold the filter's text."""
-    wanted = scene.filter.casefold()
-    lines = [line for line in scene.state.log if wanted in line.text.casefold()]
-    if not lines:
-        return [plain(f"no line with “{scene.filter}”" if scene.filter else "nothing yet", "dim")]
-    back = min(scene.scroll_of("log"), max(0, len(lines) - height))
-    last = len(lines) - back
-    return [line_row(scene, line) for line in lines[max(0, last - height) : last]]
+    """The newest at the bottom; scrolled back it stands still while lines come in."""
+    found = lines(scene)
+    if not found:
+        return [plain(_nothing(scene), "dim")]
+    back = min(scene.scroll_of("log"), max(0, len(found) - height))
+    last = len(found) - back
+    return [line_row(scene, line) for line in found[max(0, last - height) : last]]
+
+
+def _nothing(scene: Scene) -> str:
+    if scene.filter:
+        return f"no line with “{scene.filter}”"
+    return "nothing yet" if scene.level == "debug" else f"no {scene.level} so far"
 
 
 def line_row(scene: Scene, line: LogLine) -> Row:
     """`  12:04   accepted 6: ...`."""
     sign, style = _SIGNS.get(line.level, ("  ", ""))
     when = Span(f"{duration(scene.since_start(line.time)):>7} ", "dim")
-    return (when, Span(sign, style), Span(line.text, style if line.level == "debug" else ""))
+    return (when, Span(sign, style), *_marked(line.text, scene.filter, style if line.level == "debug" else ""))
+
+
+def _marked(text: str, wanted: str, style: str) -> Row:
+    """The text with what was searched for standing out."""
+    at = text.casefold().find(wanted.casefold()) if wanted else -1
+    if at < 0:
+        return (Span(text, style),)
+    end = at + len(wanted)
+    return (Span(text[:at], style), Span(text[at:end], "key"), Span(text[end:], style))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tui_trainer.charts.span import Row, Span
+from tui_trainer.ui.hints import hint
 from tui_trainer.ui.rows import plain
 from tui_trainer.ui.scene import Scene
 
@@ -33,6 +34,9 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     row = urgent(scene)
     if row is not None:
         return [row]
+    told = hint(scene)
+    if told:
+        return [(Span(" hint: ", "key"), Span(told))]
     if not scene.state.log:
         return [plain("")]
     newest = scene.state.log[-1]

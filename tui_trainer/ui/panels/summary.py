@@ -1,9 +1,10 @@
-"""After the end: why, how far, how good, and what to do next."""
+"""After the end: why, how far, how good, what it left behind if it broke, and the keys for what to do next."""
 
 from __future__ import annotations
 
-from tui_trainer.charts.span import Row, Span, row_cells
+from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.format import count, duration, si
+from tui_trainer.ui.keys import Action, further, has_broken, is_over, shown
 from tui_trainer.ui.panels.texts import score
 from tui_trainer.ui.rows import labelled, most_important, plain, wrapped
 from tui_trainer.ui.scene import Scene
@@ -12,24 +13,42 @@ TITLE = "Summary"
 
 
 def heading(scene: Scene) -> str:
-    return scene.state.ended.reason.name if scene.state.ended else ""
+    ended = scene.state.ended
+    return ended.reason.name if ended else "crashed" if is_over(scene) else ""
 
 
 def render(scene: Scene, width: int, height: int) -> list[Row]:
-    """Reason, figures, next commands."""
-    state = scene.state
-    if state.ended is None:
+    """Reason, figures, last words, next steps; what matters least gives way."""
+    if not is_over(scene):
         return [plain("the run goes on", "dim")]
     rows: list[tuple[int, Row]] = []
-    because = wrapped(state.ended.reason.evidence or state.ended.reason.name, width - 11)
+    because = wrapped(_because(scene), max(8, width - 11), "bad" if has_broken(scene) else "")
     rows += [(0 if i == 0 else 3, labelled("because" if i == 0 else "", row)) for i, row in enumerate(because)]
-    rows.append((2, labelled("trained", f"{duration(state.elapsed_s)}, {count(state.update)} updates, "
-                                        f"{si(state.global_step)} steps")))  # fmt: skip
-    rows += _scores(scene)
-    rows.append((3, labelled("saved", state.ended.checkpoint or "nothing")))
-    rows.append((6, ()))
+    rows += _figures(scene)
+    rows += _last_words(scene)
+    rows.append((8, ()))
     rows += [(1 + i, row) for i, row in enumerate(_next(scene, width))]
     return most_important(rows, height)
+
+
+def _because(scene: Scene) -> str:
+    ended = scene.state.ended
+    if ended is None:
+        return scene.link.text if scene.link else "the engine is gone"
+    return ended.reason.evidence or ended.reason.name
+
+
+def _figures(scene: Scene) -> list[tuple[int, Row]]:
+    state = scene.state
+    trained = f"{duration(state.elapsed_s)}, {count(state.update)} updates, {si(state.global_step)} steps"
+    rows: list[tuple[int, Row]] = [(2, labelled("trained", trained)), *_scores(scene)]
+    best = state.best
+    if best is not None:
+        reached = "" if best.score is None else f", {score(scene, best.score)}"
+        rows.append((5, labelled("best", f"update {count(best.at_update)}{reached}")))
+    newest = state.checkpoints[-1].path if state.checkpoints else "nothing"
+    rows.append((3, labelled("saved", (state.ended.checkpoint if state.ended else newest) or "nothing")))
+    return rows
 
 
 def _scores(scene: Scene) -> list[tuple[int, Row]]:
@@ -47,12 +66,20 @@ def _scores(scene: Scene) -> list[tuple[int, Row]]:
     return rows
 
 
+def _last_words(scene: Scene) -> list[tuple[int, Row]]:
+    """The end of the traceback, its last line first in importance."""
+    lines = scene.last_words
+    far = len(lines)
+    return [(6 + far - index, plain(line, "bad" if index == far - 1 else "dim")) for index, line in enumerate(lines)]
+
+
 def _next(scene: Scene, width: int) -> list[Row]:
-    """Commands, with a word beside each where there is room."""
-    words = {"resume": "goes on from here", "replay": "plays it back", "eval": "plays each opponent"}
-    rows: list[Row] = []
-    for verb, word in words.items():
-        command = Span(f"tui-trainer {verb} {scene.name}", "key")
-        note = Span(f"  {word}", "dim")
-        rows.append((command, note) if row_cells((command, note)) <= width else (command,))
-    return rows
+    """Keys where they act, commands in a replay."""
+    name = scene.name
+    if scene.kind == "replay" or scene.readonly:
+        return [plain(f"tui-trainer {verb} {name}", "key") for verb in ("resume", "replay", "eval")]
+    steps: list[tuple[Action, str]] = [
+        ("extend", further(scene).what), ("again", "play it back"), ("report", "write a report"),
+        ("fork", "fork it: a new run from here"),
+    ]  # fmt: skip
+    return [(Span(f"{shown(scene, action):<3}", "key"), Span(text[: max(0, width - 3)])) for action, text in steps]

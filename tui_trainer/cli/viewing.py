@@ -1,0 +1,66 @@
+"""What a view of a session is lent to reach the disk with."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from tui_trainer.core.text import clean_line
+from tui_trainer.errors import StorageError
+from tui_trainer.sessions.aftermath import last_words
+from tui_trainer.sessions.store import Session
+from tui_trainer.ui.aids import Aids
+
+_LEARNED = "hints"
+_COPIED = "copied.txt"
+
+
+def aids_of(session: Session, environ: Mapping[str, str] = os.environ) -> Aids:
+    """Reports, files in the working directory, and what the person knows already."""
+    state = state_dir(environ)
+
+    def report() -> str:
+        from tui_trainer.cli.reporting import written_report
+
+        return written_report(session)
+
+    return Aids(
+        report=report,
+        last_words=lambda: last_words(session),
+        save=lambda name, text: _write(Path.cwd() / name, text),
+        keep_copy=lambda text: _write(state / _COPIED, text),
+        learned=_learned(state / _LEARNED),
+        learn=lambda action: _learn(state / _LEARNED, action),
+    )
+
+
+def state_dir(environ: Mapping[str, str]) -> Path:
+    """Where a person's own small files lie: `$XDG_STATE_HOME/tui-trainer`."""
+    home = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME", ""), ".local", "state")
+    return Path(home) / "tui-trainer"
+
+
+def _write(path: Path, text: str) -> str:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{clean_line(str(path))}: {error.strerror}") from None
+    return clean_line(str(path))
+
+
+def _learned(path: Path) -> frozenset[str]:
+    try:
+        return frozenset(path.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError):
+        return frozenset()
+
+
+def _learn(path: Path, action: str) -> None:
+    """A hint that comes twice is no harm: what cannot be noted is not."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{action}\n")
