@@ -103,14 +103,16 @@ class Seat:
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
-        await self.pilot.pause(0.1)
+        await self.app.workers.wait_for_complete()
+        await self.pilot.pause()
 
 
 @asynccontextmanager
 async def seated() -> AsyncIterator[Seat]:
     app = CompareApp(found, UiSettings(), look=Look(), baseline="a-seed-1")
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.pause(0.2)
+        await app.workers.wait_for_complete()
+        await pilot.pause()
         yield Seat(app, pilot)
 
 

@@ -42,7 +42,7 @@ def roomy_end(x: float, parts: int = 12) -> float:
 
     Edges lie a power of two divided by `parts` apart: at most 1/`parts` of the width stays empty twice over.
     """
-    if not (x > 0 and math.isfinite(x)):
+    if not (x > 1e-300 and math.isfinite(x)):
         return 1.0
     unit = 2.0 ** math.floor(math.log2(x)) / parts
     return math.ceil(x / unit - 1e-9) * unit

@@ -64,7 +64,7 @@ def zoomed(lens: Lens, last: float, factor: float, about: float | None = None) -
     if span >= whole:
         return msgspec.structs.replace(lens, span=None, end=None)
     if centre is None or not start <= centre <= end:
-        return msgspec.structs.replace(lens, span=span)
+        return msgspec.structs.replace(lens, span=span) if lens.end is None else _at(lens, span, end, last)
     share = (centre - start) / (end - start) if end > start else 1.0
     return _at(lens, span, centre + (1 - share) * span, last)
 
