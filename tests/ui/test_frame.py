@@ -80,8 +80,8 @@ def test_a_paused_run_looks_paused_and_offers_to_go_on() -> None:
 
 def test_an_ended_run_says_why_and_what_to_do_next() -> None:
     text = shown(ENDED)
-    for wanted in ("■ ENDED", "max_updates", "1,200 of 1,200 updates", f"tui-trainer resume {NAME}",
-                   f"tui-trainer replay {NAME}"):  # fmt: skip
+    for wanted in ("■ ENDED", "max_updates", "1,200 of 1,200 updates", "e  go on to 2,400 updates", "h  play it back",
+                   "w  write a report", "k  fork it"):  # fmt: skip
         assert wanted in text, wanted
 
 

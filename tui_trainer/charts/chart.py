@@ -275,7 +275,11 @@ def readout(chart: Chart, laid: Plan) -> Row:
     for line in chart.lines:
         value = at(line.series, laid.x, x)
         text = "-" if value is None else chart.y_text(value)
-        row += [Span("  "), Span(f"{line.name} " if line.name else "", line.style), Span(text, "bold")]
+        row += [
+            Span("  "),
+            Span(f"{line.name} " if line.name else "", line.style.removesuffix(FAINT)),
+            Span(text, "bold"),
+        ]
     return tuple(row)
 
 

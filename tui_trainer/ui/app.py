@@ -200,6 +200,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         if sequence and self.scene.kind == "live" and self._driver is not None:
             self._driver.write(sequence)
             self._driver.flush()
+
     def _ask_last_words(self) -> None:
         """What a run that broke left behind is read once, when it has."""
         if has_broken(self.scene) and not self._asked and self._aids.last_words is not None:

@@ -8,6 +8,7 @@ import msgspec
 
 from tui_trainer.charts.axes import XKind, short
 from tui_trainer.charts.chart import DASHES, Chart, Line, Plan, draw, plan
+from tui_trainer.charts.smooth import smooth
 from tui_trainer.charts.span import Row, Span, cells, cut, fit, row_cells
 from tui_trainer.core.format import percent, si
 from tui_trainer.core.series import Series
@@ -73,27 +74,27 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 KEYS: tuple[BoundKey, ...] = (
-    BoundKey("up", ("up",), "↑", "", "The session above"),
-    BoundKey("down", ("down",), "↓", "", "The session below"),
     BoundKey("baseline", ("b",), "b", "baseline", "Measure the others against the chosen session; again: against none"),
     BoundKey("hide", ("space",), "space", "hide", "Hide or show the chosen session's line"),
     BoundKey("next_metric", ("tab",), "tab", "metric", "The next metric"),
-    BoundKey("previous_metric", ("shift+tab",), "shift+tab", "", "The metric before"),
+    BoundKey("help", ("question_mark",), "?", "help", "All keys"),
+    BoundKey("leave", ("q", "ctrl+c"), "q", "leave", "Leave the comparison"),
     BoundKey("means", ("g",), "g", "means", "Means over seeds with their intervals, or the single runs alone"),
     BoundKey("large", ("enter",), "enter", "large", "The chart on the whole screen, and back"),
+    BoundKey("x_axis", ("v",), "v", "x", "x in steps, wall time or updates"),
     BoundKey("zoom_in", ("plus", "equals_sign"), "+", "zoom", "Half as much of the runs"),
+    BoundKey("log_axis", ("l",), "l", "log", "y logarithmic or linear"),
+    BoundKey("smooth", ("f",), "f", "smooth", "A moving average over the raw values"),
+    BoundKey("up", ("up",), "↑", "", "The session above"),
+    BoundKey("down", ("down",), "↓", "", "The session below"),
+    BoundKey("previous_metric", ("shift+tab",), "shift+tab", "", "The metric before"),
     BoundKey("zoom_out", ("minus",), "-", "", "Twice as much of the runs"),
     BoundKey("pan_left", ("shift+left",), "shift+←", "", "Earlier"),
     BoundKey("pan_right", ("shift+right",), "shift+→", "", "Later"),
     BoundKey("left", ("left",), "←", "", "Crosshair to the left: every session's value there"),
     BoundKey("right", ("right",), "→", "", "Crosshair to the right"),
     BoundKey("whole", ("0",), "0", "", "The whole runs, no crosshair"),
-    BoundKey("x_axis", ("v",), "v", "x", "x in steps, wall time or updates"),
-    BoundKey("log_axis", ("l",), "l", "log", "y logarithmic or linear"),
-    BoundKey("smooth", ("f",), "f", "smooth", "A moving average over the raw values"),
-    BoundKey("help", ("question_mark",), "?", "help", "All keys"),
     BoundKey("back", ("escape",), "esc", "", "Back: from the large chart, the crosshair, the screen"),
-    BoundKey("leave", ("q", "ctrl+c"), "q", "leave", "Leave the comparison"),
 )
 
 
@@ -168,7 +169,7 @@ def _means(desk: Desk, contrast: Contrast) -> list[Line]:
         mean = group.mean[desk.lens.kind]
         last = mean.last.mean if mean.last else None
         label = f"mean of {len(group.names)} {number(contrast, last):>7}"
-        lines.append(Line(mean, style, label, dash, f"mean of {len(group.names)}", mean))
+        lines.append(Line(smooth(mean, 0.0), style, label, dash, f"mean of {len(group.names)}", mean))
     return lines
 
 

@@ -176,7 +176,20 @@ def _field(form: Form, key: str, width: int) -> Row:
         return (mark, label, Span(form.text), Span("_", "key"))
     origin = form.resolved.origins.get(key, "default")
     style = "bold" if key in form.written else ""
-    return fit((mark, label, Span(value(form, key) or "-", style), Span(f"   {origin}", "dim")), width, "…")
+    shown = fit((Span(value(form, key) or "-", style),), 18, "…")
+    return fit((mark, label, *shown, Span(f"  {origin}", "dim")), width, "…")
+
+
+def form_keys(form: Form) -> Row:
+    """What can be pressed, for the footer."""
+    keys = (
+        (("enter", "take it"), ("esc", "as it was"), ("ctrl+u", "empty"))
+        if form.editing
+        else (("enter", "start" if form.chosen == START else "change"), ("↑ ↓", "choose"), ("← →", "next value"),
+              ("delete", "take back"), ("tab", "the first ones" if form.everything else "all settings"),
+              ("esc", "leave"))
+    )  # fmt: skip
+    return tuple(span for key, label in keys for span in (Span(" "), Span(key, "key"), Span(f" {label} ")))
 
 
 def _what(form: Form) -> str:

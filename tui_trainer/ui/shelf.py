@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from tui_trainer.charts.bars import spark
 from tui_trainer.charts.span import Row, Span, cells, cut, fit
 from tui_trainer.core.format import ago, count, si, size
-from tui_trainer.ui.form import Form, draw_form
+from tui_trainer.ui.form import Form, draw_form, form_keys
 from tui_trainer.ui.keymap import UNCHANGED, BoundKey, Changes, remapped
 from tui_trainer.ui.look import Look
 from tui_trainer.ui.rows import block, box, centred, ends, key_line, over, plain, wrapped
@@ -27,13 +27,15 @@ KEYS: tuple[BoundKey, ...] = (
     BoundKey("open", ("enter",), "enter", "open", "Attach to a live session; replay one that is not"),
     BoundKey("resume", ("r",), "r", "resume", "Take the session up from its newest good checkpoint"),
     BoundKey("replay", ("p",), "p", "replay", "Play the session back"),
-    BoundKey("fork", ("f",), "f", "fork", "Begin a new session from its newest checkpoint"),
+    BoundKey("filter", ("slash",), "/", "filter", "Show sessions with these words; status:running, task:cache"),
+    BoundKey("help", ("question_mark",), "?", "help", "All keys"),
+    BoundKey("quit", ("q", "ctrl+c"), "q", "quit", "Quit; live runs go on"),
     BoundKey("mark", ("space",), "space", "mark", "Mark for a comparison, or take the mark away"),
     BoundKey("compare", ("c",), "c", "compare", "Compare the marked sessions; the first one is the baseline"),
-    BoundKey("report", ("w",), "w", "report", "Write the session's report: Markdown and pictures"),
+    BoundKey("fork", ("f",), "f", "fork", "Begin a new session from its newest checkpoint"),
     BoundKey("delete", ("d", "delete"), "d", "delete", "Delete the session, after a question; u brings it back"),
     BoundKey("restore", ("u",), "u", "undo", "Bring the session back that was deleted last"),
-    BoundKey("filter", ("slash",), "/", "filter", "Show sessions with these words; status:running, task:cache"),
+    BoundKey("report", ("w",), "w", "report", "Write the session's report: Markdown and pictures"),
     BoundKey("order", ("o",), "o", "sort", "The next order: age, name, state, best, steps, size"),
     BoundKey("tree", ("t",), "t", "tree", "Forks under the session that they come from, or a flat list"),
     BoundKey("up", ("up",), "↑", "", "The session above"),
@@ -42,9 +44,7 @@ KEYS: tuple[BoundKey, ...] = (
     BoundKey("page_down", ("pagedown",), "pgdn", "", "Ten down"),
     BoundKey("home", ("home",), "home", "", "The first one"),
     BoundKey("end", ("end",), "end", "", "The last one"),
-    BoundKey("help", ("question_mark",), "?", "help", "All keys"),
     BoundKey("back", ("escape",), "esc", "", "Clear the filter, then the marks"),
-    BoundKey("quit", ("q", "ctrl+c"), "q", "quit", "Quit; live runs go on"),
 )
 
 
@@ -219,10 +219,15 @@ def draw(shelf: Shelf, width: int, height: int, look: Look) -> list[Row]:
     if height < 3:
         return block([], width, height)
     body = _body(shelf, width, height - 3, look)
-    keys = remapped(KEYS, shelf.keys)
-    rows = [_head(width), *body, _status(shelf), key_line(keys, width, lambda key: _is_off(shelf, key))]
+    rows = [_head(width), *body, _status(shelf), _footer(shelf, width)]
     rows = over([fit(row, width, "…") for row in rows], _question(shelf, width), width)
     return [look.printable(row) for row in rows][:height]
+
+
+def _footer(shelf: Shelf, width: int) -> Row:
+    if shelf.form is not None:
+        return form_keys(shelf.form)
+    return key_line(remapped(KEYS, shelf.keys), width, lambda key: _is_off(shelf, key))
 
 
 def _is_off(shelf: Shelf, key: object) -> bool:
@@ -242,7 +247,8 @@ def _body(shelf: Shelf, width: int, height: int, look: Look) -> list[Row]:
 
 
 def _head(width: int) -> Row:
-    return ends((Span(" tui-trainer", "brand"), Span("  trains agents in the terminal", "dim")), (), width)
+    slogan = (Span("  trains agents in the terminal", "dim"),) if width >= 44 else ()
+    return ends((Span(" tui-trainer", "brand"), *slogan), (), width)
 
 
 def _summary(shelf: Shelf) -> str:
@@ -272,56 +278,78 @@ def _table(shelf: Shelf, width: int, height: int, look: Look) -> list[Row]:
     at = next((i for i, row in enumerate(shown) if row is shelf.row), 0)
     first = max(0, min(at - (height - 1) // 2, len(shown) - (height - 1)))
     kept = list(zip(shown, depths))[first : first + max(0, height - 1)]
-    return [_columns(names, width), *(_line(shelf, row, depth, names, width, look) for row, depth in kept)]
+    columns = _columns(names, width)
+    head = _cells({name: title for name, title, _ in _COLUMNS}, columns)
+    return [
+        (Span(f"    {'name':<{names}}", "dim"), *(Span(span.text, "dim") for span in head)),
+        *(_line(shelf, row, depth, names, columns, look) for row, depth in kept),
+    ]
 
 
-class _Extras(msgspec.Struct, frozen=True):
-    """Which columns there is room for."""
-
-    task: bool
-    changed: bool
-    size: bool
-    spark: int
-
-
-_SPARK = 12
-
-
-def _extras(names: int, width: int) -> _Extras:
-    room = width - names - 43
-    task = room >= 28
-    changed = room - 28 * task >= 12
-    size_ = room - 28 * task - 12 >= 11
-    spark_ = _SPARK if room - 28 * task - 12 * changed - 11 * size_ >= _SPARK + 2 else 0
-    return _Extras(task, changed, size_, spark_)
+_COLUMNS = (
+    ("state", "state", 13), ("task", "task", 14), ("algorithm", "algo", 6), ("update", "update", 8),
+    ("steps", "steps", 8), ("best", "best", 8), ("history", "history", 10), ("changed", "changed", 12),
+    ("size", "size", 11),
+)  # fmt: skip
+"""In the order in which they stand: name, title, columns with the blanks before them."""
+_LEFT = ("state", "task", "algorithm", "history")
+_NEEDED = ("state", "best", "update", "task", "changed", "history", "steps", "algorithm", "size")
+"""In the order in which they get room."""
+_HISTORY = 30
 
 
-def _columns(names: int, width: int) -> Row:
-    extras = _extras(names, width)
-    wide = f"  {'task':<16}{'algorithm':<10}" if extras.task else ""
-    history = f"  {'history':<{_SPARK}}" if extras.spark else ""
-    age = f"{'changed' if extras.changed else '':>{12 * extras.changed}}"
-    age += f"{'size' if extras.size else '':>{11 * extras.size}}"
-    head = f"    {'name':<{names}}  {'state':<12}{wide}{'update':>9}{'steps':>8}{'best':>8}{history}{age}"
-    return (Span(head, "dim"),)
+def _columns(names: int, width: int) -> dict[str, int]:
+    """The columns that there is room for, each with its width; what is left widens the history."""
+    room = width - names - 4
+    wide = {name: columns for name, _, columns in _COLUMNS}
+    kept: list[str] = []
+    for name in _NEEDED:
+        if wide[name] > room:
+            break
+        kept.append(name)
+        room -= wide[name]
+    wide["history"] = min(_HISTORY, wide["history"] + room)
+    return {name: wide[name] for name, _, _ in _COLUMNS if name in kept}
 
 
-def _line(shelf: Shelf, row: SessionRow, depth: int, names: int, width: int, look: Look) -> Row:
+def _cells(texts: Mapping[str, str], columns: Mapping[str, int]) -> list[Span]:
+    """A span a column: words to the left, numbers to the right."""
+    return [
+        Span(f"  {cut(texts[name], wide - 2):<{wide - 2}}" if name in _LEFT else f"{texts[name]:>{wide}}")
+        for name, wide in columns.items()
+    ]
+
+
+def _line(shelf: Shelf, row: SessionRow, depth: int, names: int, columns: Mapping[str, int], look: Look) -> Row:
     here, marked = row is shelf.row, row.name in shelf.marked
     sign, style = _SIGNS.get(row.state, ("?", "warn"))
     name = cut("  " * (depth - 1) + ("└ " if depth else "") + row.name, names)
-    best = "-" if row.best is None else f"{row.best:.3f}"
-    extras = _extras(names, width)
-    wide = f"  {cut(row.task, 15):<16}{row.algorithm:<10}" if extras.task else ""
-    age = f"{ago(max(0.0, shelf.now - row.changed)):>12}" if extras.changed else ""
-    age += f"{size(row.size):>11}" if extras.size else ""
-    history = (Span("  "), *spark(row.scores, extras.spark, look.glyphs, "s0")) if extras.spark else ()
+    styles = {"state": style, "changed": "dim", "size": "dim"}
+    spans = [
+        Span(span.text, styles.get(column, ""))
+        for column, span in zip(columns, _cells(_texts(shelf, row), columns), strict=True)
+    ]
+    if "history" in columns:
+        at, wide = list(columns).index("history"), columns["history"]
+        spans[at : at + 1] = [Span("  "), *spark(row.scores, wide - 2, look.glyphs, "s0")]
     return (
         Span("▸" if here else " ", "key"), Span("✓" if marked else " ", "warn"), Span(f"{sign} ", style),
-        Span(name + " " * (names - cells(name)), "focus" if here else "bold" if row.live else ""),
-        Span(f"  {row.state:<12}", style),
-        Span(f"{wide}{count(row.update):>9}{si(row.global_step):>8}{best:>8}"), *history, Span(age, "dim"),
+        Span(name + " " * (names - cells(name)), "focus" if here else "bold" if row.live else ""), *spans,
     )  # fmt: skip
+
+
+def _texts(shelf: Shelf, row: SessionRow) -> dict[str, str]:
+    return {
+        "state": row.state,
+        "task": row.task,
+        "algorithm": row.algorithm,
+        "update": count(row.update),
+        "steps": si(row.global_step),
+        "best": "-" if row.best is None else f"{row.best:.3f}",
+        "history": "",
+        "changed": ago(max(0.0, shelf.now - row.changed)),
+        "size": size(row.size),
+    }
 
 
 def _status(shelf: Shelf) -> Row:
