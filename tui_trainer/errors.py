@@ -7,6 +7,7 @@ TuiTrainerError                 1   the run failed
 │   └── DamagedSession          2   what is on disk cannot be trusted
 ├── SessionInUse                3   another engine holds the session
 ├── StorageError                4   the disk refused
+├── TaskFailed                  1   the task's own code breaks again and again
 ├── Diverged                    5   NaN or inf reached the update
 └── OrderRefused                6   a live run said no
 """
@@ -56,6 +57,10 @@ class StorageError(TuiTrainerError):
     """A directory cannot be written or is full."""
 
     exit_code = 4
+
+
+class TaskFailed(TuiTrainerError):
+    """A task's episodes break again and again and none is finished; the last reason is told."""
 
 
 class Diverged(TuiTrainerError):

@@ -59,6 +59,31 @@ class HoldsAnObject(Counter):
         self.world = object()
 
 
-for kind in (Counter, Hard, UnevenBox, Joint, DictAction, HoldsAnObject):
+class Fragile(Counter):
+    """Raises at the third step of its first, third ... episode, if its number among those made is in `breaking`."""
+
+    breaking: frozenset[int] = frozenset()
+    made = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.episode = 0
+        self.place = Fragile.made
+        Fragile.made += 1
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        if seed is not None:
+            self.episode = 0
+        self.episode += 1
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> Any:
+        found = super().step(action)
+        if self.count == 3 and self.episode % 2 and self.place in self.breaking:
+            raise ZeroDivisionError("in the environment")
+        return found
+
+
+for kind in (Counter, Hard, UnevenBox, Joint, DictAction, HoldsAnObject, Fragile):
     if f"{kind.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=50)

@@ -30,7 +30,7 @@ class Collector:
     def collect(self, budget_s: float, choose: Choose, ended: Callable[[Bool], None] | None = None) -> CollectReport:
         """Step until the rollout is full or the budget is spent; `ended` hears of each step's episode ends."""
         rollout, begun, start = self.rollout, self.rollout.t, perf_counter()
-        env_s, now = 0.0, start
+        env_s, now, failure = 0.0, start, ""
         while not rollout.is_full and (now - start < budget_s or rollout.t == begun):
             action, for_task = choose()
             acted = perf_counter()
@@ -38,11 +38,13 @@ class Collector:
             now = perf_counter()
             env_s += now - acted
             rollout.put(action, step)
+            if step.failures:
+                failure = step.failures[-1]
             if ended is not None:
                 ended(rollout.terminated[rollout.t - 1] | rollout.truncated[rollout.t - 1])
-        return self._counted(begun, {"env": env_s, "forward": perf_counter() - start - env_s})
+        return self._counted(begun, {"env": env_s, "forward": perf_counter() - start - env_s}, failure)
 
-    def _counted(self, begun: int, seconds: dict[str, float]) -> CollectReport:
+    def _counted(self, begun: int, seconds: dict[str, float], failure: str) -> CollectReport:
         rollout = self.rollout
         fresh = slice(begun, rollout.t)
         valid = rollout.valid[fresh]
@@ -53,7 +55,15 @@ class Collector:
         if rollout.is_full and rollout.t > begun:
             self.episodes.add(rollout)
         metrics = self.episodes.metrics() if rollout.is_full else {}
-        return CollectReport(steps=steps, episodes=episodes, complete=rollout.is_full, metrics=metrics, seconds=seconds)
+        return CollectReport(
+            steps=steps,
+            episodes=episodes,
+            complete=rollout.is_full,
+            metrics=metrics,
+            seconds=seconds,
+            failed_episodes=int(np.count_nonzero(rollout.truncated[fresh] & ~valid)),
+            failure=failure,
+        )
 
     def state_dict(self) -> dict[str, object]:
         return {

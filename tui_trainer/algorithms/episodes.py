@@ -32,12 +32,14 @@ class Episodes:
         sign = np.where(rollout.to_move[:-1] == 1, -1.0, 1.0)
         returns = np.cumsum(rollout.reward * sign * rollout.valid, axis=0)
         lengths = np.cumsum(rollout.valid, axis=0)
-        ends = (rollout.terminated | rollout.truncated) & rollout.valid
+        over = rollout.terminated | rollout.truncated
+        ends = over & rollout.valid
         finished = []
-        env, time = np.nonzero(ends.T)
+        env, time = np.nonzero(over.T)
         for i, t in zip(env.tolist(), time.tolist(), strict=True):
             total, count = returns[t, i], lengths[t, i]
-            finished.append((t, i, self._returns[i] + total, int(self._lengths[i] + count)))
+            if ends[t, i]:  # an episode that broke counts for nothing
+                finished.append((t, i, self._returns[i] + total, int(self._lengths[i] + count)))
             self._returns[i], self._lengths[i] = -total, -count
         self._returns += returns[-1]
         self._lengths += lengths[-1]

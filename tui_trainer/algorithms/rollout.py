@@ -47,7 +47,7 @@ class Rollout:
         self._decision(first.obs, first.mask, first.to_move)
 
     def put(self, action: Array, step: Step) -> None:
-        """Append a transition and the decision after it."""
+        """Append a transition and the decision after it. An episode that broke is truncated and not valid."""
         t = self.t
         self.action[t] = action
         self.reward[t] = step.reward

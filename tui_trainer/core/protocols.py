@@ -67,6 +67,9 @@ class Step(NamedTuple):
     same-step autoreset where `terminated | truncated`; `final_obs` holds the true last observation there (elsewhere
     it equals `obs`). A row with `valid` False is no transition and reaches no advantage, buffer, SPS or count.
     `outcome` (N,) int8: 0 where no episode ended, otherwise an index into `TaskSpec.outcomes`, counted from 1.
+
+    A row that is `truncated` and not `valid` is an episode that broke, in an environment that raised: it has no reward
+    and is counted apart; `obs` begins the next one. `failures` says why, a line for each or for all.
     """
 
     obs: Any
@@ -78,6 +81,7 @@ class Step(NamedTuple):
     to_move: Small
     valid: Bool
     outcome: Small
+    failures: tuple[str, ...] = ()
 
 
 class Policy(Protocol):
@@ -107,7 +111,11 @@ class Task(Protocol):
         ...
 
     def step(self, action: Any) -> Step:
-        """Advance every environment by one action: (N,) int64, or (N, n) float32 for a box."""
+        """Advance every environment by one action: (N,) int64, or (N, n) float32 for a box.
+
+        An environment that breaks is started afresh and its row marked (see Step). What is raised instead costs every
+        open episode: the engine then calls `reset` with a new seed, and ends the run where that does not help.
+        """
         ...
 
     def difficulty_space(self) -> DifficultySpace | None:

@@ -23,6 +23,9 @@ class CollectReport(Report, frozen=True):
     metrics: Metrics = {}
     seconds: dict[str, float] = {}
     failed_episodes: int = 0
+    """Episodes that broke in the task and were started afresh; counted neither as steps nor as episodes."""
+    failure: str = ""
+    """Why the last of them broke."""
 
 
 class UpdateReport(Report, frozen=True):

@@ -22,6 +22,7 @@ RULES: dict[str, Callable[[Kit], str]] = {
     "masks leave a legal action": values.masks_leave_a_legal_action,
     "numbers are finite": values.numbers_are_finite,
     "flags agree": values.flags_agree,
+    "no episode breaks": values.no_episode_breaks,
     "arrays stay as handed out": values.arrays_stay_as_handed_out,
     "ends hand over the last observation": ends.ends_hand_over_the_last_observation,
     "a limit truncates": ends.a_limit_truncates,

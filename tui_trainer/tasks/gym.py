@@ -16,9 +16,11 @@ from msgspec import Meta
 from tui_trainer.core.config import Settings, nearest
 from tui_trainer.core.protocols import Policy, Reset, Step, TaskSpec
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
-from tui_trainer.errors import DamagedSession, MissingExtra, UsageError
+from tui_trainer.errors import DamagedSession, MissingExtra, TaskFailed, UsageError
 from tui_trainer.tasks import gym_state
 from tui_trainer.tasks.arrays import Array, Bool, generator_of, loaded
+from tui_trainer.tasks.failures import broken
+from tui_trainer.tasks.gym_failures import Breakable, marked
 from tui_trainer.tasks.gym_pictures import picture
 from tui_trainer.tasks.options import read_options
 from tui_trainer.tasks.statistics import normal
@@ -62,6 +64,7 @@ class GymTask:
         self._name, self._options, self._limit = name, options, max_episode_steps
         self._registered = _registered(name)
         self._form = _form(self._registered, options)
+        self._broken: list[tuple[Breakable, str]] = []
         self._env = self._build(num_envs)
         self._actions = _actions(self._env.single_action_space, name)
         self._mode = self._env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
@@ -97,7 +100,7 @@ class GymTask:
         if self._form == "vector":
             return _made(self._name, lambda: _make_vector(self._name, num_envs, arguments))
         mode = AutoresetMode[self._options.autoreset.upper()]
-        one = lambda: _make_one(self._name, arguments)  # noqa: E731
+        one = lambda: Breakable(_make_one(self._name, arguments), self._broken)  # noqa: E731
         return _made(self._name, lambda: gymnasium.vector.SyncVectorEnv([one] * num_envs, autoreset_mode=mode))
 
     # --- stepping --------------------------------------------------------------------------------------------
@@ -135,9 +138,14 @@ class GymTask:
             case _ if ended.any():
                 fresh, _ = self._env.reset(options={"reset_mask": ended})
                 obs = self._keep(fresh)
-        return Step(
+        step = Step(
             obs, reward.astype(np.float32), terminated, truncated, final_obs, None, self._quiet, valid, self._quiet
         )
+        return self._marked(step) if self._broken else step
+
+    def _marked(self, step: Step) -> Step:
+        these, self._broken[:] = tuple(self._broken), ()
+        return marked(step, self._env.envs, these)
 
     def _fresh_step(self) -> Step:
         """After a resume that is not exact: every row starts a new episode, and none is a transition."""
@@ -171,17 +179,22 @@ class GymTask:
                 other.set_difficulty(Difficulty(low=FLOOR))
             waves = -(-episodes // wave)
             returns = np.concatenate([other.play(policy, seed, number) for number in range(waves)])[:episodes]
-            return _result(returns, other.render_text(0))
+            return _result(_whole(returns, self._name), other.render_text(0))
         finally:
             other.close()
 
     def play(self, policy: Policy, *stream: int) -> Array:
-        """The return of the first episode of each environment, (N,) float64; one without any limit is cut."""
+        """The return of the first episode of each environment, (N,) float64; one without any limit is cut.
+
+        NaN where it broke.
+        """
         obs = self._start(*stream)
         returns, alive = np.zeros(len(obs)), np.ones(len(obs), np.bool_)
         for _ in range(max(self._limit, self._registered.max_episode_steps or _MOST_STEPS)):
             step = self.step(policy.act(obs, None))
             returns += step.reward * alive
+            if step.failures:
+                returns[broken(step) & alive] = np.nan
             alive &= ~(step.terminated | step.truncated)
             if not alive.any():
                 break
@@ -354,6 +367,14 @@ def _final_observations(obs: Array, ended: Bool, info: Mapping[str, Any]) -> Arr
     for row in np.flatnonzero(ended):
         final[row] = info["final_obs"][row]
     return final
+
+
+def _whole(returns: Array, name: str) -> Array:
+    """The returns of the episodes that did not break. Raises TaskFailed where all did."""
+    whole: Array = returns[~np.isnan(returns)]
+    if not len(whole):
+        raise TaskFailed(f"all {len(returns)} episodes of an evaluation of gym:{name} broke", "mend it, then resume")
+    return whole
 
 
 def _result(returns: Array, frame: str) -> PartResult:

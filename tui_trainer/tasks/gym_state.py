@@ -15,6 +15,7 @@ import gymnasium
 import numpy as np
 
 from tui_trainer.tasks.arrays import generator_state, load_generator
+from tui_trainer.tasks.gym_failures import Breakable
 
 _BUILT = (gymnasium.Space, gymnasium.envs.registration.EnvSpec, enum.Enum)
 _LINKS = frozenset({"env", "envs", "env_fns"})
@@ -23,7 +24,8 @@ _GENERATOR = "generator"
 
 def layers(env: Any) -> Iterator[Any]:
     """The environment's objects in a fixed order: wrappers outside in, and each environment of a vector."""
-    yield env
+    if not isinstance(env, Breakable):
+        yield env
     for inner in getattr(env, "envs", ()):
         yield from layers(inner)
     if "env" in vars(env):

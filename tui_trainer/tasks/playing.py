@@ -78,9 +78,9 @@ def difference(one: Step, other: Step) -> str:
     return ", ".join(name for name, a, b in pairs if not _same(a, b))
 
 
-def _same(a: Array | None, b: Array | None) -> bool:
-    if a is None or b is None:
-        return a is b
+def _same(a: Any, b: Any) -> bool:
+    if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray):
+        return bool(a is b or a == b)
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
@@ -118,6 +118,6 @@ def episode_returns(task: Task, player: Any, seed: int, steps: int) -> Array:
     for step in play(task, player, start.obs, start.mask, steps):
         running += step.reward * step.valid
         ended = step.terminated | step.truncated
-        found.append(running[ended])
+        found.append(running[ended & step.valid])
         running[ended] = 0.0
     return np.concatenate(found)

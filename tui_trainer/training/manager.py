@@ -33,6 +33,7 @@ from tui_trainer.core.events import (
     CommandApplied,
     CommandRefused,
     DifficultyChanged,
+    EpisodeFailed,
     EvaluationFinished,
     EvaluationStopped,
     LogWritten,
@@ -105,6 +106,7 @@ from tui_trainer.training.termination import (
 WAIT_S = 0.5
 LONGEST_STEP_S = 3600.0
 """A longer gap between two observations is the clock's fault, not training."""
+FAILURES_TOLD_SINGLY = 10
 SAVE_ORDER: tuple[CheckpointKind, ...] = ("stage", "manual", "best", "regular")
 
 
@@ -465,7 +467,15 @@ class TrainingManager:
         s.failed_episodes += int(report.failed_episodes)
         s.phase = "learn" if report.complete else "collect"
         self._measure(report.metrics)
-        return []
+        return self._failed_episodes(report) if report.failed_episodes else []
+
+    def _failed_episodes(self, report: CollectReport) -> list[AnyEvent]:
+        """The first few are told one by one, then each time that there are a tenth more."""
+        total, told = self._state.failed_episodes, self._wall.failures_told
+        if total > FAILURES_TOLD_SINGLY and total < 1.1 * told:
+            return []
+        self._wall.failures_told = total
+        return [EpisodeFailed(why=report.failure, failed=total)]
 
     def _learned(self, report: UpdateReport) -> list[AnyEvent]:
         s = self._state

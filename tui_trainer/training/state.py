@@ -112,5 +112,7 @@ class WallState(msgspec.Struct, kw_only=True):
     evaluation_s: float = 0.0
     saves: tuple[CheckpointKind, ...] = ()
     holds: tuple[Hold, ...] = ()
+    failures_told: int = 0
+    """Broken episodes when they were last told of."""
     introduce: bool = False
     """The task has yet to be told the difficulty, at the start of a process."""

@@ -19,7 +19,7 @@ def ends_hand_over_the_last_observation(kit: Kit) -> str:
         start = task.reset(SEED)
         before = start.obs
         for t, step in enumerate(random_play(task, start, 3 * STEPS)):
-            ended = step.terminated | step.truncated
+            ended = (step.terminated | step.truncated) & step.valid
             going = np.flatnonzero(~ended & step.valid)
             same = np.array_equal(step.final_obs[going], step.obs[going])
             require(same, f"final_obs differs from obs where no episode ended, at step {t}")

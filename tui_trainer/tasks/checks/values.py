@@ -9,7 +9,8 @@ import numpy as np
 
 from tui_trainer.core.protocols import Step
 from tui_trainer.tasks.arrays import Array
-from tui_trainer.tasks.checks.kit import ENVS, SEED, Kit, random_play, require
+from tui_trainer.tasks.checks.kit import ENVS, SEED, STEPS, Kit, random_play, require
+from tui_trainer.tasks.failures import broken
 from tui_trainer.tasks.playing import difference
 
 
@@ -55,18 +56,41 @@ def flags_agree(kit: Kit) -> str:
     with contextlib.closing(kit.make(ENVS)) as task:
         spec = task.spec
         for t, step in enumerate(random_play(task, task.reset(SEED), 400)):
-            ended = step.terminated | step.truncated
+            ended = (step.terminated | step.truncated) & step.valid
             ends += int(ended.sum())
             require_none(step.terminated & step.truncated, "is terminated and truncated", t)
             require_none((step.outcome != 0) & ~ended, "has an outcome without an end", t)
+            require_failures_told(step, t)
             require_none((step.outcome < 0) | (step.outcome > len(spec.outcomes)), "has an unnamed outcome", t)
-            require_none(~step.valid & (ended | (step.reward != 0)), "is not valid, yet ends or is rewarded", t)
+            rewarded = ~step.valid & (step.terminated | (step.reward != 0))
+            require_none(rewarded, "is not valid, yet ends or is rewarded", t)
     return f"{ends} ends in {400 * ENVS} steps"
+
+
+def require_failures_told(step: Step, t: int) -> None:
+    """A row that ends without being a transition is an episode that broke, and `failures` says why."""
+    rows = np.flatnonzero(broken(step))
+    told = f"environment {rows[:1]} ends at step {t} without being valid: say why in failures, or set valid"
+    require(bool(len(rows)) <= bool(step.failures), told)
+    lost = f"failures tells of a broken episode at step {t}, but no row is truncated and not valid"
+    require(bool(step.failures) <= bool(len(rows)), lost)
 
 
 def require_none(rows: Array, what: str, t: int) -> None:
     bad = np.flatnonzero(rows)
     require(not len(bad), f"environment {bad[:1]} {what} at step {t}")
+
+
+def no_episode_breaks(kit: Kit) -> str:
+    """Episodes that break cost no run, but the author must know."""
+    count, why = 0, ""
+    with contextlib.closing(kit.make(ENVS)) as task:
+        for t, step in enumerate(random_play(task, task.reset(SEED), STEPS)):
+            require_failures_told(step, t)
+            count += int(np.count_nonzero(broken(step)))
+            why = step.failures[0] if step.failures and not why else why
+    require(count == 0, f"{count} episodes broke, the first by {why}")
+    return f"{STEPS} steps"
 
 
 def arrays_stay_as_handed_out(kit: Kit) -> str:
