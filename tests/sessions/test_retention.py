@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,9 +76,10 @@ def test_while_the_newest_is_damaged_the_one_before_stays(tmp_path: Path) -> Non
 class Histories(RuleBasedStateMachine):
     """Saves, kills, damage, resumes and prunings in any order, on a real disk."""
 
-    @initialize(keep_last=st.integers(1, 3), keep_best=st.integers(1, 2))
-    def begin(self, keep_last: int, keep_best: int) -> None:
-        self.keep_last, self.keep_best = keep_last, keep_best
+    @initialize(keep_last=st.integers(1, 3), keep_best=st.integers(1, 2), room=st.sampled_from([0, 1, 3, 6]))
+    def begin(self, keep_last: int, keep_best: int, room: int) -> None:
+        """`room`: for how many checkpoints of the usual size max_gib leaves room; 0 = no bound."""
+        self.keep_last, self.keep_best, self.room = keep_last, keep_best, room
         self.root = tempfile.TemporaryDirectory()
         self.path = new_session(Path(self.root.name)).path
         self.store = CheckpointStore(self.path)
@@ -121,13 +123,41 @@ class Histories(RuleBasedStateMachine):
         before = self.store.manifests()
         verified = [m for m in before if m.directory not in self.damaged]
         best = self.store.best()
-        gone = self.store.prune(self.keep_last, self.keep_best, 0)
+        max_gib = self.room * max((m.size for m in before), default=0) / GIB
+        planned = [m.path for m in self.store.plan(self.keep_last, self.keep_best, max_gib)]
+        gone = self.store.prune(self.keep_last, self.keep_best, max_gib)
+        assert list(gone) == planned, "what was told is what is deleted"
+        assert self.store.prune(self.keep_last, self.keep_best, max_gib) == (), "once is enough"
         after = {m.directory for m in self.store.manifests()}
+        self.require_room(max_gib, verified[:1])
         assert {m.path for m in before} - {f"checkpoints/{name}" for name in after} == set(gone)
         assert {m.directory for m in (*before[:1], *verified[:1], *([best] if best else []))} <= after
         kinds = [m.kind for m in self.store.manifests()]
         assert sum(kind in ("regular", "final", "emergency") for kind in kinds) <= self.keep_last + 2
         assert kinds.count("best") <= self.keep_best + 3
+
+    def require_room(self, max_gib: float, verified: Sequence[Any]) -> None:
+        """Past max_gib only what must stay is left: the newest, the last verified, best, manual and stage ones."""
+        left = self.store.manifests()
+        if max_gib and sum(m.size for m in left) > max_gib * GIB:
+            must_stay = {m.number for m in (*left[:1], *verified)}
+            assert not [m for m in left if m.kind in ("regular", "final", "emergency") and m.number not in must_stay]
+
+    @rule()
+    def lose_power_in_a_prune(self) -> None:
+        """Pruning renames first: what it left behind is no checkpoint, and is cleaned away at the next start."""
+        doomed = self.store.plan(self.keep_last, self.keep_best, 0)
+        for manifest in doomed[:1]:
+            place = self.path / "checkpoints"
+            os.rename(place / manifest.directory, place / f".pruned-{manifest.directory}")
+        self.store = CheckpointStore(self.path)
+
+    @rule()
+    def load_the_newest_good(self) -> None:
+        """Whatever happened, the newest checkpoint that was not damaged is what a resume gets."""
+        good = [m for m in self.store.manifests() if m.directory not in self.damaged]
+        if good:
+            assert self.store.newest_good().manifest.number == good[0].number
 
     @invariant()
     def what_must_stay_is_there(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol, TypeVar
 
 from tui_trainer.core.values import CheckpointKind
@@ -27,16 +27,18 @@ class Kept(Protocol):
 C = TypeVar("C", bound=Kept)
 
 
-def prunable(checkpoints: Sequence[C], keep_last: int, keep_best: int, max_gib: float) -> tuple[C, ...]:
+def prunable(
+    checkpoints: Sequence[C], keep_last: int, keep_best: int, max_gib: float, spared: Collection[int] = ()
+) -> tuple[C, ...]:
     """What to delete, oldest first: never the latest, the best, the newest `best`, a manual or a stage one.
 
     The `keep_best` best scores and the `keep_last` newest others stay; past `max_gib` (0 = no bound) the oldest
-    others go, too.
+    others go, too. The numbers in `spared` stay whatever they are.
     """
     ordered = sorted(checkpoints, key=lambda c: c.number)
     best = sorted((c for c in ordered if c.kind == "best"), key=_rank)
     others = [c for c in ordered if c.kind != "best" and c.kind not in KEPT_KINDS]
-    safe = {c.number for c in (*ordered[-1:], *best[-1:], *[c for c in ordered if c.kind == "best"][-1:])}
+    safe = {*spared} | {c.number for c in (*ordered[-1:], *best[-1:], *[c for c in ordered if c.kind == "best"][-1:])}
     doomed = {c.number for c in (*_all_but(best, keep_best), *_all_but(others, keep_last))} - safe
     doomed |= _too_much(ordered, [c for c in others if c.number not in doomed | safe], doomed, max_gib)
     return tuple(c for c in ordered if c.number in doomed)
