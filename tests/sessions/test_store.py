@@ -16,11 +16,12 @@ import msgspec
 import pytest
 
 from tui_trainer.core.config import Layer, resolve, to_table
-from tui_trainer.errors import DamagedSession, SessionInUse, TuiTrainerError, UsageError
+from tui_trainer.errors import DamagedSession, SessionInUse, StorageError, TuiTrainerError, UsageError
 from tui_trainer.sessions.files import toml_bytes
 from tui_trainer.sessions.provenance import collect, git_commit
 from tui_trainer.sessions.store import FORMAT, Session, SessionFile, is_untouched, list_sessions, read_session_file
 
+from .faulty_disks import FailingDisk
 from .world import SETTINGS, new_session
 
 LONG = (pytest.mark.long, pytest.mark.timeout(1200))
@@ -212,6 +213,13 @@ def contender(path: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+
+
+def test_a_lock_that_cannot_be_signed_names_the_session(tmp_path: Path) -> None:
+    session = new_session(tmp_path)
+    with pytest.raises(StorageError, match=str(session.path)):
+        Session.open(session.path, disk=FailingDisk(2, 10**9)).lock()
+    assert session.owner() is None
 
 
 def test_a_killed_owner_frees_the_session(tmp_path: Path) -> None:

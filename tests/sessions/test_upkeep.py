@@ -174,6 +174,13 @@ def test_a_running_session_is_not_packed(session: Session, tmp_path: Path) -> No
     assert not (tmp_path / "a.zip").exists()
 
 
+def test_a_session_that_cannot_be_read_is_not_packed(session: Session, tmp_path: Path) -> None:
+    (session.path / "session.toml").write_text("format = ")
+    with pytest.raises(DamagedSession, match=r"session\.toml"):
+        pack(session, tmp_path / "a.zip")
+    assert not (tmp_path / "a.zip").exists()
+
+
 def test_leftovers_links_and_the_lock_stay_behind(session: Session, tmp_path: Path) -> None:
     session.lock().release()
     (session.path / "checkpoints" / ".tmp-9-u9").mkdir()

@@ -39,11 +39,11 @@ class SessionLock:
             holder = read_owner(path)
             who = f"process {holder.pid} on {holder.host}" if holder else "another process"
             raise SessionInUse(f"session {name} is in use by {who}", f"`tui-trainer attach {name}` shows it")
-        self._sign()
+        self._sign(path.parent)
 
-    def _sign(self) -> None:
+    def _sign(self, directory: Path) -> None:
         try:
-            with storage_errors(Path(".")):
+            with storage_errors(directory):
                 self._disk.truncate(self._fd, 0)
                 write_all(self._disk, self._fd, f"{os.getpid()} {socket.gethostname()}\n".encode())
         except StorageError:

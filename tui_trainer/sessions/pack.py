@@ -65,7 +65,11 @@ class Index(msgspec.Struct, frozen=True):
 
 
 def pack(session: Session, target: Path, disk: Disk = REAL) -> Index:
-    """Write the session to `target`, whole or not at all. Raises SessionInUse, UsageError if it exists."""
+    """Write the session to `target`, whole or not at all.
+
+    Raises DamagedSession where its session.toml cannot be read, SessionInUse, UsageError if `target` exists.
+    """
+    session.read()
     if os.path.lexists(target):
         raise UsageError(f"{shown(target)} exists", "choose another name")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
