@@ -235,6 +235,39 @@ def test_a_setting_given_at_resume_reaches_the_learner_as_an_order(tmp_path: Pat
     assert p.run(tmp_path, "rerun", "a").returncode == 0
 
 
+def test_what_a_resume_was_told_is_remembered_by_the_next(tmp_path: Path) -> None:
+    """A limit that was raised and a setting that was changed stay so, in a session that a kill interrupted as well."""
+    never = "--set=manager.evaluation.every_updates=100000"
+    assert p.run(tmp_path, "run", "--no-ui", *p.TINY, never, "--max-updates=6", "--name=a").returncode == 0
+    words = ["--max-updates=100000", "--set=ppo.learning_rate=1e-5", "--set=manager.checkpoints.every_updates=100000"]
+    process = p.start(tmp_path, "resume", "a", "--no-ui", "--json", *words)
+    p.until(process, lambda e: e["type"] == FINISHED and e["update"] > 20)
+    process.kill()
+    process.wait()
+    again = p.start(tmp_path, "resume", "a", "--no-ui", "--json")
+    told = p.until(again, lambda e: e["type"] == FINISHED and e["update"] > 20)
+    assert p.stop(again) == 143
+    assert [(e["key"], e["new"]) for e in told if e["type"] == "SettingChanged"] == [("ppo.learning_rate", 1e-5)]
+    (resumed,) = [e for e in told if e["type"] == "RunResumed"]
+    assert (resumed["from_update"], resumed["limits"]) == (6, {"max_updates": 100000.0})
+    shown = [json.loads(line) for line in p.run(tmp_path, "config", "show", "a", "--json").stdout.splitlines()]
+    rows = {row["key"]: row for row in shown}
+    assert (rows["manager.termination.max_updates"]["value"], rows["ppo.learning_rate"]["value"]) == (100000, 1e-5)
+    assert rows["ppo.learning_rate"]["origin"] == "resume"
+    third = p.start(tmp_path, "resume", "a", "--no-ui", "--json")
+    told = p.until(third, lambda e: e["type"] == FINISHED)
+    assert not [e for e in told if e["type"] == "SettingChanged"], "the checkpoint already holds it"
+    assert p.stop(third) == 143
+    assert p.run(tmp_path, "rerun", "a").returncode == 0
+
+
+def test_a_limit_that_a_resume_raised_and_reached_is_named(tmp_path: Path) -> None:
+    p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=5", "--name=a")
+    assert p.run(tmp_path, "resume", "a", "--no-ui", "--max-updates=8").returncode == 0
+    refused = p.run(tmp_path, "resume", "a", "--no-ui")
+    assert (refused.returncode, "max_updates = 8" in refused.stderr) == (2, True)
+
+
 def test_a_fork_goes_on_exactly_where_its_parent_stood(tmp_path: Path) -> None:
     assert p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=10", "--name=parent").returncode == 0
     done = p.run(tmp_path, "fork", "parent", "--no-ui", "--name=child", "--set=manager.termination.max_updates=15")

@@ -15,22 +15,34 @@ from tui_trainer.core import commands
 from tui_trainer.core.values import Difficulty
 from tui_trainer.sessions.store import Session
 
+DQN = (
+    "--algorithm=dqn", "--set=dqn.num_envs=8", "--set=dqn.train_freq=64", "--set=dqn.learning_starts=200",
+    "--set=dqn.batch_size=32", "--set=dqn.gradient_steps=2", "--set=dqn.buffer_size=2000", "--set=dqn.hidden=[32]",
+    "--set=dqn.exploration_steps=4000",
+)  # fmt: skip
+SETTINGS = {
+    "ppo": ("ppo.learning_rate", "ppo.ent_coef", 0.02, ()),
+    "dqn": ("dqn.learning_rate", "manager.checkpoints.every_updates", 4, DQN),
+}
 
-@pytest.fixture(scope="module")
-def steered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A session with orders, a pause, a kill and a resume in it."""
-    root = tmp_path_factory.mktemp("sessions")
-    assert p.run(root, "run", "--detach", *p.TINY, "--step-delay=0.03", "--max-updates=80", "--name=a").returncode == 0
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def steered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A session of each algorithm with orders, a pause, a kill and a resume in it."""
+    root = tmp_path_factory.mktemp(request.param)
+    rate, other, value, more = SETTINGS[request.param]
+    words = (*p.TINY, *more, "--step-delay=0.03", "--max-updates=80", "--name=a")
+    assert p.run(root, "run", "--detach", *words).returncode == 0
     session = root / "a"
     p.wait_for(lambda: (session / "events.jsonl").read_text().count("UpdateFinished") > 10)
-    order(session, commands.SetSetting(id=new_id(), key="ppo.learning_rate", value=1e-3))
+    order(session, commands.SetSetting(id=new_id(), key=rate, value=1e-3))
     order(session, commands.SetDifficulty(id=new_id(), difficulty=Difficulty(level=1)))
     order(session, commands.Pause(id=new_id()))
-    order(session, commands.SetSetting(id=new_id(), key="ppo.ent_coef", value=0.02))
+    order(session, commands.SetSetting(id=new_id(), key=other, value=value))
     order(session, commands.Resume(id=new_id()))
     before = live_state(session).update
     p.wait_for(lambda: live_state(session).update > before + 12)
-    order(session, commands.SetSetting(id=new_id(), key="ppo.learning_rate", value=5e-4))
+    order(session, commands.SetSetting(id=new_id(), key=rate, value=5e-4))
     owner = Session.open(session).owner()
     assert owner
     os.kill(owner.pid, signal.SIGKILL)
@@ -39,8 +51,8 @@ def steered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def rerun(root: Path) -> tuple[int, list[dict[str, object]]]:
-    done = p.run(root, "rerun", "a", "--json", timeout=120)
+def rerun(root: Path, name: str = "a") -> tuple[int, list[dict[str, object]]]:
+    done = p.run(root, "rerun", name, "--json", timeout=120)
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -56,7 +68,7 @@ def test_every_checkpoint_of_a_steered_session_is_bit_equal(steered: Path) -> No
 def test_a_decision_that_was_tampered_with_is_found(steered: Path) -> None:
     path = steered / "a" / "events.jsonl"
     text = path.read_text()
-    tampered = text.replace('"key":"ppo.learning_rate","value":0.001', '"key":"ppo.learning_rate","value":0.002')
+    tampered = text.replace('.learning_rate","value":0.001', '.learning_rate","value":0.002')
     assert tampered != text
     path.write_text(tampered)
     code, rows = rerun(steered)
@@ -64,3 +76,46 @@ def test_a_decision_that_was_tampered_with_is_found(steered: Path) -> None:
     assert code == 1
     assert rows[0]["equal"] is True
     assert False in [row["equal"] for row in rows]
+
+
+def test_a_fork_is_executed_again_from_where_it_began(steered: Path) -> None:
+    """Its own orders included; a parent that was steered has taken in orders before."""
+    name = f"fork{len(p.names(steered))}"
+    words = ("--at=latest", "--no-ui", f"--name={name}", "--set=manager.termination.max_updates=110")
+    more = ("--set=dqn.learning_rate=1e-4",) if b"dqn" in (steered / "a/session.toml").read_bytes() else ()
+    assert p.run(steered, "fork", "a", *words, *more).returncode == 0
+    assert p.run(steered, "resume", name, "--no-ui", "--max-updates=120").returncode == 0
+    code, rows = rerun(steered, name)
+    assert code == 0
+    equal = [row["update"] for row in rows if row["equal"]]
+    assert (equal[0], equal[-1]) == (80, 120), "80 is the checkpoint that it began from"
+    assert all(row["equal"] for row in rows if row["equal"] is not None)
+
+
+def test_accepted_undone_and_rejected_advice_is_repeated(tmp_path: Path) -> None:
+    """Advice comes out of the evaluations, which a rerun plays again; the answers are orders."""
+    words = (
+        *p.TINY, "--set=ppo.num_envs=64", "--set=ppo.batch_size=512", "--set=manager.evaluation.every_updates=5",
+        "--set=manager.evaluation.episodes=40", "--set=continuous.min_confidence=0", "--set=ppo.learning_rate=0.003",
+        "--set=continuous.quiet_evaluations=0", "--max-updates=100000", "--name=a",
+    )  # fmt: skip
+    run = p.start(tmp_path, "run", "--no-ui", "--json", *words)
+    session = tmp_path / "a"
+    first = p.until(run, lambda e: e["type"] == "RecommendationRaised")[-1]["id"]
+    order(session, commands.Answer(id=new_id(), recommendation=first, verdict="accept"))
+    p.until(run, lambda e: e["type"] in ("DifficultyChanged", "SettingChanged"))
+    order(session, commands.Answer(id=new_id(), recommendation=first, verdict="undo"))
+    p.until(run, lambda e: e["type"] in ("DifficultyChanged", "SettingChanged"))
+    second = p.until(run, lambda e: e["type"] == "RecommendationRaised")[-1]["id"]
+    order(session, commands.Answer(id=new_id(), recommendation=second, verdict="reject"))
+    saved = p.until(run, lambda e: e["type"] == "CheckpointSaved")[-1]
+    p.until(run, lambda e: e["type"] == "CheckpointSaved" and e["at_update"] > saved["at_update"])
+    assert p.stop(run) == 143
+    verdicts = [e["verdict"] for e in p.journal(session) if e["type"] == "RecommendationAnswered" and e["by"] == "user"]
+    assert verdicts == ["accepted", "undone", "rejected"]
+    code, rows = rerun(tmp_path)
+    assert code == 0
+    assert len([row for row in rows if row["equal"]]) >= 3
+    text = (session / "events.jsonl").read_text()
+    (session / "events.jsonl").write_text(text.replace('"verdict":"undo"', '"verdict":"reject"'))
+    assert rerun(tmp_path)[0] == 1, "another answer leads to other bits"

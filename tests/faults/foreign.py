@@ -77,6 +77,34 @@ class NoMemory(Faulty):
         raise MemoryError("no room for 8 GiB")
 
 
+class NoGpuMemory(Faulty):
+    def go_wrong(self, step: Step) -> Step:
+        import torch
+
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 8.00 GiB")
+
+
+class Grows(Faulty):
+    """Needs another MiB at every step, as a leak does."""
+
+    def go_wrong(self, step: Step) -> Step:
+        self.held = getattr(self, "held", [])
+        self.held.append(b"x" * (1 << 20))
+        return step
+
+
+class Stumbles(Faulty):
+    """Raises at every 31st step of the batch and is well otherwise."""
+
+    def go_wrong(self, step: Step) -> Step:
+        if self.steps % 31 == 0:
+            raise RuntimeError("the bridge fell down")
+        return step
+
+    def evaluate(self, policy: Any, *, part: str, episodes: int, seed: int) -> Any:
+        return Walk(self.spec.num_envs, self.limit).evaluate(policy, part=part, episodes=episodes, seed=seed)
+
+
 class Leaves(Faulty):
     """As a library does that calls exit() where it should raise."""
 
@@ -116,6 +144,7 @@ def _factory(kind: type[Faulty]) -> Any:
 raises, nan_reward, nan_observation, huge_reward, large_reward, no_memory, leaves, noisy, hostile = map(
     _factory, (Faulty, NanReward, NanObservation, HugeReward, LargeReward, NoMemory, Leaves, Noisy, Hostile)
 )
+no_gpu_memory, grows, stumbles = map(_factory, (NoGpuMemory, Grows, Stumbles))
 
 
 def failing_callback(event: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 
 from tests.engine import process as p
 from tests.faults.warm import Done, Warm
+from tests.sessions import hostile
 from tui_trainer.sessions.checkpoints import CheckpointStore
+from tui_trainer.sessions.store import Session
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +88,29 @@ def test_with_every_checkpoint_damaged_each_reason_is_told_and_nothing_is_overwr
         state = session / path / "state.pt"
         state.write_bytes(list(HARMS.values())[number % 3](state.read_bytes()))
     before = contents(session)
-    done = warm.run(session.parent, "resume", "a", "--no-ui", "--max-updates=25")
-    refused(done, *(Path(path).name for path in paths))
-    after = contents(session)
-    for name, data in before.items():
-        if name.startswith("checkpoints/"):
-            assert after[name] == data
-    assert after["events.jsonl"].startswith(before["events.jsonl"])
+    for words in (("resume", "a", "--no-ui", "--max-updates=25"), ("resume", "a", "--detach", "--max-updates=25")):
+        refused(warm.run(session.parent, *words), *(Path(path).name for path in paths))
     refused(warm.run(session.parent, "eval", "a", "--episodes=4"))
+    assert contents(session) == before
+
+
+def test_a_resume_that_finds_out_late_leaves_the_history_as_it_was(warm: Warm, session: Path) -> None:
+    """Every hash is right, and yet no checkpoint fits the session: that is seen only when one is loaded."""
+    other = session.parent / "b"
+    words = (*p.TINY, "--set=ppo.hidden=[8]", "--max-updates=20", "--name=b")
+    assert warm.run(session.parent, "run", "--no-ui", *words).returncode == 0
+    shutil.rmtree(session / "checkpoints")
+    shutil.copytree(other / "checkpoints", session / "checkpoints")
+    before = (session / "events.jsonl").read_bytes()
+    refused(warm.run(session.parent, "resume", "a", "--no-ui", "--max-updates=25"), "parameters")
+    assert (session / "events.jsonl").read_bytes() == before
+
+
+def test_a_session_whose_session_toml_is_damaged_is_not_packed(warm: Warm, session: Path) -> None:
+    file = session / "session.toml"
+    file.write_text(file.read_text().replace("[status]", "[status\n", 1))
+    refused(warm.run(session.parent, "sessions", "pack", "a", str(session.parent / "a.zip")), "session.toml")
+    assert not (session.parent / "a.zip").exists()
 
 
 READERS = (
@@ -205,6 +223,54 @@ def resigned(text: str) -> str:
     if not first.startswith("# sha256"):
         return text
     return f"# sha256 {hashlib.sha256(rest.encode()).hexdigest()}\n{rest}"
+
+
+KINDS = (
+    "code: os.system", "code: pickled object", "bomb: stride 0", "archive: plain pickle", "archive: deflated bomb",
+    "archive: cut", "place: pipe", "place: link", "place: zero", "place: directory", "place: absent",
+)  # fmt: skip
+"""One or two of each family: tests/sessions/test_strict.py takes them all to the check itself."""
+
+
+def test_a_hostile_file_is_refused_by_every_command_that_takes_one_and_runs_nothing(
+    warm: Warm, root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    files = hostile.write_all(tmp_path_factory.mktemp("hostile"))
+    for kind in KINDS:
+        for words in (("eval", str(files[kind])), ("fork", str(files[kind]), "--no-ui")):
+            began = time.monotonic()
+            refused(warm.run(root, *words, timeout=20))
+            assert time.monotonic() - began < 10, kind
+    assert p.names(root) == []
+    assert not Path(hostile.CANARY).exists()
+
+
+def test_of_many_resumes_of_a_session_one_wins_and_the_others_exit_with_3_naming_it(warm: Warm, session: Path) -> None:
+    words = ("resume", "a", "--no-ui", "--json", "--max-updates=1000000")
+    contenders = [warm.start(session.parent, *words) for _ in range(4)]
+    owner = p.wait_for(lambda: Session.open(session).owner())
+    (winner,) = [each for each in contenders if each.pid == owner.pid]
+    for loser in contenders:
+        if loser is not winner:
+            done = loser.finish(60)
+            refused(done, str(owner.pid), code=3)
+    winner.until("UpdateFinished")
+    assert winner.stop() == 143
+
+
+@pytest.mark.parametrize(("name", "was"), [("torch", "2.10.0"), ("threads", 8)])
+def test_a_resume_where_bits_may_differ_works_and_says_so(warm: Warm, session: Path, name: str, was: object) -> None:
+    """The newest checkpoint says that it was made by another torch, or by more threads."""
+    store = CheckpointStore(session)
+    loaded = store.newest_good()
+    state = dict(loaded.state)
+    state["environment"] = {**state["environment"], name: was}
+    store.save(store.snapshot(state), kind="manual", update=20, global_step=loaded.manifest.global_step)
+    done = warm.run(session.parent, "resume", "a", "--no-ui", "--max-updates=25")
+    assert done.returncode == 0, done
+    (resumed,) = [e for e in p.journal(session) if e["type"] == "RunResumed"]
+    assert resumed["exact"] is False
+    assert f"not bit-exact: {name} was {was}, is " in resumed["note"]
 
 
 def test_a_session_of_the_first_format_is_shown_replayed_and_verified(warm: Warm, root: Path) -> None:

@@ -19,8 +19,8 @@ FEW_SAVES = "--set=manager.checkpoints.every_updates=0"
 """The emergency checkpoint is the only one."""
 
 
-def fail(warm: Warm, root: Path, name: str, *words: str) -> Any:
-    return warm.run(root, *FOREIGN, f"--task=tests.faults.foreign:{name}", *words)
+def fail(warm: Warm, root: Path, name: str, *words: str, **environ: str) -> Any:
+    return warm.run(root, *FOREIGN, f"--task=tests.faults.foreign:{name}", *words, **environ)
 
 
 def newest(root: Path) -> Loaded:
@@ -67,12 +67,16 @@ def test_a_number_that_is_none_ends_the_run_with_5_finite_parameters_and_the_las
     assert not loaded.problems
 
 
-@pytest.mark.parametrize("name", ["raises", "no_memory", "leaves"])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("raises", "failed"), ("no_memory", "out_of_memory"), ("no_gpu_memory", "out_of_memory"), ("leaves", "failed")],
+)
 def test_what_a_task_raises_ends_the_run_saved_and_a_resume_goes_on_from_there(
-    warm: Warm, root: Path, name: str
+    warm: Warm, root: Path, name: str, reason: str
 ) -> None:
     done = fail(warm, root, name, FEW_SAVES)
     assert done.returncode == 1, done
+    assert ended(root)["reason"]["name"] == reason
     assert done.stderr.count("\n") == 1
     saved = newest(root).manifest
     assert (saved.kind, ended(root)["checkpoint"]) == ("emergency", saved.path)
@@ -82,6 +86,43 @@ def test_what_a_task_raises_ends_the_run_saved_and_a_resume_goes_on_from_there(
     assert ended(root)["update"] == 30
     went_back = [e["from_update"] for e in p.journal(root / "a") if e["type"] == "RunResumed"]
     assert went_back == [saved.update]
+
+
+def test_a_few_broken_episodes_are_reset_and_counted_and_training_goes_on(warm: Warm, root: Path) -> None:
+    """A batch that raises loses its 8 open episodes each time; an environment that can be told apart only its own."""
+    done = fail(warm, root, "stumbles", FAULT_AT="1")
+    assert done.returncode == 0, done
+    told = [e for e in p.journal(root / "a") if e["type"] == "EpisodeFailed"]
+    assert [e["failed"] for e in told] == [8 * number for number in range(1, len(told) + 1)]
+    assert len(told) == 30 * 8 // 31
+    assert "the bridge fell down" in told[0]["why"]
+    assert ended(root)["update"] == 30
+    resumed = warm.run(root, "resume", "a", "--no-ui", "--max-updates=40", FAULT_AT="1")
+    assert resumed.returncode == 0, resumed
+    assert warm.run(root, "rerun", "a", FAULT_AT="1").returncode == 0, "bit for bit, broken episodes included"
+
+
+def test_an_episode_that_always_breaks_ends_the_run_with_its_reason(warm: Warm, root: Path) -> None:
+    done = fail(warm, root, "raises", FEW_SAVES)
+    assert (done.returncode, ended(root)["reason"]["name"]) == (1, "failed")
+    assert "88 episodes of walk broke and none was finished between them" in done.stderr
+    assert "the bridge fell down" in (root / "a/crash/traceback.txt").read_text()
+
+
+def test_memory_near_its_limit_saves_and_pauses_and_a_person_may_let_it_go_on(warm: Warm, root: Path) -> None:
+    words = ("--set=run.memory_limit_gib=0.8", "--set=telemetry.interval_s=0.2", "--step-delay=0.01", FEW_SAVES)
+    run = warm.start(
+        root, *FOREIGN, "--json", "--max-updates=100000", "--task=tests.faults.foreign:grows", *words, FAULT_AT="1"
+    )
+    paused = run.until("RunPaused")[-1]
+    assert paused["by"] == "engine"
+    assert "run.memory_limit_gib is 0.8" in paused["why"]
+    saved = run.until("CheckpointSaved")[-1]
+    assert saved["at_update"] == paused["update"]
+    assert p.run(root, "resume", "a", "--no-ui").returncode == 0
+    run.until("RunContinued")
+    assert run.until("RunPaused")[-1]["update"] > paused["update"], "it pauses again when it has grown further"
+    assert run.stop() == 143
 
 
 def test_a_fault_never_makes_an_older_state_the_newest_checkpoint(warm: Warm, root: Path) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from tui_trainer.cli import find
 from tui_trainer.cli.settings import chosen, resolve_run
-from tui_trainer.core.config import Layer, Resolved, get, known_keys, resolve, setting_doc, space_tables
+from tui_trainer.core.config import Resolved, get, known_keys, resolve, setting_doc, space_tables
 from tui_trainer.errors import ConfigError, StorageError, UsageError
 from tui_trainer.sessions.configs import preset_names
 from tui_trainer.sessions.names import session_names
@@ -96,12 +96,12 @@ def toml_value(value: Any) -> str:
 
 
 def _of_session(sessions: str | None, name: str | None) -> Resolved | None:
-    """A session's settings as started, when NAME is one and neither a preset nor a file."""
+    """A session's settings as started and resumed, when NAME is one and neither a preset nor a file."""
     if name is None or name in preset_names() or name.endswith(FILES) or name not in session_names(find.root(sessions)):
         return None
     file = find.session(sessions, name).read()
-    resolved = resolve([Layer("session.toml", file.config)])
-    return Resolved(resolved.config, {**resolved.origins, **file.origins})
+    resolved = resolve(file.layers())
+    return Resolved(resolved.config, {**resolved.origins, **file.origins, **dict.fromkeys(file.overrides, "resume")})
 
 
 def _doc(key: str) -> str:

@@ -15,10 +15,11 @@ import msgspec
 
 from tui_trainer.cli import find
 from tui_trainer.cli.settings import parse_seeds, resolve_run, view_settings
-from tui_trainer.core.config import Layer, Resolved, assignments_layer, get, resolve
+from tui_trainer.core.config import Resolved, assignments_layer, get, resolve
 from tui_trainer.core.events import AnyEvent, RunEnded
-from tui_trainer.errors import SessionInUse, UsageError
+from tui_trainer.errors import OrderRefused, SessionInUse, TuiTrainerError, UsageError
 from tui_trainer.launch.spawn import spawn
+from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.names import check_name, default_name
 from tui_trainer.sessions.provenance import collect
 from tui_trainer.sessions.store import Session
@@ -86,6 +87,7 @@ def resume_session(wish: Resume) -> int:
     if owner is not None:
         return _resume_live(session, owner.pid)
     require_room(session, wish.assignments)
+    CheckpointStore(session.path).require_good()
     wish.no_ui = wish.no_ui or not (wish.detach or wish.json or may_show())
     if not (wish.no_ui or wish.detach or wish.json):
         require_app_terminal()
@@ -113,8 +115,7 @@ def _tell_started(session: Session, *, json: bool) -> int:
 def require_room(session: Session, assignments: Sequence[str]) -> None:
     """An end by a limit that was not raised: exit 2 naming it. Damaged beyond use: exit 2, too."""
     file = session.read()
-    layers = [Layer("session.toml", file.config), assignments_layer(assignments)]
-    config = resolve(layers).config
+    config = resolve([*file.layers(), assignments_layer(assignments)]).config
     reason = file.status.termination_reason
     done = {"max_updates": file.status.update, "max_steps": file.status.global_step}
     if reason not in done:
@@ -154,6 +155,9 @@ def run_foreground(session: Session, assignments: Sequence[str], callbacks: Sequ
             listeners=[listen],
             on_stop=Hook(),
         )
+    except TuiTrainerError:
+        os.dup2(complaints.fileno(), 2)  # such as another engine being faster: it is for the person, not for the log
+        raise
     finally:
         view.close()
     if code in FAILURES and ends and not is_terminal:
@@ -174,8 +178,12 @@ def _resume_live(session: Session, pid: int) -> int:
     from tui_trainer.client.orders import live_state, new_id, order
     from tui_trainer.core.commands import Resume as ResumeCommand
 
-    if live_state(session.path).status != "paused":
-        raise SessionInUse(f"{session.name} is running, pid {pid}", f"`tui-trainer attach {session.name}` shows it")
+    try:
+        status: str = live_state(session.path).status
+    except OrderRefused:
+        status = "starting"  # its engine holds the session and does not answer yet
+    if status != "paused":
+        raise SessionInUse(f"{session.name} is {status}, pid {pid}", f"`tui-trainer attach {session.name}` shows it")
     print(order(session.path, ResumeCommand(id=new_id())))
     return 0
 

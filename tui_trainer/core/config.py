@@ -42,6 +42,9 @@ class RunSettings(Settings, frozen=True):
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of everything random.")] = 1
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda:N.")] = "auto"
     threads: Annotated[int, Meta(ge=1, le=256, description="torch threads; bits depend on it, so it is recorded.")] = 1
+    memory_limit_gib: Annotated[
+        float, Meta(ge=0, description="Save and pause at 95 % of this resident memory; 0 = no limit.")
+    ] = 0.0
     name: Annotated[str, Meta(max_length=64, description="Session name; default <task>-<algorithm>-<n>.")] = ""
     note: Annotated[str, Meta(max_length=400, description="A line for people.")] = ""
     tags: Annotated[tuple[str, ...], Meta(description="Words to filter sessions by.")] = ()

@@ -7,16 +7,17 @@ import os
 import random
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 
 from tui_trainer import algorithms, tasks
 from tui_trainer.core import events
 from tui_trainer.core.commands import SetSetting
-from tui_trainer.core.config import Config, get
+from tui_trainer.core.config import Config, get, known_keys
 from tui_trainer.core.data import DataReport
 from tui_trainer.core.duel import Table
 from tui_trainer.core.events import Event
@@ -35,6 +36,7 @@ from tui_trainer.errors import UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, Frozen, Manifest, frozen_copy
 from tui_trainer.sessions.store import Session
 from tui_trainer.tasks.episode import EpisodeTable
+from tui_trainer.tasks.failures import Guarded, unguarded
 from tui_trainer.telemetry.alerts import AlertWatch
 from tui_trainer.telemetry.probe import gpu_present
 from tui_trainer.telemetry.sampler import Sampler
@@ -52,9 +54,12 @@ def assemble(
     clock: SteadyClock,
     hub: Hub,
     callbacks: Sequence[str | Hook],
-    changed: Sequence[str],
+    given: Mapping[str, object],
 ) -> Iterator[Run]:
-    """A Run that stands where the session's newest good checkpoint left it, or at its start."""
+    """A Run that stands where the session's newest good checkpoint left it, or at its start.
+
+    `given` are settings, by dotted key, that this resume brings; the session remembers them for those after it.
+    """
     prepare(config)
     device = choose_device(config.run.device)
     task = make_task(config)
@@ -71,10 +76,13 @@ def assemble(
         publisher.publish(events.DataExamined(report=report), update=history.update, global_step=history.global_step)
     checkpoint = ""
     if history.started is not None or store.manifests():
-        resumed = restore(archive, Stand(task, learner, manager, meter, place), device, changed)
+        remembered = {**session.read().overrides, **{key: _known(config, key, given[key]) for key in given}}
+        resumed = restore(archive, Stand(task, learner, manager, meter, place), device, config, given, remembered)
+        if given:
+            session.write_status(overrides=remembered)
         publisher.publish(resumed, update=manager.update, global_step=manager.global_step)
         checkpoint = resumed.checkpoint
-        for order in settings_orders(config, changed):
+        for order in settings_orders(config, resumed.changed):
             inbox.put(order)
     hooks = Callbacks.load(callbacks, inbox)
     publisher.add_listener(hooks.hear)
@@ -119,14 +127,15 @@ def make_learner(task: Task, config: Config, device: str) -> Learner:
 
 
 def make_task(config: Config) -> Task:
-    """The task with the algorithm's number of environments."""
+    """The task with the algorithm's number of environments; episodes that break in it start afresh."""
     num_envs = config.ppo.num_envs if config.run.algorithm == "ppo" else config.dqn.num_envs
-    return tasks.make(config.run.task, config.task, num_envs, config.manager.episodes.max_steps)
+    return Guarded(tasks.make(config.run.task, config.task, num_envs, config.manager.episodes.max_steps))
 
 
 def data_report(task: Task) -> DataReport | None:
     """What the task found in a person's files."""
-    return task.data_report if isinstance(task, HasData) else None
+    bare = unguarded(task)
+    return bare.data_report if isinstance(bare, HasData) else None
 
 
 def make_table(config: Config, seed: int) -> tuple[Table, int]:
@@ -251,18 +260,39 @@ def settings_orders(config: Config, changed: Sequence[str]) -> list[Order]:
     return [Order(SetSetting(id=f"resume-{key}", key=key, value=float(get(config, key))), "user") for key in wanted]
 
 
-def restore(archive: SessionArchive, stand: Stand, device: str, changed: Sequence[str]) -> events.RunResumed:
+def _known(config: Config, key: str, given: object) -> object:
+    """A setting as it was understood, or as it was given where it is the task's own."""
+    return get(config, key) if key in known_keys() else given
+
+
+def restore(
+    archive: SessionArchive,
+    stand: Stand,
+    device: str,
+    config: Config,
+    given: Collection[str],
+    remembered: Collection[str],
+) -> events.RunResumed:
     """Load the newest good checkpoint into everything; says what was passed over and whether bits are kept.
 
     A session that was interrupted before its first checkpoint starts again.
     """
     survey = archive.store.survey()
     if not survey.good and not survey.bad:
-        return resumed_event(
-            stand, "", exact=stand.task.spec.resume == "exact", note="no checkpoint had been saved", changed=changed
-        )
+        exact, note = stand.task.spec.resume == "exact", "no checkpoint had been saved"
+        return resumed_event(stand, "", exact=exact, note=note, changed=tuple(remembered))
     loaded = archive.store.newest_good()
     state: Mapping[str, Any] = loaded.state
+    changed = (*given, *(key for key in remembered if key not in given and _is_new(config, key, state["wall"])))
+    put_back(stand, state)
+    other = differences(state["environment"])
+    exact = not other and stand.task.spec.resume == "exact" and device == "cpu"
+    said = [*loaded.problems, *([f"not bit-exact: {', '.join(other)}"] if other else [])]
+    return resumed_event(stand, loaded.manifest.path, exact=exact, note="; ".join(said), changed=changed)
+
+
+def put_back(stand: Stand, state: Mapping[str, Any]) -> None:
+    """Everything as a checkpoint's state has it."""
     stand.learner.load_state_dict(state["learner"])
     stand.task.load_state_dict(state["task"])
     stand.manager.load_state_dict(state["manager"])
@@ -270,10 +300,14 @@ def restore(archive: SessionArchive, stand: Stand, device: str, changed: Sequenc
     stand.meter.every = stand.meter.every or int(state["wall"]["log_every"])
     stand.place.turn, stand.place.orders = state["place"]["turn"], state["place"]["orders"]
     stand.place.is_mid_rollout = bool(state["wall"]["is_mid_rollout"])
-    other = differences(state["environment"])
-    exact = not other and stand.task.spec.resume == "exact" and device == "cpu"
-    said = [*loaded.problems, *([f"not bit-exact: {', '.join(other)}"] if other else [])]
-    return resumed_event(stand, loaded.manifest.path, exact=exact, note="; ".join(said), changed=changed)
+
+
+def _is_new(config: Config, key: str, wall: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint was saved before this setting was what it is: by a life before the one that set it."""
+    value: Any = msgspec.json.decode(wall["config"])
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return bool(value != msgspec.to_builtins(get(config, key)))
 
 
 def resumed_event(

@@ -23,6 +23,7 @@ from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Author, CheckpointKind, Reason, Resources
 from tui_trainer.engine import inbox as mail
 from tui_trainer.engine.crash import write_crash_report
+from tui_trainer.engine.memory import MemoryLimit
 from tui_trainer.engine.meter import Meter
 from tui_trainer.engine.publisher import Publisher
 from tui_trainer.engine.saver import SaveJob, Saver
@@ -138,6 +139,7 @@ class Run:
         self._copy_due = 0.0
         self._frame_due = 0.0
         self._saves = 0
+        self._memory = MemoryLimit(config.run.memory_limit_gib)
         self._phase: events.PhaseStarted | None = None
         self._journal_refused = False
         self._save_failed = ""
@@ -309,7 +311,7 @@ class Run:
             case reports.SignalReport():
                 return self._manager.observe(item, now)
             case Resources():
-                return [events.ResourcesSampled(resources=item), *self._on_resources(item)]
+                return [events.ResourcesSampled(resources=item), *self._on_resources(item), *self._memory_used(item)]
             case mail.SaveDone():
                 return self._saved(item)
             case mail.SaveFailed(kind=kind, why=why):
@@ -326,6 +328,11 @@ class Run:
                 return [events.LogWritten(level=level, text=clean_line(text))]
             case _:
                 assert_never(item)
+
+    def _memory_used(self, resources: Resources) -> Sequence[Event]:
+        why = self._memory.exceeded(resources.process_rss_gib)
+        short = reports.FaultReport(kind="memory_limit", detail=why)
+        return self._manager.observe(short, self._clock()) if why else ()
 
     def _handled(self, command: AnyCommand, by: Author, now: float) -> Sequence[Event]:
         """The manager's answer, with the order's place in the history."""

@@ -12,7 +12,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -70,8 +70,8 @@ def run_engine(
 ) -> int:
     """Execute the session from its newest good checkpoint, or from the start; returns the exit code."""
     with session.lock():
-        config = resolve([Layer("session.toml", session.read().config), overrides]).config
-        engine = Engine(session, config, callbacks, list(listeners), tuple(key for key, _ in flatten(overrides.table)))
+        config = resolve([*session.read().layers(), overrides]).config
+        engine = Engine(session, config, callbacks, list(listeners), dict(flatten(overrides.table)))
         code = engine.run(on_stop or TextHook())
     engine.farewell()
     return code
@@ -97,10 +97,11 @@ class Engine:
         config: Config,
         callbacks: Sequence[str | Hook],
         listeners: list[Listener],
-        changed: tuple[str, ...],
+        given: Mapping[str, object],
     ) -> None:
         self._session = session
-        self._changed = changed
+        self._given = given
+        self._has_begun = False
         self._config = config
         self._callbacks = callbacks
         self._clock = SteadyClock()
@@ -160,8 +161,9 @@ class Engine:
             self._clock,
             self._hub,
             self._callbacks,
-            self._changed,
+            self._given,
         ) as run:
+            self._has_begun = True
             return run.execute()
 
     def _inbox_refusal(self, why: str) -> None:
@@ -176,16 +178,18 @@ class Engine:
             self._publisher.publish(events.LogWritten(level="warning", text=text), update=0, global_step=0)
 
     def _failed(self, error: BaseException, code: int) -> Reason:
-        """What broke outside the loop's own boundary is told, written down and turned into the end."""
+        """What broke outside the loop's own boundary is told, written down and turned into the end.
+
+        A resume that could not begin is no part of the session's history: its journal stays as it was.
+        """
         with contextlib.suppress(OSError):
             write_crash_report(self._session.crash_dir, error, self._publisher.recent, {})
         where = "" if isinstance(error, TuiTrainerError) else f"{type(error).__name__}: "
         reason = Reason(name="failed", evidence=clean_line(f"{where}{error}", LONGEST), exit_code=code)
-        self._publisher.publish(
-            events.RunEnded(reason=reason, elapsed_s=self._state.elapsed_s),
-            update=self._state.update,
-            global_step=self._state.global_step,
-        )
+        ended = events.RunEnded(reason=reason, elapsed_s=self._state.elapsed_s)
+        is_new = self._state.started is None
+        tell = self._publisher.publish if self._has_begun or is_new else self._publisher.announce
+        tell(ended, update=self._state.update, global_step=self._state.global_step)
         self._publisher.flush(sync=True)
         print(f"tui-trainer: {reason.evidence}", file=sys.stderr)
         return reason

@@ -76,19 +76,28 @@ class Publisher:
 
     def publish(self, event: Event, *, update: int, global_step: int) -> None:
         """Stamp, journal and tell."""
-        transient = isinstance(event, TRANSIENT)
-        seq = 0 if transient else self._seq + 1
-        stamped = events.stamp(event, seq=seq, time=self._wall_clock(), update=update, global_step=global_step)
-        clean = _checked(cast(AnyEvent, stamped))
-        line = events.encode(clean)
-        if not transient:
-            self._seq = seq
+        clean = self._stamped(event, update, global_step)
+        if clean.seq:
+            self._seq = clean.seq
             self._recent.append(clean)
             self._written(lambda: self._journal.append([clean]))
             if isinstance(event, SYNCED):
                 self.flush(sync=True)
+        self._tell(clean)
+
+    def announce(self, event: Event, *, update: int, global_step: int) -> None:
+        """Stamp and tell what has no place in the journal."""
+        self._tell(self._stamped(event, update, global_step))
+
+    def _stamped(self, event: Event, update: int, global_step: int) -> AnyEvent:
+        seq = 0 if isinstance(event, TRANSIENT) else self._seq + 1
+        stamped = events.stamp(event, seq=seq, time=self._wall_clock(), update=update, global_step=global_step)
+        return _checked(cast(AnyEvent, stamped))
+
+    def _tell(self, event: AnyEvent) -> None:
+        line = events.encode(event)
         for listener in self._listeners:
-            listener(clean, line)
+            listener(event, line)
 
     def flush(self, *, sync: bool) -> bool:
         """Write what the journal still holds back; False while the disk refuses."""

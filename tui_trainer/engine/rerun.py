@@ -13,6 +13,7 @@ from tui_trainer.core.config import Config, Layer, resolve
 from tui_trainer.core.events import AnyEvent
 from tui_trainer.core.values import Author
 from tui_trainer.engine.loop import Place
+from tui_trainer.engine.meter import Meter
 from tui_trainer.errors import UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, Manifest, state_sha256
 from tui_trainer.sessions.journal import read_journal
@@ -20,6 +21,11 @@ from tui_trainer.sessions.store import Session
 from tui_trainer.training.manager import TrainingManager
 from tui_trainer.training.orders import LEARNER_KEYS
 
+HARMLESS = (
+    "manager.termination.", "manager.checkpoints.", "run.step_delay_s", "run.log_every_updates", "run.note", "run.tags",
+    "run.on_term", "run.memory_limit_gib", "telemetry.interval_s", "ui.", *LEARNER_KEYS,
+)  # fmt: skip
+"""Settings that a resume may change without changing what a rerun does, or that it repeats as orders."""
 NOW = 0.0
 """A rerun's clock stands still."""
 
@@ -50,8 +56,8 @@ class Compared(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-def timeline(history: Sequence[AnyEvent]) -> Timeline:
-    """Fold a journal to the orders that its last run went by."""
+def timeline(history: Sequence[AnyEvent], inherited: int = 0) -> Timeline:
+    """Fold a journal to the orders that its last run went by; a fork's parent had taken in `inherited` before."""
     orders: list[Order] = []
     stops_at, why = None, ""
     for event in history:
@@ -59,7 +65,7 @@ def timeline(history: Sequence[AnyEvent]) -> Timeline:
             case events.CommandApplied(command=command, turn=turn, by=by) if command is not None:
                 orders.append(Order(turn, command, by))
             case events.RunResumed():
-                del orders[event.orders :]
+                del orders[max(0, event.orders - inherited) :]
                 if stops_at is None and (reason := _breaks(event)):
                     stops_at, why = event.from_update, reason
             case _:
@@ -69,8 +75,7 @@ def timeline(history: Sequence[AnyEvent]) -> Timeline:
 
 def _breaks(resumed: events.RunResumed) -> str:
     """Why nothing after this resume can be compared, or nothing."""
-    harmless = ("manager.termination.", "manager.checkpoints.", *LEARNER_KEYS)
-    changed = [key for key in resumed.changed if not key.startswith(harmless)]
+    changed = [key for key in resumed.changed if not key.startswith(HARMLESS)]
     if changed:
         return f"{', '.join(changed)} changed at the resume"
     return "" if resumed.exact else f"the resume was {resumed.note or 'not exact'}"
@@ -83,19 +88,35 @@ class Rerun:
         from tui_trainer.engine import assembly
 
         read = read_journal(session.journal_path)
-        self._line = timeline(read.events)
         self._config = _config(session, read.events)
         self._told = told
         self._store = CheckpointStore(session.path)
+        self._loaded: tuple[int, Mapping[str, Any]] | None = None
+        self._seen: set[int] = set()
+        planted = self._planted(session)
+        self._place = Place()
+        self._line = timeline(read.events, planted["place"]["orders"] if planted else 0)
         self._wanted = {manifest.update: manifest for manifest in reversed(self._store.manifests())}
         assembly.prepare(self._config)
         self._task = assembly.make_task(self._config)
         self._learner = assembly.make_learner(self._task, self._config, "cpu")
         self._manager = TrainingManager(self._config, self._task.spec, self._task.difficulty_space())
         self._global_state = assembly.global_state
-        self._place = Place()
+        if planted:
+            stand = assembly.Stand(self._task, self._learner, self._manager, Meter(1, lambda: NOW), self._place)
+            assembly.put_back(stand, planted)
         self._orders = list(self._line.orders)
         self._results: list[Compared] = []
+
+    def _planted(self, session: Session) -> Mapping[str, Any] | None:
+        """The state that a fork began from: its first checkpoint. Raises UsageError where that is gone."""
+        lineage = session.read().lineage
+        if "state_sha256" not in lineage:
+            return None
+        first = next((m for m in self._store.manifests() if m.state_sha256 == lineage["state_sha256"]), None)
+        if first is None:
+            raise UsageError(f"{session.name} no longer has the checkpoint that it was forked from")
+        return self._stored(first)
 
     def execute(self) -> list[Compared]:
         """Every checkpoint of the session, oldest first."""
@@ -103,7 +124,7 @@ class Rerun:
         last = max(self._wanted, default=0)
         while self._manager.update <= last:
             action = self._manager.next_action()
-            if isinstance(action, actions.Collect | actions.End | actions.Wait) and not self._place.is_mid_rollout:
+            if not self._place.is_mid_rollout:
                 self._compare()
             if self._give_order():
                 continue
@@ -113,7 +134,8 @@ class Rerun:
             self._place.advance(action, report)
             self._manager.observe(report, NOW)
         self._task.close()
-        return [*self._results, *(self._incomparable(manifest) for manifest in self._wanted.values())]
+        left = [self._incomparable(manifest) for manifest in list(self._wanted.values())]
+        return [*self._results, *(each for each in left if each.equal is None)]
 
     def _give_order(self) -> bool:
         """Give the next order if this is its turn."""
@@ -155,15 +177,20 @@ class Rerun:
         return reports.TickReport()
 
     def _compare(self) -> None:
+        """A save took place somewhere within its turn, before or after what else was done in it."""
         manifest = self._wanted.get(self._manager.update)
         if manifest is None or self._is_past(manifest):
             return
         stored = self._stored(manifest)
-        if stored["wall"]["is_mid_rollout"] or stored["place"]["orders"] != self._place.orders:
+        if stored["wall"]["is_mid_rollout"]:
             return
-        del self._wanted[manifest.update]
-        equal = state_sha256(self._state(stored)) == manifest.state_sha256
-        self._report(Compared(manifest.path, manifest.update, equal))
+        turn, orders = stored["place"]["turn"], stored["place"]["orders"]
+        if (turn, orders) == (self._place.turn, self._place.orders):
+            self._seen.add(manifest.number)
+            if state_sha256(self._state(stored)) == manifest.state_sha256:
+                self._report(manifest, True)
+        elif self._place.turn > turn and manifest.number in self._seen:
+            self._report(manifest, False)
 
     def _state(self, stored: Mapping[str, Any]) -> dict[str, object]:
         """The rerun's own state. Only why a run ended is taken over: clocks and signals are not executed again."""
@@ -184,6 +211,10 @@ class Rerun:
             why = self._line.why
         elif self._stored(manifest)["wall"]["is_mid_rollout"]:
             why = "saved in the middle of a rollout, at a moment that depends on the clock"
+        elif manifest.number in self._seen:
+            return self._report(manifest, False)
+        elif manifest.update <= self._manager.update:
+            why = "the journal lacks orders that it had taken in"
         else:
             why = f"the rerun ended at update {self._manager.update}"
         compared = Compared(manifest.path, manifest.update, None, why)
@@ -194,11 +225,16 @@ class Rerun:
         return self._line.stops_at is not None and manifest.update > self._line.stops_at
 
     def _stored(self, manifest: Manifest) -> Mapping[str, Any]:
-        return self._store.load(manifest)[0]
+        if self._loaded is None or self._loaded[0] != manifest.number:
+            self._loaded = manifest.number, self._store.load(manifest)[0]
+        return self._loaded[1]
 
-    def _report(self, compared: Compared) -> None:
+    def _report(self, manifest: Manifest, equal: bool) -> Compared:
+        self._wanted.pop(manifest.update, None)
+        compared = Compared(manifest.path, manifest.update, equal)
         self._results.append(compared)
         self._told(compared)
+        return compared
 
 
 def _config(session: Session, history: Sequence[AnyEvent]) -> Config:

@@ -291,6 +291,20 @@ class CheckpointStore:
             return Loaded(state, manifest, newer)
         raise self._none_good([why for _, why in sorted(problems.items(), reverse=True)])
 
+    def require_good(self) -> None:
+        """Raises DamagedSession with every reason where there are checkpoints and none has its hash."""
+        survey = self.survey()
+        problems = {bad.number: bad.why for bad in survey.bad}
+        for manifest in survey.good:
+            try:
+                self.verify(manifest)
+            except DamagedSession as error:
+                problems[manifest.number] = str(error)
+            else:
+                return
+        if problems:
+            raise self._none_good([why for _, why in sorted(problems.items(), reverse=True)])
+
     def _none_good(self, problems: list[str]) -> UsageError:
         if not problems:
             return UsageError(f"{shown(self._session)} has no checkpoint yet", "start it anew")
@@ -304,11 +318,9 @@ class CheckpointStore:
     def plan(self, keep_last: int, keep_best: int, max_gib: float) -> tuple[Manifest, ...]:
         """What `prune` would delete. The newest that verifies now is kept, so that one that loads always stays."""
         manifests = self.manifests()
-        doomed = prunable(manifests, keep_last, keep_best, max_gib)
-        if not doomed:
+        if not prunable(manifests, keep_last, keep_best, max_gib):
             return ()
-        verified = self._last_verified(manifests)
-        return tuple(m for m in doomed if m.number != verified)
+        return prunable(manifests, keep_last, keep_best, max_gib, spared=[self._last_verified(manifests)])
 
     def _last_verified(self, manifests: tuple[Manifest, ...]) -> int:
         for manifest in manifests:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from tui_trainer.core.config import Resolved, to_table
+from tui_trainer.core.config import Layer, Resolved, to_table
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import DamagedSession, StorageError, TuiTrainerError, UsageError
 from tui_trainer.sessions import lock as locks
@@ -59,6 +59,8 @@ class SessionFile(msgspec.Struct, frozen=True, kw_only=True):
     status: SessionStatus
     config: dict[str, Any]
     """The settings as started, a nested table."""
+    overrides: dict[str, Any] = {}
+    """By dotted key, what resumes have changed since."""
     origins: dict[str, str] = {}
     """By dotted key, where a setting came from."""
     checkpoints: dict[str, str] = {}
@@ -74,6 +76,10 @@ class SessionFile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def algorithm(self) -> str:
         return str(self.config.get("run", {}).get("algorithm", ""))
+
+    def layers(self) -> list[Layer]:
+        """The settings that the next resume begins with: as started, then what earlier resumes changed."""
+        return [Layer("session.toml", self.config), Layer("session.toml [overrides]", self.overrides)]
 
 
 class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,6 +200,7 @@ class Session:
         summary: Mapping[str, Any] | None = None,
         lineage: Mapping[str, Any] | None = None,
         provenance: Mapping[str, Any] | None = None,
+        overrides: Mapping[str, Any] | None = None,
         latest: str | None = None,
         best: str | None = None,
         now: float | None = None,
@@ -214,6 +221,7 @@ class Session:
             summary=old.summary | dict(summary or {}),
             lineage=old.lineage | dict(lineage or {}),
             provenance=old.provenance | dict(provenance or {}),
+            overrides=old.overrides | dict(overrides or {}),
         )
         with storage_errors(self.path):
             replace_file(self._disk, self.path / SESSION_FILE, encode_session_file(file))

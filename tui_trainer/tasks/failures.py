@@ -66,6 +66,11 @@ class Guarded:
         return getattr(self._task, name)
 
     @property
+    def guarded(self) -> Task:
+        """The task itself."""
+        return self._task
+
+    @property
     def spec(self) -> TaskSpec:
         """The task's."""
         return self._task.spec
@@ -137,3 +142,8 @@ class Guarded:
     def close(self) -> None:
         """Close the task."""
         self._task.close()
+
+
+def unguarded(task: Task) -> Task:
+    """The task itself, to be asked which protocols it keeps."""
+    return task.guarded if isinstance(task, Guarded) else task
