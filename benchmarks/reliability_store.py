@@ -3,7 +3,9 @@
     python benchmarks/reliability_store.py kills 1000      SIGKILLs of a writer
     python benchmarks/reliability_store.py powercuts 2000  simulated power cuts, and two controls that must lose data
     python benchmarks/reliability_store.py hostile         checkpoint files made to do harm, by kind
+    python benchmarks/reliability_store.py mutations 10000 damaged files of each kind: what is read of them
     python benchmarks/reliability_store.py saves           stall and duration of a save, by size
+    python benchmarks/reliability_store.py share           share of training time that saves take in a real run
 
 Use OMP_NUM_THREADS=1. The same code runs at small size in the test suite.
 """
@@ -11,24 +13,41 @@ Use OMP_NUM_THREADS=1. The same code runs at small size in the test suite.
 from __future__ import annotations
 
 import argparse
+import collections
+import json
+import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import psutil
 import torch
 
 from tests.sessions import hostile
 from tests.sessions.faulty_disks import RecordingDisk
 from tests.sessions.kills import kill_at_random
 from tests.sessions.powercuts import cut_at_random
-from tests.sessions.world import new_session
-from tui_trainer.errors import DamagedSession
-from tui_trainer.sessions.checkpoints import CheckpointStore, Frozen
+from tests.sessions.test_journal import mutate
+from tests.sessions.world import line, new_session, small_state
+from tui_trainer.core.config import resolve
+from tui_trainer.errors import DamagedSession, TuiTrainerError
+from tui_trainer.sessions.checkpoints import (
+    CheckpointStore,
+    Frozen,
+    frozen_copy,
+    load_foreign,
+    serialise,
+    state_sha256,
+)
+from tui_trainer.sessions.journal import Journal, read_journal
+from tui_trainer.sessions.store import is_untouched, read_session_file
 from tui_trainer.sessions.strict import check_file
 
 MIB = 1 << 20
@@ -84,6 +103,125 @@ def _refused(path: Path) -> bool:
     return False
 
 
+def mutations(directory: Path, count: int) -> bool:
+    """Damage each kind of file `count` times and read it."""
+    kinds = {
+        "state.pt of a session": _in_session("state.pt"),
+        "manifest.toml": _in_session("manifest.toml"),
+        "state.pt from elsewhere": _from_elsewhere,
+        "session.toml": _session_file,
+        "events.jsonl": _journal,
+    }
+    good = True
+    for name, prepare in kinds.items():
+        place = directory / name.replace(" ", "-").replace(".", "-")
+        place.mkdir()
+        path, read = prepare(place)
+        good &= _mutate_often(name, path, read, count)
+    return good
+
+
+def _mutate_often(name: str, path: Path, read: Callable[[bytes], str], count: int) -> bool:
+    whole, chance = path.read_bytes(), random.Random(1)
+    words: collections.Counter[str] = collections.Counter()
+    slowest, before = 0.0, 0.0
+    for number in range(count):
+        data = mutate(whole, chance)
+        path.write_bytes(data)
+        began = time.perf_counter()
+        try:
+            word = read(data)
+        except TuiTrainerError:
+            word = "refused"
+        except Exception as error:  # what this is to count
+            word = f"traceback: {type(error).__name__}"
+        slowest = max(slowest, time.perf_counter() - began)
+        words[word] += 1
+        if number == count // 10:
+            before = psutil.Process().memory_info().rss
+    growth = (psutil.Process().memory_info().rss - before) / MIB
+    print(f"{name:26} {dict(words)}; slowest {1000 * slowest:.1f} ms; memory {growth:+.1f} MiB past the first tenth")
+    return not [word for word in words if word not in ("refused", "read as it was", "read, damage told")]
+
+
+Prepared = tuple[Path, Callable[[bytes], str]]
+
+
+def _in_session(name: str) -> Callable[[Path], Prepared]:
+    def prepare(place: Path) -> Prepared:
+        store = CheckpointStore(new_session(place).path)
+        frozen = store.snapshot(small_state(1))
+        manifest = store.save(frozen, kind="regular", update=1, global_step=10)
+        true = state_sha256(small_state(1))
+
+        def read(data: bytes) -> str:
+            return "read as it was" if state_sha256(store.newest_good().state) == true else "wrong"
+
+        return place / "a" / manifest.path / name, read
+
+    return prepare
+
+
+def _from_elsewhere(place: Path) -> Prepared:
+    path, true = place / "state.pt", state_sha256(small_state(1))
+    path.write_bytes(serialise(frozen_copy(small_state(1))))
+    return path, lambda data: "read as it was" if state_sha256(load_foreign(path)) == true else "wrong"
+
+
+def _session_file(place: Path) -> Prepared:
+    path = new_session(place).path / "session.toml"
+    true = read_session_file(path)
+
+    def read(data: bytes) -> str:
+        file = read_session_file(path)
+        resolve(file.layers())
+        if file == true:
+            return "read as it was"
+        return "wrong" if is_untouched(path) else "read, damage told"
+
+    return path, read
+
+
+def _journal(place: Path) -> Prepared:
+    path = place / "events.jsonl"
+    journal = Journal(path)
+    journal.append([line(seq) for seq in range(1, 41)])
+    journal.close()
+    true = {line(seq) for seq in range(1, 41)}
+    lines = set(path.read_bytes().splitlines())
+
+    def read(data: bytes) -> str:
+        found = read_journal(path)
+        intact = lines & set(data.splitlines())
+        if len(set(found.events) - true) > 1 or len(true & set(found.events)) < len(intact) - 1:
+            return "wrong"
+        return "read as it was" if set(found.events) == true and not found.skipped else "read, damage told"
+
+    return path, read
+
+
+def share(directory: Path, updates: int) -> bool:
+    """Train Connect Four with its preset, a checkpoint every 20 updates; where the time went, by the engine's word."""
+    words = ["run", "connect_four", "--no-ui", "--json", "--name=a", f"--max-updates={updates}"]
+    more = ["--set=manager.checkpoints.every_updates=20", "--set=manager.evaluation.every_updates=1000000",
+            "--set=manager.evaluation.final_episodes=0", "--set=run.log_every_updates=1"]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "tui_trainer", *words, *more, "--sessions", str(directory)],
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    told = [json.loads(text) for text in done.stdout.splitlines()]
+    seconds: collections.Counter[str] = collections.Counter()
+    for event in told:
+        if event["type"] == "UpdateFinished":
+            seconds.update(event["seconds"])
+    saved = [event for event in told if event["type"] == "CheckpointSaved"]
+    elapsed = told[-1]["elapsed_s"]
+    stalls = seconds["save"]
+    print(f"{updates} updates, {len(saved)} saves of {saved[-1]['size'] / MIB:.1f} MiB in {elapsed:.1f} s of training")
+    print(f"stalled for saves {1000 * stalls / len(saved):.1f} ms each, {100 * stalls / elapsed:.2f} % of the time")
+    return True
+
+
 def saves(directory: Path, count: int) -> bool:
     """Snapshot and save states of several sizes while this thread works; median of `count`."""
     print("   MiB   snapshot ms   save ms   longest gap of the working thread ms (without a save)")
@@ -134,7 +272,9 @@ def main() -> int:
         "kills": (kills, 1000),
         "powercuts": (powercuts, 2000),
         "hostile": (hostile_files, 3),
+        "mutations": (mutations, 10_000),
         "saves": (saves, 5),
+        "share": (share, 400),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("topic", choices=topics)
