@@ -126,10 +126,15 @@ def make_learner(task: Task, config: Config, device: str) -> Learner:
     return algorithms.build(config.run.algorithm, task, config, device)
 
 
-def make_task(config: Config) -> Task:
-    """The task with the algorithm's number of environments; episodes that break in it start afresh."""
+def make_task(config: Config) -> Guarded:
+    """The task to train on; episodes that break in it start afresh."""
+    return Guarded(bare_task(config))
+
+
+def bare_task(config: Config) -> Task:
+    """The task with the algorithm's number of environments."""
     num_envs = config.ppo.num_envs if config.run.algorithm == "ppo" else config.dqn.num_envs
-    return Guarded(tasks.make(config.run.task, config.task, num_envs, config.manager.episodes.max_steps))
+    return tasks.make(config.run.task, config.task, num_envs, config.manager.episodes.max_steps)
 
 
 def data_report(task: Task) -> DataReport | None:

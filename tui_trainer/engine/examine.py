@@ -55,7 +55,7 @@ def policy_of(subject: Subject) -> Policy:
     """The greedy policy in a checkpoint, on the CPU."""
     from tui_trainer.engine import assembly
 
-    task = assembly.make_task(subject.config)
+    task = assembly.bare_task(subject.config)
     try:
         return assembly.make_learner(task, subject.config, "cpu").policy_from(subject.state["learner"])
     finally:
@@ -66,7 +66,7 @@ def apply(subject: Subject, source: Path, target: Path, pixels: int) -> Iterator
     """Let the policy work on a person's files. Raises UsageError for a task that has no use for them."""
     from tui_trainer.engine import assembly
 
-    task = assembly.make_task(subject.config)
+    task = assembly.bare_task(subject.config)
     try:
         if not isinstance(task, HasApply):
             raise UsageError(f"{task.spec.id} has nothing to apply to files", "vectorize has")
@@ -81,11 +81,11 @@ def evaluate(subject: Subject, episodes: int, seed: int) -> EvalResult:
     import torch
 
     from tui_trainer import algorithms
-    from tui_trainer.engine.assembly import make_task
+    from tui_trainer.engine.assembly import bare_task
     from tui_trainer.training.evaluation import merge
 
     torch.set_num_threads(subject.config.run.threads)
-    task = make_task(subject.config)
+    task = bare_task(subject.config)
     try:
         learner = algorithms.build(subject.config.run.algorithm, task, subject.config, "cpu")
         policy = learner.policy_from(subject.state["learner"])
