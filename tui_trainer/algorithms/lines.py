@@ -33,19 +33,19 @@ class LineFeatures:
     def __init__(self, spec: TaskSpec) -> None:
         if spec.players != 2 or len(spec.obs_shape) != 3 or spec.obs_shape[0] != 2:
             raise ConfigError(f"ppo.network: lines needs a board of two players' stones, {spec.id} has none")
-        _, self._rows, self._columns = spec.obs_shape
-        cells = self._rows * self._columns
-        lines = lines_of(self._rows, self._columns, min(4, self._rows, self._columns))
+        _, self.rows, self.columns = spec.obs_shape
+        cells = self.rows * self.columns
+        lines = lines_of(self.rows, self.columns, min(4, self.rows, self.columns))
         member = np.zeros((len(lines), cells), np.float32)
         for number, line in enumerate(lines):
             member[number, line] = 1
-        self._almost = min(4, self._rows, self._columns) - 1
+        self.almost = min(4, self.rows, self.columns) - 1
         both = np.concatenate([member, -4 * member], axis=1)
-        self._counts = np.concatenate([both, np.roll(both, cells, axis=1)]).T.copy()
+        self.counts = np.concatenate([both, np.roll(both, cells, axis=1)]).T.copy()
         """(2 * cells, 2 * lines): own stones on a line less 4 for each of the other's, for either side."""
-        self._member = member
-        self._falls = spec.n == self._columns != cells
-        self.size = 4 * cells + (4 * self._columns if self._falls else 0)
+        self.member = member
+        self.falls = spec.n == self.columns != cells
+        self.size = 4 * cells + (4 * self.columns if self.falls else 0)
 
     def __call__(self, obs: Array) -> Array:
         """(B, 2, rows, columns) -> (B, size) of 0 and 1, uint8."""
@@ -53,25 +53,25 @@ class LineFeatures:
         empty = stones.reshape(len(obs), 2, -1).sum(1, dtype=np.uint8) == 0
         wins = self._winning(stones.astype(np.float32)) & empty[:, None]
         planes = [stones, wins.reshape(len(obs), -1)]
-        if self._falls:
+        if self.falls:
             planes += self._by_column(empty, wins)
         return np.concatenate(planes, axis=1, dtype=np.uint8, casting="unsafe")
 
     def _winning(self, stones: Float) -> Array:
         """The cells on a line that lacks one stone of either side, filled ones included: (B, 2, cells)."""
-        almost = (stones @ self._counts == self._almost).astype(np.float32)
-        found: Array = (almost.reshape(len(stones) * 2, -1) @ self._member).reshape(len(stones), 2, -1) > 0
+        almost = (stones @ self.counts == self.almost).astype(np.float32)
+        found: Array = (almost.reshape(len(stones) * 2, -1) @ self.member).reshape(len(stones), 2, -1) > 0
         return found
 
     def _by_column(self, empty: Array, wins: Array) -> list[Array]:
         """Whether either side wins on a column's next cell, and on the one above it: four times (B, columns)."""
-        shape = (len(empty), self._rows, self._columns)
+        shape = (len(empty), self.rows, self.columns)
         board = empty.reshape(shape)
         playable = board.copy()
         playable[:, 1:] &= ~board[:, :-1]
         above = np.zeros_like(playable)
         above[:, 1:] = playable[:, :-1]
-        sides = wins.reshape(len(empty), 2, self._rows, self._columns)
+        sides = wins.reshape(len(empty), 2, self.rows, self.columns)
         found: list[Array] = []
         for cells in (playable, above):
             found += [np.logical_or.reduce(sides[:, side] & cells, axis=1) for side in (0, 1)]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -63,14 +63,14 @@ class TorchForward:
     """Passes in torch, on the parameters' device."""
 
     def __init__(self, net: Net, flat: torch.Tensor) -> None:
-        self._net, self._flat = net, flat
+        self.net, self.flat = net, flat
 
     def outputs(self, x: Float) -> Float:
         return self.heads(x)[0]
 
     def heads(self, x: Float) -> tuple[Float, Float]:
         with torch.no_grad():
-            outputs, values = self._net.torch_heads(self._flat, torch.from_numpy(x).to(self._flat.device))
+            outputs, values = self.net.torch_heads(self.flat, torch.from_numpy(x).to(self.flat.device))
         return outputs.cpu().numpy(), values.cpu().numpy()
 
 
@@ -78,14 +78,14 @@ class MlpForward:
     """Passes in numpy, on parameters that lie in the CPU's memory."""
 
     def __init__(self, shape: mlp.Shape, flat: torch.Tensor) -> None:
-        self._shape = shape
-        self._layers = shape.layers(flat.numpy())
+        self.shape = shape
+        self.layers = shape.layers(flat.numpy())
 
     def outputs(self, x: Float) -> Float:
-        return mlp.policy_outputs(self._shape, self._layers, x)
+        return mlp.policy_outputs(self.shape, self.layers, x)
 
     def heads(self, x: Float) -> tuple[Float, Float]:
-        return mlp.heads(self._shape, self._layers, x)
+        return mlp.heads(self.shape, self.layers, x)
 
 
 def features(spec: TaskSpec, settings: PPOSettings) -> LineFeatures | None:
@@ -133,13 +133,13 @@ class ConvNet:
 
     def __init__(self, spec: TaskSpec, shape: mlp.Shape) -> None:
         planes, rows, columns = spec.obs_shape if len(spec.obs_shape) == 3 else (1, *spec.obs_shape)
-        self._board = (planes, rows, columns)
+        self.board = (planes, rows, columns)
         self._convs = list(zip((planes, *_CHANNELS[:-1]), _CHANNELS, strict=True))
-        self._top = shape._replace(inputs=_CHANNELS[-1] * rows * columns)
+        self.top = shape._replace(inputs=_CHANNELS[-1] * rows * columns)
 
     @property
     def count(self) -> int:
-        return self._conv_count + self._top.size
+        return self._conv_count + self.top.size
 
     @property
     def _conv_count(self) -> int:
@@ -150,20 +150,26 @@ class ConvNet:
         for before, after in self._convs:
             weight = orthogonal(rng, (after, before * _KERNEL**2), 2**0.5)
             parts += [weight.ravel(), np.zeros(after, np.float32)]
-        return np.concatenate([*parts, self._top.initial(rng)])
+        return np.concatenate([*parts, self.top.initial(rng)])
 
     def bind(self, flat: torch.Tensor) -> Forward:
         return TorchForward(self, flat)
 
-    def torch_heads(self, flat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        h, start = x.reshape(-1, *self._board), 0
+    def layers(self, flat: Any) -> tuple[list[tuple[Any, Any]], mlp.Layers]:
+        """Views of a flat vector, numpy or torch alike: weight and bias of each convolution, and the MLP above them."""
+        found, start = [], 0
         for before, after in self._convs:
             length = before * after * _KERNEL**2
             weight = flat[start : start + length].reshape(after, before, _KERNEL, _KERNEL)
-            bias = flat[start + length : start + length + after]
-            h = torch.relu(functional.conv2d(h, weight, bias, padding=_KERNEL // 2))
+            found.append((weight, flat[start + length : start + length + after]))
             start += length + after
-        return mlp.torch_heads(self._top, flat[start:], h.flatten(1))
+        return found, self.top.layers(flat[start:])
+
+    def torch_heads(self, flat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        h = x.reshape(-1, *self.board)
+        for weight, bias in self.layers(flat)[0]:
+            h = torch.relu(functional.conv2d(h, weight, bias, padding=_KERNEL // 2))
+        return mlp.torch_heads(self.top, flat[self._conv_count :], h.flatten(1))
 
     def log_std(self, flat: torch.Tensor) -> torch.Tensor:
-        return cast(torch.Tensor, self._top.layers(flat[self._conv_count :]).log_std)
+        return cast(torch.Tensor, self.top.layers(flat[self._conv_count :]).log_std)

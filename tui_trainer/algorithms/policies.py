@@ -16,8 +16,8 @@ class Inputs:
     """What a network sees of observations: bytes 0..255 as 0..1 (binary ones as they are), normalised where asked."""
 
     def __init__(self, spec: TaskSpec, moments: Moments | None, features: LineFeatures | None = None) -> None:
-        self._scale = np.float32(1 / 255) if spec.obs_dtype == "uint8" and not spec.obs_binary else None
-        self._moments, self._features = moments, features
+        self.scale = np.float32(1 / 255) if spec.obs_dtype == "uint8" and not spec.obs_binary else None
+        self.moments, self.features = moments, features
 
     def __call__(self, obs: Array) -> Float:
         """(B, *obs_shape) -> (B, inputs) float32."""
@@ -25,18 +25,18 @@ class Inputs:
 
     def encode(self, obs: Array) -> Array:
         """The dear and compact part, done once for each observation: (B, *obs_shape) -> (B, inputs)."""
-        return obs.reshape(len(obs), -1) if self._features is None else self._features(obs)
+        return obs.reshape(len(obs), -1) if self.features is None else self.features(obs)
 
     def finish(self, rows: Array) -> Float:
         """The rest: (B, inputs) -> (B, inputs) float32."""
         x = self.scaled(rows)
-        return x if self._moments is None else self._moments.normalise(x)
+        return x if self.moments is None else self.moments.normalise(x)
 
     def scaled(self, rows: Array) -> Float:
         """Encoded rows before normalisation."""
         x: Float = rows.astype(np.float32)
-        if self._scale is not None:
-            x *= self._scale
+        if self.scale is not None:
+            x *= self.scale
         return x
 
 
@@ -53,7 +53,7 @@ class FrozenPolicy:
     """Greedy play with parameters of its own: the likeliest legal action, or a box policy's mean."""
 
     def __init__(self, spec: TaskSpec, forward: Forward, inputs: Inputs, *, squash: bool = False) -> None:
-        self._spec, self._forward, self._inputs, self._squash = spec, forward, inputs, squash
+        self._spec, self.forward, self.inputs, self.squash = spec, forward, inputs, squash
 
     def act(self, obs: Array, mask: Bool | None) -> Array:
         outputs = self._outputs(obs, mask)
@@ -68,13 +68,13 @@ class FrozenPolicy:
         return p
 
     def value(self, obs: Array) -> Float:
-        return self._forward.heads(self._inputs(obs))[1]
+        return self.forward.heads(self.inputs(obs))[1]
 
     def _aimed(self, outputs: Float) -> Float:
-        return to_environment(self._spec, np.tanh(outputs) if self._squash else outputs)
+        return to_environment(self._spec, np.tanh(outputs) if self.squash else outputs)
 
     def _outputs(self, obs: Array, mask: Bool | None) -> Float:
-        outputs = self._forward.outputs(self._inputs(obs))
+        outputs = self.forward.outputs(self.inputs(obs))
         return outputs if mask is None else np.where(mask, outputs, FORBIDDEN)
 
 
@@ -82,20 +82,21 @@ class GreedyPolicy:
     """The action of the highest value, over action values of its own."""
 
     def __init__(self, spec: TaskSpec, shape: Shape, flat: Float) -> None:
-        self._shape, self._layers, self._inputs = shape, shape.layers(flat), Inputs(spec, None)
+        self.shape, self.layers, self.inputs = shape, shape.layers(flat), Inputs(spec, None)
 
     def act(self, obs: Array, mask: Bool | None) -> Array:
-        best: Array = self._values(obs, mask).argmax(1)
+        best: Array = self.values(obs, mask).argmax(1)
         return best
 
     def probabilities(self, obs: Array, mask: Bool | None) -> Float:
         """1 for the action it takes."""
-        return np.eye(self._shape.outputs, dtype=np.float32)[self.act(obs, mask)]
+        return np.eye(self.shape.outputs, dtype=np.float32)[self.act(obs, mask)]
 
     def value(self, obs: Array) -> Float:
-        best: Float = self._values(obs, None).max(1)
+        best: Float = self.values(obs, None).max(1)
         return best
 
-    def _values(self, obs: Array, mask: Bool | None) -> Float:
-        values = action_values(self._shape, self._layers, self._inputs(obs))
+    def values(self, obs: Array, mask: Bool | None) -> Float:
+        """Of every action, (B, n); those that the mask forbids have the lowest there is."""
+        values = action_values(self.shape, self.layers, self.inputs(obs))
         return values if mask is None else np.where(mask, values, FORBIDDEN)

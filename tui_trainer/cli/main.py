@@ -478,6 +478,21 @@ def apply(
 
 
 @app.command()
+def export(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.pt", help="Session name or path, or a state.pt.")],
+    policy: Annotated[str, typer.Option(help="The format: onnx.", metavar="FORMAT")] = "onnx",
+    checkpoint: Checkpoint = "best",
+    out: Annotated[str | None, typer.Option("--out", help="Default NAME.onnx.", metavar="FILE")] = None,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Take a checkpoint's policy elsewhere: a model file, compared with the policy on 1,000 observations."""
+    from tui_trainer.cli.exporting import export_policy
+
+    export_policy(sessions, name, policy, checkpoint, out, json=json)
+
+
+@app.command()
 def report(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Session name or path; default the sample.")] = "sample",
     out: Annotated[
