@@ -14,11 +14,13 @@ import pytest
 
 from tests.cli.conftest import Run, root, tui
 from tests.core.history import Tale
-from tui_trainer.core.events import EvaluationFinished, RunStarted, UpdateFinished
+from tui_trainer.core.events import AlertRaised, EvaluationFinished, ResourcesSampled, RunStarted, UpdateFinished
 from tui_trainer.core.state import fold
+from tui_trainer.core.values import Resources
 from tui_trainer.errors import StorageError
 from tui_trainer.reports.blocks import Table, html_page, markdown, md
 from tui_trainer.reports.facts import Facts, differing
+from tui_trainer.reports.page import blocks
 from tui_trainer.reports.writing import write_report
 
 __all__ = ["root", "tui"]
@@ -48,6 +50,21 @@ def hostile() -> Facts:
             case UpdateFinished():
                 events.append(msgspec.structs.replace(event, metrics={f"train/{HOSTILE}": 1.0}, seq=90))
     return Facts(HOSTILE, fold(events), {"run": {"task": HOSTILE}}, "ended")
+
+
+def test_it_tells_the_machine_the_alerts_and_the_score_of_each_part() -> None:
+    tale = Tale().start().train(2).evaluate(0.25)
+    for load in (40.0, 60.0):
+        machine = Resources(
+            cpu_percent=load, process_cpu_percent=1, memory_used_gib=1, memory_total_gib=2, process_rss_gib=1,
+            disk_free_gib=9, cores=2,
+        )  # fmt: skip
+        tale.add(ResourcesSampled(resources=machine))
+    tale.add(AlertRaised(key="disk", severity="warning", text="disk almost full"))
+    page = markdown(blocks(Facts("demo", fold(tale.events)), {}))
+    assert "| cpu\\_percent | 50 | 60 |" in page
+    assert "| 2 | disk almost full |" in page
+    assert "| reference | random | 25.0 % |" in page
 
 
 class Tags(HTMLParser):

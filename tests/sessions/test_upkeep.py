@@ -15,12 +15,23 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import polars
 import pytest
 
-from tui_trainer.core.events import AnyEvent, CheckpointsPruned, Event, RunResumed, UpdateFinished, stamp
+from tui_trainer.core.events import (
+    AnyEvent,
+    CheckpointsPruned,
+    Event,
+    ResourcesSampled,
+    RunResumed,
+    UpdateFinished,
+    stamp,
+)
+from tui_trainer.core.rows import Row
+from tui_trainer.core.values import Resources
 from tui_trainer.errors import DamagedSession, SessionInUse, StorageError, TuiTrainerError, UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, state_sha256
-from tui_trainer.sessions.export import CLEANRL, as_csv, as_json, metric_rows
+from tui_trainer.sessions.export import CLEANRL, as_csv, as_json, as_parquet, metric_rows
 from tui_trainer.sessions.journal import Journal, read_journal
 from tui_trainer.sessions.pack import INDEX, pack, unpack
 from tui_trainer.sessions.store import Session, disk_usage, list_sessions, remove
@@ -356,6 +367,30 @@ def test_exports_follow_the_surviving_timeline(tmp_path: Path) -> None:
     table = list(csv.DictReader(io.StringIO(as_csv(rows))))
     assert [row["losses/value_loss"] for row in table] == ["0.5", ""]
     assert as_csv([]) == "time,update,global_step\n"
+
+
+def test_parquet_is_the_same_table_with_types(tmp_path: Path) -> None:
+    rows = [Row(1.5, 1, 64, {"train/loss": 0.5}), Row(2.5, 2, 128, {"eval/win_rate": 1.0, "train/loss": None})]
+    table = polars.read_parquet(as_parquet(rows))
+    assert table.to_dict(as_series=False) == {
+        "time": [1.5, 2.5], "update": [1, 2], "global_step": [64, 128],
+        "eval/win_rate": [None, 1.0], "train/loss": [0.5, None],
+    }  # fmt: skip
+    assert polars.read_parquet(as_parquet([])).height == 0
+
+
+def test_the_machines_figures_are_exported_where_asked_for(tmp_path: Path) -> None:
+    shown = Resources(
+        cpu_percent=50, process_cpu_percent=1, memory_used_gib=1, memory_total_gib=2, process_rss_gib=1,
+        disk_free_gib=9, cores=2,
+    )  # fmt: skip
+    journal = Journal(tmp_path / "events.jsonl")
+    sampled = stamp(ResourcesSampled(resources=shown), seq=1, time=1.0, update=0, global_step=0)
+    journal.append([sampled, updated(2, 1, 0.5)])
+    journal.close()
+    assert len(metric_rows(tmp_path / "events.jsonl")) == 1
+    first, _ = metric_rows(tmp_path / "events.jsonl", machine=True)
+    assert first.metrics["system/cpu_percent"] == 50
 
 
 def test_a_removed_session_is_gone_with_all_it_had_and_nothing_else(session: Session, tmp_path: Path) -> None:

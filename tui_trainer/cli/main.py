@@ -617,15 +617,18 @@ def sessions_unpack(
 @sessions_app.command("export")
 def sessions_export(
     name: o.Name,
-    form: Annotated[str, typer.Option("--format", help="csv or json.")] = "csv",
+    form: Annotated[str, typer.Option("--format", help="csv, json, parquet or tensorboard.")] = "csv",
     cleanrl: Annotated[bool, typer.Option("--cleanrl", help="CleanRL's metric names.")] = False,
-    target: Annotated[str | None, typer.Option("--out", metavar="FILE", help="Default stdout.")] = None,
+    machine: Annotated[bool, typer.Option("--machine", help="The machine's figures as well (system/*).")] = False,
+    target: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="Default stdout; a directory for tensorboard.")
+    ] = None,
     sessions: o.Sessions = None,
 ) -> None:
     """Every logged metric, one row a moment."""
-    from tui_trainer.cli.storing import export_metrics
+    from tui_trainer.cli.storing import Export, export_metrics
 
-    export_metrics(sessions, name, form, cleanrl, target)
+    export_metrics(Export(sessions, name, form, cleanrl, machine, target))
 
 
 # --- settings, tasks, machine --------------------------------------------------------------------------------------

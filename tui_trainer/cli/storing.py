@@ -10,6 +10,7 @@ import msgspec
 from tui_trainer.cli import find
 from tui_trainer.core.config import resolve
 from tui_trainer.core.format import size
+from tui_trainer.core.rows import Row
 from tui_trainer.errors import SessionInUse, StorageError, UsageError
 from tui_trainer.sessions import export, pack
 from tui_trainer.sessions.checkpoints import CheckpointStore
@@ -68,21 +69,53 @@ def unpack_session(sessions: str | None, source: str, name: str) -> None:
     print(f"{session.name}: `tui-trainer replay {session.name}` plays it, `tui-trainer resume {session.name}` goes on")
 
 
-def export_metrics(sessions: str | None, name: str, form: str, cleanrl: bool, target: str | None) -> None:
-    """Every logged metric as CSV or JSON lines, to a file or stdout."""
-    if form not in ("csv", "json"):
-        raise UsageError(f"--format {form}: not a format", "csv or json")
-    names = export.CLEANRL if cleanrl else None
-    rows = export.metric_rows(find.session(sessions, name).journal_path, names)
-    text = export.as_csv(rows) if form == "csv" else export.as_json(rows)
-    if target is None:
-        sys.stdout.write(text)
+class Export(msgspec.Struct):
+    """What `sessions export` was told."""
+
+    sessions: str | None
+    name: str
+    form: str
+    cleanrl: bool
+    machine: bool
+    target: str | None
+
+
+FORMATS = ("csv", "json", "parquet", "tensorboard")
+
+
+def export_metrics(wish: Export) -> None:
+    """Every logged metric, as text to a file or stdout, as Parquet to a file, as TensorBoard's into a directory."""
+    if wish.form not in FORMATS:
+        raise UsageError(f"--format {wish.form}: not a format", f"one of {', '.join(FORMATS)}")
+    if wish.target is None and wish.form in ("parquet", "tensorboard"):
+        raise UsageError(f"--format {wish.form} needs a place", "--out FILE, for tensorboard a directory")
+    names = export.CLEANRL if wish.cleanrl else None
+    journal = find.session_or_sample(wish.sessions, wish.name).journal_path
+    rows = export.metric_rows(journal, names, machine=wish.machine)
+    if wish.target is None:
+        sys.stdout.write(_text(rows, wish.form))
         return
     try:
-        Path(target).write_text(text, encoding="utf-8")
+        _write(rows, wish.form, Path(wish.target))
     except OSError as error:
-        raise StorageError(f"{target}: {error.strerror}") from None
-    print(f"{target}: {len(rows)} rows")
+        raise StorageError(f"{wish.target}: {error.strerror}") from None
+    print(f"{wish.target}: {len(rows)} rows")
+
+
+def _text(rows: list[Row], form: str) -> str:
+    return export.as_csv(rows) if form == "csv" else export.as_json(rows)
+
+
+def _write(rows: list[Row], form: str, target: Path) -> None:
+    match form:
+        case "parquet":
+            target.write_bytes(export.as_parquet(rows))
+        case "tensorboard":
+            from tui_trainer.services.tensorboard import write_rows
+
+            write_rows(rows, target)
+        case _:
+            target.write_text(_text(rows, form), encoding="utf-8")
 
 
 def _resting(sessions: str | None, name: str) -> Session:

@@ -26,8 +26,13 @@ LARGEST_INTEGER = 2**53
 """Beyond it JSON readers lose digits."""
 OPEN = ("task", "study.space", "ui.keys")
 """Tables whose keys are not settings of ours."""
-OUTGOING = ("notify.command", "notify.webhook", "telemetry.openmetrics")
+OUTGOING = (
+    "notify.command", "notify.webhook",
+    "telemetry.openmetrics", "telemetry.tensorboard", "telemetry.wandb",
+)  # fmt: skip
 """Settings that start, send or write something: they stay behind when a session comes from elsewhere."""
+NOWHERE: tuple[Any, ...] = ("", "off", [], ())
+"""Values of theirs that do nothing."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,6 +231,13 @@ class TelemetrySettings(Settings, frozen=True):
     openmetrics: Annotated[
         str, Meta(description="Text file of all newest figures, rewritten each interval; a directory: NAME.prom in it.")
     ] = ""
+    tensorboard: Annotated[
+        str, Meta(description="Directory for live TensorBoard files, a folder in it for each session; empty = none.")
+    ] = ""
+    wandb: Annotated[
+        Literal["off", "offline", "online"], Meta(description="Log to Weights & Biases, or to files to sync later.")
+    ] = "off"
+    wandb_project: Annotated[str, Meta(min_length=1, description="W&B project.")] = "tui-trainer"
 
 
 class NotifySettings(Settings, frozen=True):
@@ -370,7 +382,7 @@ def without_outgoing(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[str
     left: list[str] = []
     for key, value in flatten(table):
         if key in OUTGOING:
-            left += [key] if value else []
+            left += [] if value in NOWHERE else [key]
         else:
             _put(kept, key, value)
     return kept, left

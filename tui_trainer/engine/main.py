@@ -110,7 +110,7 @@ class Engine:
         self._journal = Journal(session.journal_path)
         self._status = StatusKeeper(session, self._state)
         self._hub = Hub(socket_path(session.path), self._inbox, self._state)
-        self._outgoing = outgoing(session.name, config, self._state, self._complain)
+        self._outgoing = outgoing(session, config, self._state, self._complain)
         self._publisher = Publisher(
             self._journal,
             [self._hub.publish, self._status.note, *listeners, self._outgoing.hear],

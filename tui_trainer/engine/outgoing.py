@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tui_trainer.core.config import Config
+from tui_trainer.core.config import Config, to_table, without_outgoing
 from tui_trainer.core.events import AnyEvent, Event
 from tui_trainer.core.notices import NOTABLE, Kind
 from tui_trainer.core.state import RunState
 from tui_trainer.services.outlet import Outlet, Sink
+from tui_trainer.sessions.store import Session
 
 Complain = Callable[[str], None]
 GRACE_S = 2.0
@@ -34,9 +35,9 @@ class Outgoing:
             outlet.close(self._within_s)
 
 
-def outgoing(session: str, config: Config, history: RunState, complain: Complain) -> Outgoing:
+def outgoing(session: Session, config: Config, history: RunState, complain: Complain) -> Outgoing:
     """The outlets of a session whose events so far make `history`; with default settings there are none."""
-    outlets = [*notifiers(session, config, complain), *recorders(session, config, history, complain)]
+    outlets = [*notifiers(session.name, config, complain), *recorders(session, config, history, complain)]
     return Outgoing(outlets, config.notify.timeout_s + GRACE_S)
 
 
@@ -70,15 +71,30 @@ def told_kinds(config: Config) -> tuple[Kind, ...]:
     return tuple(kind for kind in config.notify.events if kind != "recommendation" or not config.continuous.auto_accept)
 
 
-def recorders(session: str, config: Config, history: RunState, complain: Complain) -> list[Outlet]:
+def recorders(session: Session, config: Config, history: RunState, complain: Complain) -> list[Outlet]:
     """[telemetry]: files and services that get the figures."""
-    found: list[Outlet] = []
-    if path := config.telemetry.openmetrics:
+    wish = config.telemetry
 
-        def openmetrics() -> Sink:
-            from tui_trainer.services.openmetrics import OpenMetricsFile
+    def openmetrics() -> Sink:
+        from tui_trainer.services.openmetrics import OpenMetricsFile
 
-            return OpenMetricsFile(Path(path).expanduser(), history, session)
+        return OpenMetricsFile(Path(wish.openmetrics).expanduser(), history, session.name)
 
-        found.append(Outlet("telemetry.openmetrics", openmetrics, (Event,), complain))
-    return found
+    def tensorboard() -> Sink:
+        from tui_trainer.services.tensorboard import TensorBoard
+
+        return TensorBoard(Path(wish.tensorboard).expanduser() / session.name)
+
+    def wandb() -> Sink:
+        from tui_trainer.services.wandb import WandbRun
+
+        settings, _ = without_outgoing(to_table(config))
+        assert wish.wandb != "off"
+        return WandbRun(wish.wandb, wish.wandb_project, session.name, settings)
+
+    wanted: list[tuple[object, str, Callable[[], Sink]]] = [
+        (wish.openmetrics, "telemetry.openmetrics", openmetrics),
+        (wish.tensorboard, "telemetry.tensorboard", tensorboard),
+        (wish.wandb != "off", "telemetry.wandb", wandb),
+    ]
+    return [Outlet(name, opened, (Event,), complain) for is_wanted, name, opened in wanted if is_wanted]

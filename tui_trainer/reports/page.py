@@ -25,9 +25,12 @@ def blocks(facts: Facts, pictures: dict[str, str]) -> list[Block]:
     ]
     sections = (
         ("Evaluations", _table(("update", "steps", "suite", "score", "interval", "by part"), _evaluations(s))),
+        ("By part", _table(("suite", "part", "score", "interval", "draws", "episodes", "distinct"), _parts(s))),
         ("Checkpoints", _table(("update", "kind", "score", "size", "path"), _checkpoints(s))),
         ("Decisions", _table(("update", "by", "what", "why", "outcome"), _decisions(s))),
         ("Where time went", _table(("phase", "time", "share"), _phases(s.seconds))),
+        ("Machine", _table(("figure", "mean", "highest"), _machine(s))),
+        ("Alerts", _table(("update", "alert"), _alerts(s))),
         ("Settings that differ from the defaults", _table(("setting", "value", "default"), _settings(facts))),
     )
     for title, block in sections:
@@ -88,6 +91,29 @@ def _evaluations(s: RunState) -> Iterator[tuple[str, ...]]:
 
 def _part(part: PartResult) -> str:
     return number(part.mean) if part.win_rate is None else percent(part.win_rate)
+
+
+def _parts(s: RunState) -> Iterator[tuple[str, ...]]:
+    """The newest reference evaluation and the final ones, opponent by opponent or category by category."""
+    for e in (*s.evaluations[-1:], *s.final_evaluations):
+        for name, part in e.result.by.items():
+            draws = "" if part.draw_rate is None else percent(part.draw_rate)
+            distinct = "" if part.distinct is None else count(part.distinct)
+            yield e.suite, name, _part(part), interval(part.ci), draws, count(part.episodes), distinct
+
+
+def _machine(s: RunState) -> Iterator[tuple[str, ...]]:
+    for name, series in sorted(s.series.items()):
+        known = [(b.mean, b.high, b.count) for b in series.buckets if b.mean is not None and b.high is not None]
+        if name.startswith("system/") and known:
+            mean = sum(mean * points for mean, _, points in known) / sum(points for _, _, points in known)
+            yield name.removeprefix("system/"), number(mean), number(max(high for _, high, _ in known))
+
+
+def _alerts(s: RunState) -> Iterator[tuple[str, ...]]:
+    for mark in s.marks:
+        if mark.kind == "alert":
+            yield count(mark.update), mark.label
 
 
 def _thinned(events: tuple[EvaluationFinished, ...], most: int) -> tuple[EvaluationFinished, ...]:

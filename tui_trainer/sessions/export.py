@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from tui_trainer.core.events import AnyEvent, EvaluationFinished, RunResumed, UpdateFinished
-from tui_trainer.core.state import evaluation_metrics
-from tui_trainer.core.values import Metrics
+from tui_trainer.core.events import ResourcesSampled, RunResumed
+from tui_trainer.core.rows import Row, row_of
+from tui_trainer.errors import MissingExtra
 from tui_trainer.sessions.journal import iter_journal
 
 STAMPS = ("time", "update", "global_step")
@@ -32,40 +32,29 @@ CLEANRL = {
 }
 
 
-class Row(msgspec.Struct, frozen=True):
-    """All metrics published at one moment."""
-
-    time: float
-    update: int
-    global_step: int
-    metrics: Metrics
-
-
-def metric_rows(journal: Path, names: dict[str, str] | None = None) -> list[Row]:
-    """Rows in order of updates; `names` renames metrics, such as `CLEANRL`."""
+def metric_rows(journal: Path, names: dict[str, str] | None = None, *, machine: bool = False) -> list[Row]:
+    """Rows in order of updates; `names` renames metrics, such as `CLEANRL`; `machine` adds the rows of `system/*`."""
     rows: list[Row] = []
     for entry in iter_journal(journal):
         match entry.event:
+            case None:
+                continue
             case RunResumed(from_update=update):
                 rows = [row for row in rows if row.update <= update]
-            case UpdateFinished() | EvaluationFinished() as event:
-                rows.append(_row(event, names or {}))
+            case event if machine or not isinstance(event, ResourcesSampled):
+                rows += [_renamed(row, names)] if (row := row_of(event)) else []
     return rows
 
 
-def _row(event: UpdateFinished | EvaluationFinished, names: dict[str, str]) -> Row:
-    metrics = {names.get(name, name): value for name, value in _metrics(event).items()}
-    return Row(event.time, event.update, event.global_step, metrics)
+def _renamed(row: Row, names: dict[str, str] | None) -> Row:
+    if not names:
+        return row
+    return msgspec.structs.replace(row, metrics={names.get(name, name): value for name, value in row.metrics.items()})
 
 
-def _metrics(event: AnyEvent) -> Metrics:
-    match event:
-        case UpdateFinished(metrics=metrics, sps=sps):
-            return {**metrics, "time/fps": sps}
-        case EvaluationFinished():
-            return evaluation_metrics(event)
-        case _:
-            return {}
+def columns_of(rows: list[Row]) -> list[str]:
+    """Every metric's name, sorted."""
+    return sorted({name for row in rows for name in row.metrics})
 
 
 def as_json(rows: list[Row]) -> str:
@@ -76,7 +65,7 @@ def as_json(rows: list[Row]) -> str:
 
 def as_csv(rows: list[Row]) -> str:
     """One line a row, one column a metric; empty where a row has none."""
-    columns = sorted({name for row in rows for name in row.metrics})
+    columns = columns_of(rows)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*STAMPS, *columns])
@@ -87,3 +76,17 @@ def as_csv(rows: list[Row]) -> str:
 def _cells(rows: list[Row], columns: list[str]) -> Iterator[list[object]]:
     for row in rows:
         yield [row.time, row.update, row.global_step, *(row.metrics.get(name) for name in columns)]
+
+
+def as_parquet(rows: list[Row]) -> bytes:
+    """The same table as `as_csv`: 64-bit integers and floats, null where a row has none. Raises MissingExtra."""
+    try:
+        import polars
+    except ModuleNotFoundError:
+        raise MissingExtra("Parquet needs polars", "pip install 'tui-trainer[data]'") from None
+    columns = columns_of(rows)
+    kinds = {"time": polars.Float64, "update": polars.Int64, "global_step": polars.Int64}
+    schema = {**kinds, **dict.fromkeys(columns, polars.Float64)}
+    file = io.BytesIO()
+    polars.DataFrame(list(_cells(rows, columns)), schema=schema, orient="row").write_parquet(file)
+    return file.getvalue()
