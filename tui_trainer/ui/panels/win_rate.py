@@ -78,8 +78,13 @@ def _line(scene: Scene, metric: str, index: int, part: str, result: PartResult |
     value = scene.state.metrics.get(metric)
     style = LINE_STYLES[index % len(LINE_STYLES)]
     dash = DASHES[index % len(DASHES)]
-    band = _interval(scene, part) if is_large(scene, "win_rate") else None
+    band = _interval(scene, part) if is_large(scene, "win_rate") and _is_first(scene, part) else None
     return Line(series, style, _label(scene, part, value, result, rate, wide), dash, part, band)
+
+
+def _is_first(scene: Scene, part: str) -> bool:
+    """The one line whose interval is shaded: six bands over each other hide every line."""
+    return part in (_present_level(scene), "all") or len(_parts(scene)) == 1
 
 
 def _interval(scene: Scene, part: str) -> Series | None:
