@@ -432,6 +432,15 @@ async def test_a_log_that_is_scrolled_back_stands_still_until_it_follows_again()
         assert "new 3" in seat.screen
 
 
+async def test_a_chart_on_the_whole_screen_has_its_keys_in_the_footer() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("2", "2")
+        footer = seat.screen.splitlines()[-1]
+        for wanted in ("+ zoom", "← crosshair", "l log", "esc back", "? help"):
+            assert wanted in footer, wanted
+        assert "pause" not in footer
+
+
 # --- after the end -----------------------------------------------------------------------------------------------
 
 
@@ -562,6 +571,14 @@ async def test_a_click_on_a_key_in_the_footer_is_the_key() -> None:
         footer = seat.screen.splitlines()[-1]
         await seat.pilot.click(offset=(footer.index("checkpoint"), 39))
         assert seat.source.sent == [SaveCheckpoint(id="test-1")]
+
+
+async def test_a_click_on_the_timeline_goes_there() -> None:
+    source = player(1400)
+    async with seated(source) as seat:
+        line = next(i for i, row in enumerate(seat.screen.splitlines()) if "events" in row and "●" in row)
+        await seat.pilot.click(offset=(10 + (120 - 45) // 2, line))
+        assert 500 < source.index < 900
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])

@@ -30,7 +30,7 @@ from tui_trainer.ui.hints import SHOWN_S, teaches
 from tui_trainer.ui.keys import AFTER, SETTLE_S, Action, further, has_broken, key_named, keys_for, label_of, refusal
 from tui_trainer.ui.layout import Place
 from tui_trainer.ui.look import Look, look_for
-from tui_trainer.ui.panels import NUMBERED, PANELS, footer, log
+from tui_trainer.ui.panels import NUMBERED, PANELS, footer, log, timeline
 from tui_trainer.ui.scene import LEVELS, Notice, Overlay, Scene
 from tui_trainer.ui.terminal import require_terminal
 from tui_trainer.ui.view import Pointed, RunScreen, RunView
@@ -398,6 +398,8 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             return
         if place.panel == "footer":
             self._press_footer(pointed, place.width)
+        elif place.panel == "timeline" and pointed.deed != "wheel":
+            self._seek_to(timeline.index_at(self.scene, place.width, pointed.x))
         elif pointed.deed == "wheel":
             self._wheel(pointed, place)
         elif pointed.deed == "press" and place.panel in NUMBERED:
@@ -410,6 +412,11 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         action = footer.action_at(self.scene, width, pointed.x) if pointed.deed == "press" else None
         if action is not None:
             self.act(action)
+
+    def _seek_to(self, index: int | None) -> None:
+        if index is not None:
+            self._eager_until = self._monotonic() + _EAGER_S
+            cast(Player, self._source).seek(index)
 
     def _click(self, pointed: Pointed, place: Place) -> None:
         """Focus; a second click soon after fills the screen with the panel, or puts it back."""

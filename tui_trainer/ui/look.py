@@ -15,41 +15,67 @@ from tui_trainer.core.text import ascii_fold, is_clean
 
 LINE_STYLES = ("s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7")
 
-_SKY, _ORANGE, _GREEN, _PURPLE = "#56b4e9", "#e69f00", "#009e73", "#cc79a7"
-_YELLOW, _VERMILLION, _BLUE, _GREY = "#f0e442", "#d55e00", "#0072b2", "#999999"
+_DARK = {
+    "s0": "#56b4e9", "s1": "#e69f00", "s2": "#00b386", "s3": "#d989b5", "s4": "#f0e442", "s5": "#f2703c",
+    "s6": "#97a6ff", "s7": "#a6a6a6", "quiet": "#a0a0a0", "frame": "#787878", "track": "#5c5c5c",
+}  # fmt: skip
+"""Okabe and Ito's palette, told apart by colour-blind people, too, its darker tones lifted off a dark background."""
 
-_COLOUR: dict[str, Style] = {
-    "": Style.null(),
-    "s0": Style(color=_SKY),
-    "s1": Style(color=_ORANGE),
-    "s2": Style(color=_GREEN),
-    "s3": Style(color=_PURPLE),
-    "s4": Style(color=_YELLOW),
-    "s5": Style(color=_VERMILLION),
-    "s6": Style(color=_BLUE),
-    "s7": Style(color=_GREY),
-    "bar": Style(color=_SKY),
-    "track": Style(color="#555555"),
-    "axis": Style(color="#808080"),
-    "mark": Style(color="#808080"),
-    "frame": Style(color="#6c6c6c"),
-    "focus": Style(color=_SKY, bold=True),
-    "dim": Style(color="#8a8a8a"),
-    "bold": Style(bold=True),
-    "title": Style(bold=True),
-    "brand": Style(color=_SKY, bold=True),
-    "key": Style(color=_ORANGE, bold=True),
-    "good": Style(color=_GREEN, bold=True),
-    "warn": Style(color=_ORANGE, bold=True),
-    "bad": Style(color=_VERMILLION, bold=True),
-    "card": Style(color=_ORANGE),
-    "paused": Style(color="#000000", bgcolor=_ORANGE, bold=True),
-    "ended": Style(color="#000000", bgcolor=_SKY, bold=True),
-    "replay": Style(color="#000000", bgcolor=_PURPLE, bold=True),
-    "sent": Style(color="#000000", bgcolor=_SKY),
+_LIGHT = {
+    "s0": "#00659e", "s1": "#8f5400", "s2": "#006b4d", "s3": "#8f3f73", "s4": "#665d00", "s5": "#a84300",
+    "s6": "#2f3fa6", "s7": "#575757", "quiet": "#5c5c5c", "frame": "#8a8a8a", "track": "#bcbcbc",
+}  # fmt: skip
+"""The same hues for a light background."""
+
+
+_SIXTEEN = {
+    "s0": "bright_cyan", "s1": "yellow", "s2": "green", "s3": "bright_magenta", "s4": "bright_yellow",
+    "s5": "bright_red", "s6": "bright_blue", "s7": "white", "quiet": "white", "frame": "bright_black",
+    "track": "bright_black",
+}  # fmt: skip
+"""Where the terminal has sixteen colours of its own: no two lines alike, which the nearest ones would be."""
+
+_SIXTEEN_LIGHT = {
+    "s0": "blue", "s1": "red", "s2": "green", "s3": "magenta", "s4": "cyan", "s5": "bright_red", "s6": "bright_blue",
+    "s7": "bright_black", "quiet": "bright_black", "frame": "bright_black", "track": "white",
+}  # fmt: skip
+
+
+def _styles(tone: Mapping[str, str], badge: Mapping[str, str] = _DARK) -> dict[str, Style]:
+    """What the names mean; the terminal's own background stays, except for badges."""
+    return {
+        "": Style.null(),
+        **{name: Style(color=tone[name]) for name in LINE_STYLES},
+        "bar": Style(color=tone["s0"]),
+        "track": Style(color=tone["track"]),
+        "axis": Style(color=tone["quiet"]),
+        "mark": Style(color=tone["quiet"]),
+        "frame": Style(color=tone["frame"]),
+        "focus": Style(color=tone["s0"], bold=True),
+        "dim": Style(color=tone["quiet"]),
+        "bold": Style(bold=True),
+        "title": Style(bold=True),
+        "brand": Style(color=tone["s0"], bold=True),
+        "key": Style(color=tone["s1"], bold=True),
+        "good": Style(color=tone["s2"], bold=True),
+        "warn": Style(color=tone["s1"], bold=True),
+        "bad": Style(color=tone["s5"], bold=True),
+        "card": Style(color=tone["s1"]),
+        "paused": Style(color="#000000", bgcolor=badge["s1"], bold=True),
+        "ended": Style(color="#000000", bgcolor=badge["s0"], bold=True),
+        "replay": Style(color="#000000", bgcolor=badge["s3"], bold=True),
+        "sent": Style(color="#000000", bgcolor=badge["s0"]),
+    }
+
+
+_COLOUR = _styles(_DARK)
+_COLOURS = {
+    (False, False): _COLOUR,
+    (True, False): _styles(_LIGHT),
+    (False, True): _styles(_SIXTEEN, _SIXTEEN),
+    (True, True): _styles(_SIXTEEN_LIGHT, _SIXTEEN),
 }
-"""Okabe and Ito's palette, told apart by colour-blind people, too; the terminal's own background stays."""
-
+"""By background and palette: (light, sixteen)."""
 _PLAIN: dict[str, Style] = {
     name: Style(bold=style.bold, reverse=style.bgcolor is not None) for name, style in _COLOUR.items()
 } | {"dim": Style(dim=True), "axis": Style(dim=True), "track": Style(dim=True)}
@@ -70,6 +96,10 @@ class Look(msgspec.Struct, frozen=True):
 
     glyphs: Glyphs = "braille"
     colour: bool = True
+    light: bool = False
+    """Is the terminal's background light?"""
+    sixteen: bool = False
+    """Has it no more than sixteen colours?"""
 
     @property
     def is_ascii(self) -> bool:
@@ -77,9 +107,9 @@ class Look(msgspec.Struct, frozen=True):
 
     def style(self, name: str) -> Style:
         """The style of that name; an unknown name is plain, one with FAINT behind it is fainter."""
-        styles = _COLOUR if self.colour else _PLAIN
+        styles = _COLOURS[self.light, self.sixteen] if self.colour else _PLAIN
         if name.endswith(FAINT):
-            return _faint(styles.get(name.removesuffix(FAINT), _COLOUR[""]))
+            return _faint(styles.get(name.removesuffix(FAINT), _COLOUR[""]), light=self.light)
         return styles.get(name, _COLOUR[""])
 
     def printable(self, row: Row) -> Row:
@@ -113,17 +143,37 @@ def _ascii_char(char: str) -> str:
     return ascii_fold(char)[:width].ljust(width, "?")
 
 
-def _faint(style: Style) -> Style:
-    """Half as bright, or dim where there is no colour."""
+def _faint(style: Style, *, light: bool) -> Style:
+    """Half way to the background, or dim where there is no colour."""
     triplet = style.color.triplet if style.color else None
     if triplet is None:
         return style + Style(dim=True)
-    return Style(color=Color.from_rgb(*(0.5 * part for part in triplet)))
+    ground = 255 if light else 0
+    return Style(color=Color.from_rgb(*((part + ground) / 2 for part in triplet)))
 
 
 def look_for(settings: UiSettings, environ: Mapping[str, str]) -> Look:
-    """The look that the settings and the environment ask for: NO_COLOR, LANG and TERM are honoured."""
-    return Look(_glyphs(settings, environ), colour=not environ.get("NO_COLOR"))
+    """The look that the settings and the environment ask for: NO_COLOR, LANG, TERM and COLORFGBG are honoured."""
+    return Look(
+        _glyphs(settings, environ),
+        colour=not environ.get("NO_COLOR"),
+        light=_is_light(settings, environ),
+        sixteen=_has_sixteen(environ),
+    )
+
+
+def _has_sixteen(environ: Mapping[str, str]) -> bool:
+    """As rich decides for what Textual writes."""
+    many = environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit")
+    return not many and environ.get("TERM", "").lower().rpartition("-")[2] not in ("256color", "kitty")
+
+
+def _is_light(settings: UiSettings, environ: Mapping[str, str]) -> bool:
+    """As set; else as the terminal says in COLORFGBG (`0;15`: black on white), where it does."""
+    if settings.background != "auto":
+        return settings.background == "light"
+    ground = environ.get("COLORFGBG", "").rpartition(";")[2]
+    return ground in ("7", "15")
 
 
 def _glyphs(settings: UiSettings, environ: Mapping[str, str]) -> Glyphs:

@@ -360,7 +360,7 @@ def _status(shelf: Shelf) -> Row:
         return (Span(f" {shelf.note}", "warn"),)
     if shelf.filter:
         return (Span(f" filter: {shelf.filter}", "warn"),)
-    about = shelf.row.about if shelf.row else ""
+    about = shelf.row.about if shelf.row and shelf.form is None else ""
     return (Span(f" {shelf.row.name}: {about}" if shelf.row and about else "", "dim"),)
 
 

@@ -37,8 +37,17 @@ def _kept(scene: Scene, width: int) -> list[Key]:
     return [key for key in keys_for(scene.kind, scene.keys) if key in kept]
 
 
+_ON_CHART: tuple[Action, ...] = (
+    "back", "zoom_in", "zoom_out", "left", "help", "log_axis", "x_axis", "smooth", "bands", "whole", "leave",
+)  # fmt: skip
+"""What matters while a chart has the whole screen."""
+_CHARTS = ("win_rate", "speed", "losses")
+
+
 def _rank(scene: Scene, key: Key) -> int:
     """Place among the keys that matter now; 0 = left out. After the end that is what can be done next."""
+    if scene.maximised and scene.focus in _CHARTS:
+        return _ON_CHART.index(key.action) + 1 if key.action in _ON_CHART else 0
     if key.action in AFTER:
         return key.rank - 14 if is_over(scene) else 0
     if is_over(scene) and scene.kind == "live" and key.where == "live":

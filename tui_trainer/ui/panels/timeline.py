@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tui_trainer.charts.span import Row, Span
+from tui_trainer.client.source import Position
 from tui_trainer.core.format import count, duration
 from tui_trainer.core.state import Mark
 from tui_trainer.ui.scene import Scene
@@ -17,13 +18,30 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     at = scene.position
     if at is None:
         return []
+    head, tail = _ends(scene, at)
+    return [(Span(head, "bold"), *_line(scene, _room(head, tail, width)), Span(tail))]
+
+
+def index_at(scene: Scene, width: int, column: int) -> int | None:
+    """The event under a column of the line; None beside it."""
+    at = scene.position
+    if at is None:
+        return None
+    head, tail = _ends(scene, at)
+    room, inside = _room(head, tail, width), column - len(head)
+    return at.total * inside // max(1, room - 1) if 0 <= inside < room else None
+
+
+def _ends(scene: Scene, at: Position) -> tuple[str, str]:
     sign = "▶" if at.playing else "‖"
     speed = "max" if at.speed == 0 else f"×{at.speed:g}"
     place = f" {count(at.index)}/{count(at.total)} events"
     head = f"{sign} {duration(scene.since_start(at.time)):>7} "
-    tail = f" {speed:>5}{place:>{2 * len(count(at.total)) + 9}}"
-    room = max(4, width - len(head) - len(tail))
-    return [(Span(head, "bold"), *_line(scene, room), Span(tail))]
+    return head, f" {speed:>5}{place:>{2 * len(count(at.total)) + 9}}"
+
+
+def _room(head: str, tail: str, width: int) -> int:
+    return max(4, width - len(head) - len(tail))
 
 
 def _line(scene: Scene, width: int) -> Row:
