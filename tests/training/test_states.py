@@ -70,7 +70,7 @@ COMMANDS = st.one_of(
         orders.Answer,
         id=st.just("c"),
         recommendation=st.integers(0, 6),
-        verdict=st.sampled_from(["accept", "reject", "undo"]),
+        verdict=st.sampled_from(["accept", "reject", "undo", "try"]),
     ),
     st.builds(
         orders.SetDifficulty,
@@ -202,7 +202,7 @@ class Steering(RuleBasedStateMachine):
             assert before == (self.manager.difficulty, self.manager.next_action(), self.plans())
 
     @precondition(lambda self: self.newest > 0)
-    @rule(verdict=st.sampled_from(["accept", "reject", "undo"]), back=st.integers(0, 2))
+    @rule(verdict=st.sampled_from(["accept", "reject", "undo", "try", "try"]), back=st.integers(0, 2))
     def answer_a_recent_one(self, verdict: str, back: int) -> None:
         """The numbers run 1, 2, 3 ...: the newest few are the ones that a person answers."""
         if self.newest > back:

@@ -12,7 +12,9 @@ from tui_trainer.core.actions import (
     Collect,
     End,
     Evaluate,
+    Keep,
     Learn,
+    Restore,
     SaveCheckpoint,
     Wait,
 )
@@ -25,6 +27,8 @@ from tui_trainer.core.reports import (
     CollectReport,
     DifficultyReport,
     EvaluationReport,
+    KeptReport,
+    RestoredReport,
     SettingReport,
     TickReport,
     UpdateReport,
@@ -98,6 +102,7 @@ class World:
         self.collected = 0
         self.trained = 0
         self.settings: dict[str, float] = {}
+        self.kept: dict[str, tuple[dict[str, float], int]] = {}
         self.events: list[AnyEvent] = []
         self.actions: list[AnyAction] = []
         self.random = random.Random(seed)
@@ -119,6 +124,13 @@ class World:
                 return EvaluationReport(suite=suite, part=name, result=part(rate, episodes), seconds=0.1)
             case SaveCheckpoint(kind=kind):
                 return CheckpointReport(kind=kind, number=1)
+            case Keep(branch=branch):
+                self.kept[branch] = (dict(self.settings), self.collected)
+                return KeptReport(branch=branch)
+            case Restore(branch=branch):
+                settings, self.collected = self.kept.pop(branch)
+                self.settings = dict(settings)
+                return RestoredReport(branch=branch)
             case ApplyDifficulty(difficulty=difficulty):
                 return DifficultyReport(difficulty=difficulty)
             case ApplySetting(key=key, value=value):

@@ -282,6 +282,14 @@ def undo(name: o.MaybeName = None, id_: Id = None, sessions: o.Sessions = None) 
     ordering.answer(sessions, name, id_, "undo")
 
 
+@app.command("try")
+def try_(name: o.MaybeName = None, id_: Id = None, sessions: o.Sessions = None) -> None:
+    """Try a recommendation: train on without it and with it in turn, and keep the better one."""
+    from tui_trainer.cli import ordering
+
+    ordering.answer(sessions, name, id_, "try")
+
+
 @app.command("set")
 def set_live(
     name: o.Name,

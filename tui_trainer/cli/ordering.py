@@ -48,9 +48,9 @@ def run_for(sessions: str | None, name: str, updates: int) -> None:
 
 
 def answer(
-    sessions: str | None, name: str | None, number: int | None, verdict: Literal["accept", "reject", "undo"]
+    sessions: str | None, name: str | None, number: int | None, verdict: Literal["accept", "reject", "undo", "try"]
 ) -> None:
-    """`accept`, `reject`, `undo`."""
+    """`accept`, `reject`, `undo`, `try`."""
     session = find.live_session(sessions, name)
     chosen = number if number is not None else _newest(session, verdict)
     give(session, commands.Answer(id=new_id(), recommendation=chosen, verdict=verdict))

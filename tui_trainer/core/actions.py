@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from tui_trainer.core.values import CheckpointKind, Difficulty, Reason, Suite
+from tui_trainer.core.values import BranchName, CheckpointKind, Difficulty, Reason, Suite
 
 
 class Action(msgspec.Struct, frozen=True, tag_field="type", tag=True):
@@ -31,9 +31,22 @@ class Evaluate(Action, frozen=True):
 
 
 class SaveCheckpoint(Action, frozen=True):
-    """Save everything that decides the next bit."""
+    """Save everything that decides the next bit: the present state, or one that `Keep` has kept."""
 
     kind: CheckpointKind
+    branch: BranchName | None = None
+
+
+class Keep(Action, frozen=True):
+    """Copy everything that decides the next bit in memory, under a name."""
+
+    branch: BranchName
+
+
+class Restore(Action, frozen=True):
+    """Go back to what was kept under this name, which is forgotten."""
+
+    branch: BranchName
 
 
 class ApplyDifficulty(Action, frozen=True):
@@ -56,11 +69,17 @@ class Wait(Action, frozen=True):
 
 
 class End(Action, frozen=True):
-    """The run is over: save if `save`, evaluate best and last on unseen seeds if `evaluate`, then leave."""
+    """The run is over: save if `save`, evaluate best and last on unseen seeds if `evaluate`, then leave.
+
+    `branch`: what was kept under this name is the run's last state, not what is at hand.
+    """
 
     reason: Reason
     save: bool
     evaluate: bool
+    branch: BranchName | None = None
 
 
-AnyAction: TypeAlias = Collect | Learn | Evaluate | SaveCheckpoint | ApplyDifficulty | ApplySetting | Wait | End
+AnyAction: TypeAlias = (
+    Collect | Learn | Evaluate | SaveCheckpoint | Keep | Restore | ApplyDifficulty | ApplySetting | Wait | End
+)  # fmt: skip

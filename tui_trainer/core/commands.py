@@ -36,7 +36,7 @@ class Answer(Command, frozen=True):
     """Answer the recommendation with this number."""
 
     recommendation: int
-    verdict: Literal["accept", "reject", "undo"]
+    verdict: Literal["accept", "reject", "undo", "try"]
 
 
 class SetDifficulty(Command, frozen=True):

@@ -121,6 +121,9 @@ class ContinuousSettings(Settings, frozen=True):
     initial_quality_range: Annotated[tuple[float, float], Meta(description="Quality range at the start.")] = (0.7, 1.0)
     floor: Annotated[float, Meta(ge=0, le=1, description="The range's lower bound never falls below this.")] = 0.3
     step: Annotated[float, Meta(gt=0, le=1, description="One recommendation moves the lower bound by this.")] = 0.05
+    try_updates: Annotated[
+        int, Meta(ge=0, description="Updates of each branch of a try; 0 = twice manager.evaluation.every_updates.")
+    ] = 0
     expires_updates: Annotated[int, Meta(ge=1, description="A recommendation expires after n updates.")] = 500
     quiet_evaluations: Annotated[int, Meta(ge=0, description="Evaluations of silence after a rejection.")] = 10
 

@@ -15,6 +15,7 @@ from tui_trainer.core.data import DataReport
 from tui_trainer.core.text import clean, is_clean
 from tui_trainer.core.values import (
     Author,
+    BranchName,
     Change,
     CheckpointKind,
     Difficulty,
@@ -260,6 +261,35 @@ class RecommendationScored(Event, frozen=True):
     """Whether the mean lay in the range that the recommendation expected."""
 
 
+class TryStarted(Event, frozen=True):
+    """A recommendation is tried: so many updates as it is, then as many with the change, from the same state."""
+
+    id: int
+    """The recommendation's."""
+    updates: int
+    by: Author
+
+
+class TryReturned(Event, frozen=True):
+    """Training goes back: to where the try began, or to the end of the branch without the change."""
+
+    id: int
+    branch: BranchName
+    to_update: int
+    to_step: int
+
+
+class TryEnded(Event, frozen=True):
+    """The try is over, decided or not. Recorded as a decision; the answer to the recommendation follows it."""
+
+    id: int
+    won: Literal["with", "without", ""]
+    """Empty: not decided; it goes on without the change."""
+    why: str
+    with_change: float | None = None
+    without: float | None = None
+
+
 class DifficultyChanged(Event, frozen=True):
     """The task took a new difficulty; it acts at each next episode start."""
 
@@ -357,6 +387,7 @@ AnyEvent: TypeAlias = (
     | UpdateFinished | EvaluationFinished | EvaluationStopped | TrendAssessed | EpisodeFailed
     | CheckpointSaved | CheckpointFailed | CheckpointsPruned
     | RecommendationRaised | RecommendationAnswered | RecommendationScored
+    | TryStarted | TryReturned | TryEnded
     | DifficultyChanged | SettingChanged | CommandApplied | CommandRefused
     | ResourcesSampled | AlertRaised | AlertCleared | LogWritten
     | FrameDrawn | PhaseStarted
@@ -411,6 +442,7 @@ __all__ = [
     "CheckpointsPruned", "CommandApplied", "CommandRefused", "DataExamined", "DifficultyChanged", "EpisodeFailed",
     "EvaluationFinished", "EvaluationStopped", "Event", "FrameDrawn", "LogWritten", "PartResult", "PhaseStarted",
     "RecommendationAnswered", "RecommendationRaised", "RecommendationScored", "ResourcesSampled", "RunContinued",
-    "RunEnded", "RunPaused", "RunResumed", "RunStarted", "SettingChanged", "TrendAssessed", "UpdateFinished",
+    "RunEnded", "RunPaused", "RunResumed", "RunStarted", "SettingChanged", "TrendAssessed", "TryEnded", "TryReturned",
+    "TryStarted", "UpdateFinished",
     "decode", "encode", "stamp",
 ]  # fmt: skip

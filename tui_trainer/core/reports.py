@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from tui_trainer.core.values import CheckpointKind, Difficulty, Metrics, PartResult, Suite
+from tui_trainer.core.values import BranchName, CheckpointKind, Difficulty, Metrics, PartResult, Suite
 
 
 class Report(msgspec.Struct, frozen=True, tag_field="type", tag=True, kw_only=True):
@@ -51,6 +51,18 @@ class CheckpointReport(Report, frozen=True):
     number: int
 
 
+class KeptReport(Report, frozen=True):
+    """The present state was copied in memory."""
+
+    branch: BranchName
+
+
+class RestoredReport(Report, frozen=True):
+    """Learner, task and generators are back where they were kept."""
+
+    branch: BranchName
+
+
 class DifficultyReport(Report, frozen=True):
     """The task took a new difficulty."""
 
@@ -90,6 +102,6 @@ class StorageReport(Report, frozen=True):
 
 
 AnyReport: TypeAlias = (
-    CollectReport | UpdateReport | EvaluationReport | CheckpointReport | DifficultyReport
+    CollectReport | UpdateReport | EvaluationReport | CheckpointReport | KeptReport | RestoredReport | DifficultyReport
     | SettingReport | TickReport | SignalReport | FaultReport | StorageReport
 )  # fmt: skip

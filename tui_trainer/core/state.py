@@ -35,10 +35,13 @@ from tui_trainer.core.events import (
     RunStarted,
     SettingChanged,
     TrendAssessed,
+    TryEnded,
+    TryReturned,
+    TryStarted,
     UpdateFinished,
 )
 from tui_trainer.core.series import Series
-from tui_trainer.core.values import Author, Difficulty, Metrics, Resources, Verdict
+from tui_trainer.core.values import Author, BranchName, Difficulty, Metrics, Resources, Verdict
 
 Status: TypeAlias = Literal["starting", "running", "paused", "ended"]
 MarkKind: TypeAlias = Literal["evaluation", "checkpoint", "decision", "level", "alert", "resume", "end"]
@@ -51,7 +54,7 @@ KEPT_MARKS = 600
 KEPT_RECOMMENDATIONS = 120
 
 
-TOLD_BY_FACTS = ("accept", "reject", "undo", "set", "difficulty")
+TOLD_BY_FACTS = ("accept", "reject", "undo", "try", "set", "difficulty")
 """Orders whose effect is an event of its own: listing both would say everything twice."""
 
 
@@ -163,6 +166,10 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     decisions: tuple[Decision, ...] = ()
     marks: tuple[Mark, ...] = ()
     log: tuple[LogLine, ...] = ()
+    trying: TryStarted | None = None
+    """The try that is under way."""
+    branches: dict[BranchName, RunState] = {}
+    """What the screen goes back to when a try does; at most one state each, without branches of its own."""
     frame: str = ""
     phase: PhaseStarted | None = None
 
@@ -265,6 +272,12 @@ def _folded(s: RunState, e: AnyEvent) -> RunState:
             return _answered(s, e)
         case RecommendationScored():
             return _scored(s, e)
+        case TryStarted():
+            return _try_started(s, e)
+        case TryReturned():
+            return _try_returned(s, e)
+        case TryEnded():
+            return _try_ended(s, e)
         case DifficultyChanged():
             return _difficulty(s, e)
         case SettingChanged(key=key, old=old, new=new, by=by, why=why):
@@ -323,6 +336,8 @@ def _resumed(s: RunState, e: RunResumed) -> RunState:
         recommendations=tuple(_reopened(r, e) for r in s.recommendations if r.raised.update <= e.from_update),
         marks=tuple(m for m in s.marks if m.update <= e.from_update),
         alerts=(),
+        trying=None,
+        branches={},
     )
     text = f"resumed from update {e.from_update}" + (f" ({e.note})" if e.note else "")
     return _mark(_log(s, e, "info", text), e, "resume", text)
@@ -401,6 +416,42 @@ def _scored(s: RunState, e: RecommendationScored) -> RunState:
         for d in s.decisions
     )
     return _log(_with(s, decisions=decisions), e, "info", f"recommendation {e.id} {e.outcome}: {e.evidence}")
+
+
+_OF_A_BRANCH = (
+    "update", "global_step", "episodes", "failed_episodes", "sps", "metrics", "series", "evaluations", "trend",
+    "difficulty",
+)  # fmt: skip
+"""What belongs to one line of training; decisions, log, marks, time and the machine go on."""
+
+
+def _try_started(s: RunState, e: TryStarted) -> RunState:
+    found = next((r for r in s.recommendations if r.id == e.id), None)
+    what = f"try {e.id}: {found.raised.title}" if found else f"try {e.id}"
+    s = _with(s, trying=e, branches={"start": _branch(s)})
+    return _decided(s, e, e.by, what, f"{e.updates} updates without it and with it", recommendation=e.id)
+
+
+def _branch(s: RunState) -> RunState:
+    """Only what has to be put back."""
+    return RunState(**{name: getattr(s, name) for name in _OF_A_BRANCH})
+
+
+def _try_returned(s: RunState, e: TryReturned) -> RunState:
+    target = s.branches.get(e.branch)
+    left: dict[BranchName, RunState] = {}
+    if e.branch == "start" and s.trying is not None:
+        left = {"without": _with(_branch(s), update=e.to_update + s.trying.updates)}
+    kept = {} if target is None else {name: getattr(target, name) for name in _OF_A_BRANCH}
+    kept |= {"update": e.to_update, "global_step": e.to_step}
+    what = "now with the change" if e.branch == "start" else "back to the branch without the change"
+    return _log(_with(s, **kept, branches=left), e, "info", f"try {e.id}: {what}, from update {e.to_update}")
+
+
+def _try_ended(s: RunState, e: TryEnded) -> RunState:
+    s = _with(s, trying=None, branches={})
+    result = f"the change {'won' if e.won == 'with' else 'did not win'}" if e.won else "not decided"
+    return _decided(s, e, "manager", f"try {e.id}: {result}", e.why, recommendation=e.id)
 
 
 def _difficulty(s: RunState, e: DifficultyChanged) -> RunState:

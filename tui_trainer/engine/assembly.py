@@ -100,7 +100,7 @@ def assemble(
             saver=saver,
             archive=archive,
             inbox=inbox,
-            state_parts=StateParts(read=global_state),
+            state_parts=StateParts(read=global_state, write=restore_global_state),
             crash_dir=session.crash_dir,
             place=place,
             is_watched=lambda: hub.is_watched,
@@ -293,6 +293,8 @@ def restore(
     other = differences(state["environment"])
     exact = not other and stand.task.spec.resume == "exact" and device == "cpu"
     said = [*loaded.problems, *([f"not bit-exact: {', '.join(other)}"] if other else [])]
+    if stand.manager.is_trying:
+        exact, said = False, [*said, "a try was cut off, which no rerun can follow"]
     return resumed_event(stand, loaded.manifest.path, exact=exact, note="; ".join(said), changed=changed)
 
 

@@ -20,7 +20,7 @@ from tui_trainer.core.config import Config
 from tui_trainer.core.events import Event
 from tui_trainer.core.protocols import Learner, Policy, Task
 from tui_trainer.core.text import clean_line
-from tui_trainer.core.values import Author, CheckpointKind, Reason, Resources
+from tui_trainer.core.values import Author, BranchName, CheckpointKind, Reason, Resources
 from tui_trainer.engine import inbox as mail
 from tui_trainer.engine.crash import write_crash_report
 from tui_trainer.engine.memory import MemoryLimit
@@ -62,6 +62,7 @@ class Copy(msgspec.Struct, frozen=True):
     update: int
     global_step: int
     metrics: Mapping[str, float | None]
+    score: float | None
 
 
 class Place(msgspec.Struct):
@@ -84,6 +85,8 @@ class Place(msgspec.Struct):
                 self.is_mid_rollout = not done
             case actions.Learn() | actions.Evaluate():
                 self.turn += 1
+            case actions.Restore():
+                self.is_mid_rollout = False
             case _:
                 return
 
@@ -92,6 +95,7 @@ class StateParts(msgspec.Struct):
     """Reads and writes the pieces of a run that no learner, task or manager owns (global generators, versions)."""
 
     read: Callable[[], dict[str, object]]
+    write: Callable[[Mapping[str, object]], None]
 
 
 class Run:
@@ -136,6 +140,7 @@ class Run:
         self._latest_checkpoint = checkpoint
         self._submitted_update = -1
         self._copy: Copy | None = None
+        self._branches: dict[BranchName, Copy] = {}
         self._copy_due = 0.0
         self._frame_due = 0.0
         self._saves = 0
@@ -185,8 +190,12 @@ class Run:
                 return self._learn()
             case actions.Evaluate():
                 return self._evaluate(action)
-            case actions.SaveCheckpoint(kind=kind):
-                return self._save(kind)
+            case actions.SaveCheckpoint(kind=kind, branch=branch):
+                return self._save(kind) if branch is None else self._save_branch(kind, branch)
+            case actions.Keep(branch=branch):
+                return self._keep(branch)
+            case actions.Restore(branch=branch):
+                return self._restore(branch)
             case actions.ApplyDifficulty(difficulty=difficulty):
                 if self._task.difficulty_space() is not None:
                     self._task.set_difficulty(difficulty)
@@ -228,11 +237,48 @@ class Run:
         return reports.EvaluationReport(suite=action.suite, part=action.part, result=result, seconds=seconds)
 
     def _save(self, kind: CheckpointKind) -> reports.CheckpointReport:
+        if kind != "try":
+            self._submitted_update = self._manager.update
+        return self._submitted(self._job(kind, self.state()))
+
+    def _save_branch(self, kind: CheckpointKind, branch: BranchName) -> reports.CheckpointReport:
+        return self._submitted(self._job_of(self._branches[branch], kind))
+
+    def _submitted(self, job: SaveJob) -> reports.CheckpointReport:
         self._saves += 1
-        self._submitted_update = self._manager.update
-        number = self._saves
-        self._saver.submit(self._job(kind, self.state()))
-        return reports.CheckpointReport(kind=kind, number=number)
+        self._saver.submit(job)
+        return reports.CheckpointReport(kind=job.kind, number=self._saves)
+
+    def _keep(self, branch: BranchName) -> reports.KeptReport:
+        if branch == "start":
+            self._branches.clear()
+        self._branches[branch] = self._copied()
+        self._copy = self._branches[branch]
+        return reports.KeptReport(branch=branch)
+
+    def _copied(self) -> Copy:
+        manager = self._manager
+        return Copy(
+            self._archive.copy(self.state()), manager.update, manager.global_step, manager.metrics, manager.score
+        )
+
+    def _restore(self, branch: BranchName) -> reports.RestoredReport:
+        """Only the manager's memory is its own business: it follows the report."""
+        state = self._branches.pop(branch).state
+        restore(self._learner, self._task, state)
+        self._state_parts.write(state)
+        self._submitted_update = -1
+        return reports.RestoredReport(branch=branch)
+
+    def _job_of(self, copy: Copy, kind: CheckpointKind) -> SaveJob:
+        """A save of a state that was kept in memory."""
+        return msgspec.structs.replace(
+            self._job(kind, copy.state),
+            update=copy.update,
+            global_step=copy.global_step,
+            metrics=dict(copy.metrics),
+            score=copy.score,
+        )
 
     def _job(self, kind: CheckpointKind, state: Mapping[str, object]) -> SaveJob:
         return SaveJob(
@@ -278,7 +324,9 @@ class Run:
         if now >= self._frame_due and self._is_watched():
             self._frame_due = now + FRAME_S
             self._publish(events.FrameDrawn(text=self._task.render_text(0)))
-        if now >= self._copy_due:
+        if not self._manager.is_trying:
+            self._branches.clear()
+        if now >= self._copy_due and not self._manager.is_probing:
             self._keep_copy(now)
         if self._config.run.step_delay_s:
             self._inbox.wait(self._config.run.step_delay_s)
@@ -291,9 +339,7 @@ class Run:
 
     def _keep_copy(self, now: float) -> None:
         """Remember a consistent state for an emergency, as seldom as its cost demands."""
-        self._copy = Copy(
-            self._archive.copy(self.state()), self._manager.update, self._manager.global_step, self._manager.metrics
-        )
+        self._copy = self._copied()
         spent = self._clock() - now
         self._copy_due = now + max(COPY_MIN_S, spent / COPY_SHARE)
 
@@ -356,7 +402,8 @@ class Run:
     def _saved(self, done: mail.SaveDone) -> Sequence[Event]:
         """The journal reaches the disk before the save is acknowledged."""
         self._publisher.flush(sync=True)
-        self._latest_checkpoint = done.path
+        if done.kind != "try":
+            self._latest_checkpoint = done.path
         saved = events.CheckpointSaved(
             number=done.number,
             kind=done.kind,
@@ -391,10 +438,10 @@ class Run:
         """Save, evaluate on unseen seeds, tell; a second signal leaves before the next of these steps."""
         self._flush_meter()
         reason = end.reason
-        if end.save and not self._save_last(reason):
+        if end.save and not self._save_last(end):
             reason = self._lost(reason)
         elif end.evaluate and self._config.manager.evaluation.final_episodes:
-            self._evaluate_finally()
+            self._evaluate_finally(end)
         self._publish(
             events.RunEnded(
                 reason=reason,
@@ -405,16 +452,22 @@ class Run:
         self._publisher.flush(sync=True)
         return reason
 
-    def _save_last(self, reason: Reason) -> bool:
+    def _save_last(self, end: actions.End) -> bool:
         """The final or emergency checkpoint; True when it is on the disk."""
-        kind: CheckpointKind = "best" if self._manager.owes_best else "final"
-        job = self._emergency() if reason.name in FAULTS else self._job(kind, self.state())
+        job = self._last_job(end)
         if job is not None:
             self._saver.submit(job)
         done = self._saver.finish()
         self._saver.stop()
         self._read_mail_at_end()
         return done
+
+    def _last_job(self, end: actions.End) -> SaveJob | None:
+        if end.branch is not None:
+            return self._job_of(self._branches[end.branch], "final")
+        if end.reason.name in FAULTS:
+            return self._emergency()
+        return self._job("best" if self._manager.owes_best else "final", self.state())
 
     def _emergency(self) -> SaveJob | None:
         """The last consistent state: the phase that broke may have left learner or task half changed.
@@ -424,12 +477,7 @@ class Run:
         copy = self._copy
         if copy is None or copy.update <= self._submitted_update:
             return None
-        return msgspec.structs.replace(
-            self._job("emergency", copy.state),
-            update=copy.update,
-            global_step=copy.global_step,
-            metrics=dict(copy.metrics),
-        )
+        return self._job_of(copy, "emergency")
 
     def _read_mail_at_end(self) -> None:
         """Only what the saver and the sampler said still counts."""
@@ -447,11 +495,14 @@ class Run:
             reason, evidence=f"{reason.evidence}; the last save failed: {self._save_failed}", exit_code=code
         )
 
-    def _evaluate_finally(self) -> None:
-        self._guarded("final evaluation", self._evaluate_last_and_best)
+    def _evaluate_finally(self, end: actions.End) -> None:
+        self._guarded("final evaluation", lambda: self._evaluate_last_and_best(end))
 
-    def _evaluate_last_and_best(self) -> None:
-        self._evaluate_policy(self._learner.policy(), self._latest_checkpoint)
+    def _evaluate_last_and_best(self, end: actions.End) -> None:
+        kept = None if end.branch is None else self._branches[end.branch].state["learner"]
+        assert kept is None or isinstance(kept, Mapping)
+        last = self._learner.policy() if kept is None else self._learner.policy_from(kept)
+        self._evaluate_policy(last, self._latest_checkpoint)
         best = self._archive.best_state()
         if best is not None and best[0] != self._latest_checkpoint:
             path, state = best
@@ -472,6 +523,14 @@ class Run:
                 suite="final", result=result, seconds=self._clock() - began, checkpoint=checkpoint
             )
         )
+
+
+def restore(learner: Learner, task: Task, state: Mapping[str, object]) -> None:
+    """Put learner and task back where a state was taken."""
+    for part, name in ((learner, "learner"), (task, "task")):
+        held = state[name]
+        assert isinstance(held, Mapping)
+        part.load_state_dict(held)
 
 
 def _fault_kind(error: BaseException) -> FaultKind:

@@ -11,11 +11,11 @@ from tui_trainer.core import actions, events, reports
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.config import Config, Layer, resolve
 from tui_trainer.core.events import AnyEvent
-from tui_trainer.core.values import Author
-from tui_trainer.engine.loop import Place
+from tui_trainer.core.values import Author, BranchName
+from tui_trainer.engine.loop import Place, restore
 from tui_trainer.engine.meter import Meter
-from tui_trainer.errors import UsageError
-from tui_trainer.sessions.checkpoints import CheckpointStore, Manifest, state_sha256
+from tui_trainer.errors import Diverged, UsageError
+from tui_trainer.sessions.checkpoints import CheckpointStore, Manifest, frozen_copy, state_sha256
 from tui_trainer.sessions.journal import read_journal
 from tui_trainer.sessions.store import Session
 from tui_trainer.training.manager import TrainingManager
@@ -96,12 +96,15 @@ class Rerun:
         planted = self._planted(session)
         self._place = Place()
         self._line = timeline(read.events, planted["place"]["orders"] if planted else 0)
-        self._wanted = {manifest.update: manifest for manifest in reversed(self._store.manifests())}
+        ours = [manifest for manifest in self._store.manifests() if manifest.kind != "try"]
+        self._wanted = {manifest.update: manifest for manifest in reversed(ours)}
         assembly.prepare(self._config)
         self._task = assembly.make_task(self._config)
         self._learner = assembly.make_learner(self._task, self._config, "cpu")
         self._manager = TrainingManager(self._config, self._task.spec, self._task.difficulty_space())
         self._global_state = assembly.global_state
+        self._restore_global_state = assembly.restore_global_state
+        self._branches: dict[BranchName, Mapping[str, object]] = {}
         if planted:
             stand = assembly.Stand(self._task, self._learner, self._manager, Meter(1, lambda: NOW), self._place)
             assembly.put_back(stand, planted)
@@ -130,7 +133,7 @@ class Rerun:
                 continue
             if isinstance(action, actions.End):
                 break
-            report = self._perform(action)
+            report = self._attempt(action)
             self._place.advance(action, report)
             self._manager.observe(report, NOW)
         self._task.close()
@@ -146,6 +149,13 @@ class Rerun:
         self._place.orders += 1
         return True
 
+    def _attempt(self, action: actions.AnyAction) -> reports.AnyReport:
+        """As in the loop: a branch that diverged is a fact that a try goes by."""
+        try:
+            return self._perform(action)
+        except Diverged as error:
+            return reports.FaultReport(kind="nonfinite", detail=f"{type(action).__name__}: Diverged: {error}")
+
     def _perform(self, action: actions.AnyAction) -> reports.AnyReport:
         match action:
             case actions.Collect():
@@ -157,6 +167,15 @@ class Rerun:
                 return reports.EvaluationReport(suite=suite, part=part, result=result)
             case actions.SaveCheckpoint(kind=kind):
                 return reports.CheckpointReport(kind=kind, number=0)
+            case actions.Keep(branch=branch):
+                held = {"learner": self._learner.state_dict(), "task": self._task.state_dict(), **self._global_state()}
+                self._branches[branch] = {key: frozen_copy(value, key) for key, value in held.items()}
+                return reports.KeptReport(branch=branch)
+            case actions.Restore(branch=branch):
+                state = self._branches.pop(branch)
+                restore(self._learner, self._task, state)
+                self._restore_global_state(state)
+                return reports.RestoredReport(branch=branch)
             case actions.ApplyDifficulty(difficulty=difficulty):
                 if self._task.difficulty_space() is not None:
                     self._task.set_difficulty(difficulty)
@@ -179,7 +198,7 @@ class Rerun:
     def _compare(self) -> None:
         """A save took place somewhere within its turn, before or after what else was done in it."""
         manifest = self._wanted.get(self._manager.update)
-        if manifest is None or self._is_past(manifest):
+        if manifest is None or self._is_past(manifest) or self._manager.is_probing:
             return
         stored = self._stored(manifest)
         if stored["wall"]["is_mid_rollout"]:

@@ -72,7 +72,8 @@ class StatusKeeper:
         self._write(None, "")
 
     def _note_checkpoint(self, saved: events.CheckpointSaved) -> None:
-        self._latest_path = saved.path
+        if saved.kind != "try":
+            self._latest_path = saved.path
         if saved.kind == "best":
             self._best_path = saved.path
             self._summary["best_score"] = saved.score

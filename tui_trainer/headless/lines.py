@@ -34,6 +34,9 @@ from tui_trainer.core.events import (
     RunStarted,
     SettingChanged,
     TrendAssessed,
+    TryEnded,
+    TryReturned,
+    TryStarted,
     UpdateFinished,
 )
 from tui_trainer.core.format import about, count, duration, percent, si, size
@@ -94,6 +97,14 @@ def _told(e: AnyEvent, s: RunState) -> tuple[str, str] | None:
             return "decision", _joined(f"advice {number} {verdict} by {by}", note)
         case RecommendationScored(id=number, outcome=outcome, evidence=evidence):
             return "outcome", f"advice {number} {outcome}: {evidence}"
+        case TryStarted(id=number, updates=updates):
+            return "try", f"advice {number}: {count(updates)} updates as it is, then as many with the change"
+        case TryReturned(id=number, branch=branch, to_update=update):
+            what = "now with the change" if branch == "start" else "the branch without the change goes on"
+            return "try", f"advice {number}: {what}, from update {count(update)}"
+        case TryEnded(id=number, won=won, why=why):
+            result = {"with": "the change won", "without": "the change did not win", "": "not decided"}[won]
+            return "try", _joined(f"advice {number}: {result}", why)
         case DifficultyChanged(new=new, by=by, why=why):
             return "difficulty", _joined(f"{difficulty_label(s, new)} by {by}", why)
         case SettingChanged(key=key, old=old, new=new, by=by, why=why):
@@ -197,7 +208,7 @@ def _saved_text(e: CheckpointSaved) -> str:
 def _advice_text(e: RecommendationRaised) -> str:
     change = e.change.label or f"{e.change.key} {e.change.old:g} → {e.change.new:g}"
     return _joined(
-        f"{e.id}: {e.title}", change, f"confidence {e.confidence:.2f}", f"tui-trainer accept|reject --id {e.id}"
+        f"{e.id}: {e.title}", change, f"confidence {e.confidence:.2f}", f"tui-trainer accept|reject|try --id {e.id}"
     )
 
 

@@ -278,10 +278,13 @@ class CheckpointStore:
         return state, manifest
 
     def newest_good(self) -> Loaded:
-        """The newest checkpoint that loads. Raises DamagedSession with every reason when none does."""
+        """The newest checkpoint of this line of training that loads; the branch that a try left is none.
+
+        Raises DamagedSession with every reason when none does.
+        """
         survey = self.survey()
         problems = {bad.number: bad.why for bad in survey.bad}
-        for manifest in survey.good:
+        for manifest in [m for m in survey.good if m.kind != "try"]:
             try:
                 state, _ = self.load(manifest)
             except DamagedSession as error:
@@ -323,7 +326,7 @@ class CheckpointStore:
         return prunable(manifests, keep_last, keep_best, max_gib, spared=[self._last_verified(manifests)])
 
     def _last_verified(self, manifests: tuple[Manifest, ...]) -> int:
-        for manifest in manifests:
+        for manifest in [m for m in manifests if m.kind != "try"]:
             try:
                 self.verify(manifest)
             except DamagedSession:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from tui_trainer.core.values import CheckpointKind
 
 GIB = 1 << 30
-KEPT_KINDS: tuple[CheckpointKind, ...] = ("manual", "stage")
+KEPT_KINDS: tuple[CheckpointKind, ...] = ("manual", "stage", "try")
 
 
 class Kept(Protocol):
@@ -30,7 +30,7 @@ C = TypeVar("C", bound=Kept)
 def prunable(
     checkpoints: Sequence[C], keep_last: int, keep_best: int, max_gib: float, spared: Collection[int] = ()
 ) -> tuple[C, ...]:
-    """What to delete, oldest first: never the latest, the best, the newest `best`, a manual or a stage one.
+    """What to delete, oldest first: never the latest, the best, the newest `best`, a manual, a stage or a try one.
 
     The `keep_best` best scores and the `keep_last` newest others stay; past `max_gib` (0 = no bound) the oldest
     others go, too. The numbers in `spared` stay whatever they are.

@@ -78,6 +78,8 @@ class AdviserState(msgspec.Struct, kw_only=True):
     open: tuple[RecommendationRaised, ...] = ()
     accepted: tuple[Accepted, ...] = ()
     verdicts: dict[str, Verdict] = {}
+    trying: int = 0
+    """The open recommendation that is being tried: it neither expires nor is withdrawn; 0 = none."""
     quiet_until: dict[str, int] = {}
     """Evaluation up to which a rejected subject stays quiet."""
 
@@ -158,6 +160,10 @@ class ContinuousTraining:
     def changed(self, difficulty: Difficulty, settings: Mapping[str, float]) -> list[AnyEvent]:
         """Something was changed: rules wait for new evaluations, advice that no longer fits is withdrawn."""
         self.state.changed_at = self.state.evaluations
+        return [] if self.state.trying else self.withdraw_stale(difficulty, settings)
+
+    def withdraw_stale(self, difficulty: Difficulty, settings: Mapping[str, float]) -> list[AnyEvent]:
+        """Close the recommendations whose starting point is no more."""
         stale = [r for r in self.state.open if not _fits(r.change, difficulty, settings)]
         return [self._close(r.id, "withdrawn", "adviser", "its starting point has changed") for r in stale]
 
@@ -168,7 +174,7 @@ class ContinuousTraining:
 
     def expire(self, update: int) -> list[AnyEvent]:
         """Close the recommendations whose time has run out."""
-        late = [r for r in self.state.open if update >= r.expires_update]
+        late = [r for r in self.state.open if update >= r.expires_update and r.id != self.state.trying]
         return [self._close(r.id, "expired", "adviser", f"not answered until update {update}") for r in late]
 
     # --- answers ---------------------------------------------------------------------------------------------
@@ -193,30 +199,37 @@ class ContinuousTraining:
         """The accepted recommendation with this number, while it is remembered."""
         return next((a for a in self.state.accepted if a.id == number), None)
 
-    def accept(self, number: int, by: Author, difficulty: Difficulty) -> AnyEvent:
-        """Close as accepted and remember what it will be measured by."""
+    def accept(
+        self, number: int, by: Author, difficulty: Difficulty, *, since: int | None = None, note: str = ""
+    ) -> AnyEvent:
+        """Close as accepted and remember what it will be measured by.
+
+        `difficulty`: as it was before; `since`: the number of evaluations before the change, where it was made earlier.
+        """
         raised = self.open(number)
-        coming, noise = forecast.next_mean(self.state.points, self._spec, SCORED_AFTER), self._known_noise()
+        at_evaluation = self.state.evaluations if since is None else since
+        points = self.state.points[: self._index(at_evaluation)]
+        coming, noise = forecast.next_mean(points, self._spec, SCORED_AFTER), self._known_noise()
         entry = Accepted(
             id=number,
             rule=raised.rule,
             subject=raised.subject,
             change=raised.change,
             difficulty=difficulty,
-            before=mean([p.value for p in self.state.points[-BEFORE:]]),
+            before=mean([p.value for p in points[-BEFORE:]]),
             noise=noise,
             foretold=coming.value,
             doubt=max((coming.high - coming.low) / (2 * forecast.Z80), noise * (1 / BEFORE + 1 / SCORED_AFTER) ** 0.5),
             expects=raised.expects,
-            at_evaluation=self.state.evaluations,
+            at_evaluation=at_evaluation,
         )
         self.state.accepted = (*self.state.accepted, entry)[-KEPT_ANSWERS:]
-        return self._close(number, "accepted", by)
+        return self._close(number, "accepted", by, note)
 
-    def reject(self, number: int, by: Author) -> AnyEvent:
+    def reject(self, number: int, by: Author, note: str = "") -> AnyEvent:
         """Close as rejected; the subject stays quiet for a while."""
         self._hush(self.open(number).subject)
-        return self._close(number, "rejected", by)
+        return self._close(number, "rejected", by, note)
 
     def undo(self, number: int, by: Author) -> AnyEvent:
         """Mark an accepted one as undone; the subject stays quiet for a while."""

@@ -91,6 +91,13 @@ def standing(symptoms: Mapping[str, Symptom]) -> list[AnyEvent]:
     return [AlertRaised(key=key, severity="warning", text=CHECKS[key][1]) for key in raised]
 
 
+def changed_standing(before: set[str], symptoms: Mapping[str, Symptom]) -> list[AnyEvent]:
+    """Alerts to clear and to raise where another state is taken up: `before` were up until now."""
+    now = [event for event in standing(symptoms) if isinstance(event, AlertRaised)]
+    gone = sorted(before - {event.key for event in now})
+    return [*(AlertCleared(key=key) for key in gone), *(event for event in now if event.key not in before)]
+
+
 def _followed(s: Symptom, amiss: bool, key: str, advice: str) -> tuple[Symptom, AnyEvent | None]:
     now = Symptom(s.sick + 1, 0, s.is_raised) if amiss else Symptom(0, s.well + 1, s.is_raised)
     now = Symptom(min(now.sick, RAISE_AFTER), min(now.well, CLEAR_AFTER), now.is_raised)

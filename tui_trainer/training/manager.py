@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 
@@ -21,6 +21,7 @@ from tui_trainer.core.actions import (
     End,
     Evaluate,
     Learn,
+    Restore,
     SaveCheckpoint,
     Wait,
 )
@@ -42,6 +43,9 @@ from tui_trainer.core.events import (
     RunPaused,
     SettingChanged,
     TrendAssessed,
+    TryEnded,
+    TryReturned,
+    TryStarted,
 )
 from tui_trainer.core.protocols import TaskSpec
 from tui_trainer.core.reports import (
@@ -51,6 +55,8 @@ from tui_trainer.core.reports import (
     DifficultyReport,
     EvaluationReport,
     FaultReport,
+    KeptReport,
+    RestoredReport,
     SettingReport,
     SignalReport,
     StorageReport,
@@ -60,6 +66,7 @@ from tui_trainer.core.reports import (
 from tui_trainer.core.state import evaluation_metrics
 from tui_trainer.core.values import (
     Author,
+    BranchName,
     Change,
     CheckpointKind,
     Difficulty,
@@ -70,19 +77,18 @@ from tui_trainer.core.values import (
     Reason,
 )
 from tui_trainer.errors import ConfigError
-from tui_trainer.training import curriculum, models
+from tui_trainer.training import curriculum, models, trial
 from tui_trainer.training import difficulty as ladder
 from tui_trainer.training.continuous import GUARD, ContinuousTraining
 from tui_trainer.training.evaluation import merge, suite_seed
 from tui_trainer.training.forecast import foretell
-from tui_trainer.training.health import examine, standing
+from tui_trainer.training.health import changed_standing, examine, standing
 from tui_trainer.training.history import point_of
 from tui_trainer.training.modes import MODES
 from tui_trainer.training.orders import LEARNER_KEYS, learner_settings, setting_objection, with_values
 from tui_trainer.training.schedule import evaluation_due, regular_save_due
 from tui_trainer.training.state import (
     FORMAT,
-    Average,
     Cause,
     Evaluating,
     Hold,
@@ -131,6 +137,7 @@ class TrainingManager:
         self._adviser.restore(self._state.adviser)
         self._actions = spec.n if spec.action == "discrete" else 0
         self._reason: Reason | None = None
+        self._end_branch: BranchName | None = None
         self._now: float | None = None
 
     # --- what others may read --------------------------------------------------------------------------------
@@ -174,6 +181,16 @@ class TrainingManager:
     def is_touched(self) -> bool:
         """True when a person gave an order to a run that promises to equal its twin."""
         return self._state.touched
+
+    @property
+    def is_trying(self) -> bool:
+        """True while a recommendation is tried: what was kept may be gone back to."""
+        return self._state.trying is not None
+
+    @property
+    def is_probing(self) -> bool:
+        """True while the state at hand is that of a change whose try is not decided."""
+        return self._state.trying is not None and self._state.trying.is_probing
 
     @property
     def reason(self) -> Reason | None:
@@ -224,7 +241,8 @@ class TrainingManager:
             self._adviser.begin_anew()
         self._state.ended = None
         self._reason = None
-        return [*self._mode_notes(), *standing(self._state.health), *self._conclude()]
+        self._end_branch = None
+        return [*self._mode_notes(), *standing(self._state.health), *self._cut_off(), *self._conclude()]
 
     def state_dict(self) -> dict[str, object]:
         """Plain values. A save that is being served counts as done, so that a resume does not repeat it."""
@@ -264,6 +282,8 @@ class TrainingManager:
             raise Refused(f"the run has already ended: {self._reason.name}")
         if not self._mode.allows(command):
             raise Refused(f"in {self._mode.name} mode a run takes pause, resume, checkpoint and stop only")
+        if self._state.trying is not None and (problem := trial.meanwhile(self._state.trying, command)):
+            raise Refused(problem)
         match command:
             case orders.Pause(when=when):
                 return self._pause(when, by)
@@ -316,6 +336,8 @@ class TrainingManager:
         if "manual" in self._wall.saves:
             raise Refused("a checkpoint is already on its way")
         self._queue_save("manual")
+        if self.is_probing:
+            return "saved once the try is decided"
         return "saved at once" if self.is_paused else "saved after this update"
 
     def _stop(self, by: Author) -> tuple[str, list[AnyEvent]]:
@@ -359,8 +381,9 @@ class TrainingManager:
             case "accept":
                 return self._accept(number, by)
             case "reject":
-                title = self._adviser.open(number).title
-                return f"rejected: {title}", [self._adviser.reject(number, by)]
+                return self._reject(number, by)
+            case "try":
+                return self._try(number, by), []
             case _:
                 return self._undo(number, by)
 
@@ -375,6 +398,12 @@ class TrainingManager:
             events += self._guarded(number, by)
         left = self._override_curriculum() if raised.subject == "difficulty" else ""
         return f"{raised.change.label or raised.title} after this update{left}", events
+
+    def _reject(self, number: int, by: Author) -> tuple[str, list[AnyEvent]]:
+        trying = self._state.trying
+        if trying is not None and trying.recommendation == number:
+            return "the try is called off", self._call_off(trying, by)
+        return f"rejected: {self._adviser.open(number).title}", [self._adviser.reject(number, by)]
 
     def _guarded(self, number: int, by: Author) -> list[AnyEvent]:
         """The recommendation that an accepted guard takes back."""
@@ -444,7 +473,11 @@ class TrainingManager:
             case EvaluationReport():
                 return self._evaluated(report)
             case CheckpointReport(kind=kind):
-                return self._saved(kind)
+                return self._saved_other() if kind == "try" else self._saved(kind)
+            case KeptReport(branch=branch):
+                return self._kept(branch)
+            case RestoredReport(branch=branch):
+                return self._restored(branch)
             case DifficultyReport(difficulty=taken):
                 return self._took_difficulty(taken)
             case SettingReport(key=key, old=old, new=new):
@@ -506,8 +539,8 @@ class TrainingManager:
         averages = self._state.averages
         for name, value in metrics.items():
             if value is not None and math.isfinite(value) and name.startswith("train/"):
-                before = averages.get(name, Average(0.0, 0))
-                averages[name] = Average(before.total + float(value), before.count + 1)
+                before = averages.get(name, trial.Average(0.0, 0))
+                averages[name] = trial.Average(before.total + float(value), before.count + 1)
 
     def _saved(self, kind: CheckpointKind) -> list[AnyEvent]:
         self._wall.saves = tuple(k for k in self._wall.saves if k not in (kind, "regular"))
@@ -538,13 +571,150 @@ class TrainingManager:
         changed = SettingChanged(key=key, old=old, new=new, by=tuning.by, why=tuning.why)
         return [changed, *self._adviser.changed(s.difficulty, s.live)]
 
+    # --- trying ----------------------------------------------------------------------------------------------
+
+    def _try(self, number: int, by: Author) -> str:
+        """Both branches begin from the state after this update; a checkpoint is saved first."""
+        raised, settings = self._adviser.open(number), self._config
+        updates = settings.continuous.try_updates or 2 * settings.manager.evaluation.every_updates
+        problem = trial.objection(raised.change, updates, settings.manager.termination, self._progress())
+        if problem:
+            raise Refused(problem)
+        self._state.trying = trial.Trying(
+            recommendation=number, title=raised.title, change=raised.change, by=by, updates=updates
+        )
+        self._adviser.state.trying = number
+        self._queue_save("regular")
+        what = raised.change.label or raised.title
+        return f"tried after this update: {updates} updates as it is, then {updates} with {what}"
+
+    def _follow_try(self) -> None:
+        """At the end of a branch: evaluate, then keep it or decide."""
+        s, trying = self._state, self._state.trying
+        if trying is None or trying.stage not in ("without", "with") or s.phase != "boundary" or s.update < trying.end:
+            return
+        if s.evaluating is not None or s.evaluated_at != s.update:
+            s.evaluating = s.evaluating or Evaluating("reference")
+        elif trying.stage == "without":
+            s.trying = trying.at("keep")
+        else:
+            now = trial.line_of(s, self._adviser.state)
+            won, better, worse = trial.verdict(trying, now, higher_is_better=self._spec.higher_is_better)
+            why = f"{better:.4g} with it, {worse:.4g} without it"
+            s.trying = trying.at("adopt" if won else "give_up", why=why, with_change=better, without_change=worse)
+
+    def _kept(self, branch: BranchName) -> list[AnyEvent]:
+        trying, line = self._state.trying, trial.line_of(self._state, self._adviser.state)
+        if trying is None:
+            return []
+        if branch == "without":
+            self._state.trying = trying.at("return", without=line)
+            return []
+        self._state.trying = trying.at("without", base=line)
+        return [TryStarted(id=trying.recommendation, updates=trying.updates, by=trying.by)]
+
+    def _restored(self, branch: BranchName) -> list[AnyEvent]:
+        trying = self._state.trying
+        if trying is None:
+            return []
+        events = self._went_back(trying, branch)
+        if branch == "without":
+            return events + self._try_over(trying, "without")
+        self._state.trying = trying.at("with")
+        self._plan(trying.change, trying.by, trying.title, trying.recommendation)
+        return events
+
+    def _went_back(self, trying: trial.Trying, branch: BranchName) -> list[AnyEvent]:
+        line = trying.base if branch == "start" else trying.without
+        assert line is not None
+        before = {key for key, symptom in self._state.health.items() if symptom.is_raised}
+        trial.put_back(line, self._state, self._adviser.state)
+        self._adviser.restore(self._adviser.state)
+        self._wall.saves = tuple(kind for kind in self._wall.saves if kind != "best")
+        self._wall.introduce = self._space is not None
+        self._wall.evaluation_s = 0.0
+        number, s = trying.recommendation, self._state
+        returned = TryReturned(id=number, branch=branch, to_update=s.update, to_step=s.global_step)
+        return [returned, *changed_standing(before, s.health)]
+
+    def _saved_other(self) -> list[AnyEvent]:
+        """The branch that is left is on its way to the disk."""
+        trying = self._state.trying
+        if trying is None:
+            return []
+        if trying.stage == "adopt":
+            return self._try_over(trying, "with")
+        self._state.trying = trying.at("leave")
+        return []
+
+    def _try_over(self, trying: trial.Trying, won: Literal["with", "without"]) -> list[AnyEvent]:
+        """Tell the result and answer the recommendation by it."""
+        number, why = trying.recommendation, trying.why
+        ended = TryEnded(id=number, won=won, why=why, with_change=trying.with_change, without=trying.without_change)
+        self._forget_try()
+        self._queue_save("regular")
+        if won == "without":
+            return [ended, self._adviser.reject(number, "manager", why)]
+        base, raised = trying.base, self._adviser.open(number)
+        assert base is not None
+        accepted = self._adviser.accept(number, "manager", base.difficulty, since=base.evaluations, note=why)
+        events = [ended, accepted, *(self._guarded(number, "manager") if raised.rule == GUARD else [])]
+        if raised.subject == "difficulty":
+            self._override_curriculum()
+        return [*events, *self._adviser.withdraw_stale(self._state.difficulty, self._state.live)]
+
+    def _call_off(self, trying: trial.Trying, by: Author) -> list[AnyEvent]:
+        why = f"called off by {by}"
+        if trying.is_probing:
+            return self._leave_branch(trying, why)
+        self._forget_try()
+        ended = [TryEnded(id=trying.recommendation, won="", why=why)] if trying.base else []
+        return [*ended, self._adviser.reject(trying.recommendation, by, why)]
+
+    def _leave_branch(self, trying: trial.Trying, why: str) -> list[AnyEvent]:
+        """The branch with the change is given up unsaved, wherever it stands."""
+        self._state.trying = trying.at("leave", why=why)
+        return self._stop_evaluating(why)
+
+    def _cut_off(self) -> list[AnyEvent]:
+        """A try does not outlive its process: what was kept is gone. The state at hand goes on."""
+        trying = self._state.trying
+        if trying is None:
+            return []
+        self._forget_try()
+        text = f"the try of recommendation {trying.recommendation} was cut off and is not decided"
+        told = LogWritten(level="warning", text=text)
+        return [told, *self._adviser.withdraw_stale(self._state.difficulty, self._state.live)]
+
+    def _end_try(self, reason: Reason) -> list[AnyEvent]:
+        """The run ends in the middle of a try: its last state is that of the branch without the change."""
+        trying = self._state.trying
+        if trying is None:
+            return []
+        events: list[AnyEvent] = []
+        if trying.is_probing:
+            events, self._end_branch = self._went_back(trying, "without"), "without"
+        self._forget_try()
+        ended = TryEnded(id=trying.recommendation, won="", why=f"the run ends: {reason.name}")
+        return [*events, *([ended] if trying.base else [])]
+
+    def _forget_try(self) -> None:
+        self._state.trying = None
+        self._adviser.state.trying = 0
+
     # --- the curriculum --------------------------------------------------------------------------------------
 
     def _follow_curriculum(self) -> None:
         """A change of stage first evaluates, then saves a stage checkpoint, then moves the difficulty."""
         s = self._state
         stage = curriculum.next_stage(self._config.curriculum, s.curriculum)
-        if stage is None or s.phase != "boundary" or s.evaluating is not None or s.move is not None:
+        if (
+            stage is None
+            or s.trying is not None
+            or s.phase != "boundary"
+            or s.evaluating is not None
+            or s.move is not None
+        ):
             return
         at = {"update": s.update, "global_step": s.global_step, "episodes": s.episodes}
         if not s.curriculum.is_due and not curriculum.holds(stage, s.metrics, **at):
@@ -580,6 +750,8 @@ class TrainingManager:
             return []
         if not _is_finite(report.result):
             evidence = f"the evaluation of {report.part} is not a finite number"
+            if self._state.trying is not None and self.is_probing:
+                return self._leave_branch(self._state.trying, evidence)
             return self._end(Reason(name="diverged", evidence=evidence, exit_code=5))
         running = Evaluating(running.suite, {**running.done, report.part: _plain(report.result)})
         self._state.evaluating = running
@@ -602,7 +774,7 @@ class TrainingManager:
         point = point_of(self._spec, result, update=s.update, difficulty=s.difficulty, metrics={**averages})
         self._adviser.add(point)
         self._judge_best()
-        return [finished, self._assessment(), *self._advice()]
+        return [finished, self._assessment(), *([] if s.trying else self._advice())]
 
     def _assessment(self) -> TrendAssessed:
         trend = self._adviser.trend
@@ -683,7 +855,11 @@ class TrainingManager:
         return self._hold("order", "signal", "SIGUSR2")
 
     def _faulted(self, kind: str, detail: str) -> list[AnyEvent]:
-        return self._memory_short(detail) if kind == "memory_limit" else self._end(fault_end(kind, detail))
+        if kind == "memory_limit":
+            return self._memory_short(detail)
+        if kind == "nonfinite" and self._state.trying is not None and self.is_probing:
+            return self._leave_branch(self._state.trying, f"with the change training diverged: {detail}")
+        return self._end(fault_end(kind, detail))
 
     def _memory_short(self, detail: str) -> list[AnyEvent]:
         if self._held_by("memory"):
@@ -750,13 +926,16 @@ class TrainingManager:
         reason = self._ending()
         if reason:
             return self._end(reason)
+        self._follow_try()
         self._follow_curriculum()
         return self._planned_pause()
 
     def _ending(self) -> Reason | None:
         s, settings = self._state, self._config.manager.termination
         reason = limit_reached(settings, self._progress(), wall_clock=self._mode.wall_clock)
-        reason = reason or target_reached(settings, s.metrics)
+        if reason is not None or self.is_probing:
+            return reason
+        reason = target_reached(settings, s.metrics)
         if reason is None and self._is_intelligent:
             reason = intelligent_end(settings, self._adviser.trend, s.update)
         return reason
@@ -767,21 +946,29 @@ class TrainingManager:
 
     def _end(self, reason: Reason) -> list[AnyEvent]:
         self._reason = reason
+        stopped = self._stop_evaluating(f"the run ends: {reason.name}")
+        events = [*stopped, *self._end_try(reason)]
         self._state.ended = reason.name
         self._wall.saves = tuple(kind for kind in self._wall.saves if kind == "best")
+        return events
+
+    def _stop_evaluating(self, why: str) -> list[AnyEvent]:
+        """An evaluation under way begins anew when it is taken up again."""
         running = self._state.evaluating
         if running is None or not running.done:
             return []
         self._state.evaluating = Evaluating(running.suite)
         self._wall.evaluation_s = 0.0
-        return [EvaluationStopped(suite=running.suite, why=f"the run ends: {reason.name}")]
+        return [EvaluationStopped(suite=running.suite, why=why)]
 
     # --- the next action -------------------------------------------------------------------------------------
 
     def next_action(self) -> AnyAction:
         """What the loop does next; the same answer until something is handled or observed."""
         if self._reason is not None:
-            return End(self._reason, save=True, evaluate=self._reason.name in NORMAL_ENDS)
+            return End(self._reason, save=True, evaluate=self._reason.name in NORMAL_ENDS, branch=self._end_branch)
+        if self._state.trying is not None and self._state.trying.stage == "leave":
+            return Restore("without")
         if self._wall.introduce:
             return ApplyDifficulty(self._state.difficulty)
         if self._wall.holds:
@@ -792,7 +979,7 @@ class TrainingManager:
             return Collect()
         if "stage" in self._wall.saves:
             return SaveCheckpoint("stage")
-        return self._change() or self._evaluation() or self._save() or Collect()
+        return self._change() or self._evaluation() or self._save() or self._try_action() or Collect()
 
     def _paused_action(self) -> AnyAction:
         """Orders given during a pause are met at once where the moment is consistent."""
@@ -816,7 +1003,13 @@ class TrainingManager:
         seed = suite_seed(self._config.run.seed, running.suite)
         return Evaluate(running.suite, self._parts_left(running)[0], episodes, seed)
 
+    def _try_action(self) -> AnyAction | None:
+        return None if self._state.trying is None else self._state.trying.action()
+
     def _save(self) -> AnyAction | None:
+        """Nothing of a change that is being tried is saved as this run's: it waits for the decision."""
+        if self.is_probing:
+            return None
         return SaveCheckpoint(self._wall.saves[0]) if self._wall.saves else None
 
     def _queue_save(self, kind: CheckpointKind) -> None:
@@ -824,7 +1017,9 @@ class TrainingManager:
         self._wall.saves = tuple(k for k in SAVE_ORDER if k == kind or k in self._wall.saves)
 
     def _saves_after_this(self) -> tuple[CheckpointKind, ...]:
-        return self._wall.saves[1:] if isinstance(self.next_action(), SaveCheckpoint) else self._wall.saves
+        action = self.next_action()
+        served = isinstance(action, SaveCheckpoint) and action.kind != "try"
+        return self._wall.saves[1:] if served else self._wall.saves
 
     # --- settings --------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from tui_trainer.training.continuous import AdviserState
 from tui_trainer.training.curriculum import CurriculumState
 from tui_trainer.training.health import Symptom
 from tui_trainer.training.models import Best
+from tui_trainer.training.trial import Average, Trying
 
 FORMAT = 1
 
@@ -66,13 +67,6 @@ class Override(msgspec.Struct, frozen=True):
     value: float
 
 
-class Average(msgspec.Struct, frozen=True, array_like=True):
-    """A running mean."""
-
-    total: float
-    count: int
-
-
 class ManagerState(msgspec.Struct, kw_only=True):
     """Everything that decides later actions and does not depend on wall time."""
 
@@ -98,6 +92,7 @@ class ManagerState(msgspec.Struct, kw_only=True):
     touched: bool = False
     ended: ReasonName | None = None
     curriculum: CurriculumState = CurriculumState()
+    trying: Trying | None = None
     evaluated_at: int = -1
     """Update of the last reference evaluation."""
     health: dict[str, Symptom] = {}

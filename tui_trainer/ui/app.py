@@ -290,7 +290,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         why = refusal(action, self.scene)
         if why:
             self._say(why)
-        elif action in ("pause", "checkpoint", "accept", "reject", "undo", "stop"):
+        elif action in ("pause", "checkpoint", "accept", "reject", "undo", "try", "stop"):
             self._order(action)
         elif action in AFTER:
             self._after_the_end(action)
@@ -342,7 +342,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
                 Answer(
                     id=self._next_id(),
                     recommendation=card.id,
-                    verdict="accept" if action == "accept" else "reject",
+                    verdict=action if action in ("accept", "try") else "reject",
                 )
             )
 

@@ -10,7 +10,7 @@ from tui_trainer.ui.keymap import UNCHANGED, Changes, remapped
 from tui_trainer.ui.scene import Scene
 
 Action: TypeAlias = Literal[
-    "pause", "checkpoint", "accept", "reject", "undo", "stop", "leave", "help", "palette", "copy", "filter",
+    "pause", "checkpoint", "accept", "reject", "undo", "try", "stop", "leave", "help", "palette", "copy", "filter",
     "next_panel", "previous_panel", "panel", "maximise", "back", "up", "down", "left", "right",
     "play", "earlier", "later", "slower", "faster", "next_decision", "previous_decision",
     "level", "save", "extend", "again", "report", "fork",
@@ -45,6 +45,8 @@ KEYS: tuple[Key, ...] = (
         "tui-trainer reject NAME --id ID", "live", 4),
     Key("undo", ("z",), "z", "undo", "Take back the newest accepted recommendation",
         "tui-trainer undo NAME --id ID", "live", 6),
+    Key("try", ("t",), "t", "try", "Try it: train on without it and with it in turn, and keep the better one",
+        "tui-trainer try NAME --id ID", "live"),
     Key("stop", ("s",), "s", "stop", "Save and end the run, after a question", "tui-trainer stop NAME", "live", 7),
     Key("play", ("space", "p"), "space", "play", "Play or pause the replay", "tui-trainer replay NAME", "replay", 1),
     Key("earlier", ("left_square_bracket",), "[", "back", "Go back a fiftieth of the session", "", "replay", 3),
@@ -123,7 +125,7 @@ def shown(scene: Scene, action: Action) -> str:
 
 def refusal(action: Action, scene: Scene) -> str:
     """Why the key cannot act now, in one sentence; empty where it can."""
-    if action in ("pause", "checkpoint", "accept", "reject", "undo", "stop"):
+    if action in ("pause", "checkpoint", "accept", "reject", "undo", "try", "stop"):
         return _order_refusal(scene) or _subject_refusal(action, scene)
     if action in AFTER and not is_over(scene):
         return "the run goes on: this is for after its end"
@@ -186,8 +188,10 @@ def _order_refusal(scene: Scene) -> str:
 
 def _subject_refusal(action: Action, scene: Scene) -> str:
     match action:
-        case "accept" | "reject" if scene.card is None:
+        case "accept" | "reject" | "try" if scene.card is None:
             return "no open recommendation"
+        case "accept" | "try" if scene.state.trying is not None:
+            return f"recommendation {scene.state.trying.id} is being tried: r calls it off"
         case "undo" if scene.last_accepted is None:
             return "nothing to undo: no recommendation was accepted"
         case _:

@@ -7,7 +7,7 @@ from tui_trainer.charts.span import Row, Span, row_cells
 from tui_trainer.core.format import about, count, duration, percent, si
 from tui_trainer.core.progress import LimitProgress, eta, forecast_told, limit_progress, target_told
 from tui_trainer.core.state import difficulty_label
-from tui_trainer.ui.panels.texts import score
+from tui_trainer.ui.panels.texts import score, try_told
 from tui_trainer.ui.rows import labelled, most_important, plain
 from tui_trainer.ui.scene import Scene
 
@@ -81,6 +81,8 @@ def _endings(scene: Scene) -> list[tuple[int, Row]]:
         rows.append((3, labelled("ends in", f"{about(*span)}, by {_NAMES[limit.name]}")))
     if state.started and state.started.target:
         rows.append((4, labelled("target", _target(scene))))
+    if state.trying is not None:
+        rows.append((1, labelled("trying", f"{state.trying.id}, {try_told(scene).removeprefix('try: ')}")))
     if coming_score := forecast_told(state):
         rows.append((5, labelled("forecast", coming_score)))
     if state.trend is not None:

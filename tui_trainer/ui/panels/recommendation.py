@@ -7,7 +7,7 @@ from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.format import count
 from tui_trainer.core.state import Recommendation
 from tui_trainer.ui.keys import shown
-from tui_trainer.ui.panels.texts import next_evaluation
+from tui_trainer.ui.panels.texts import next_evaluation, try_told
 from tui_trainer.ui.rows import most_important, plain, wrapped
 from tui_trainer.ui.scene import Scene
 
@@ -74,8 +74,11 @@ def _keys(scene: Scene, card: Recommendation) -> Row:
         return plain("open at this moment of the replay", "dim")
     if scene.readonly:
         return plain("read-only view: no answer from here", "dim")
-    accept, reject = shown(scene, "accept"), shown(scene, "reject")
-    return (Span(accept, "key"), Span(" accept   "), Span(reject, "key"), Span(" reject"))
+    trying, reject = scene.state.trying, shown(scene, "reject")
+    if trying is not None and trying.id == card.id:
+        return (Span(f" {try_told(scene)} ", "sent"), Span("  "), Span(reject, "key"), Span(" call off"))
+    answers = (("accept", " accept  "), ("reject", " reject  "), ("try", " try"))
+    return tuple(span for action, word in answers for span in (Span(shown(scene, action), "key"), Span(word)))
 
 
 def _quiet(scene: Scene, width: int) -> list[Row]:

@@ -17,6 +17,18 @@ def next_evaluation(scene: Scene) -> str:
     return f"{which} evaluation after update {count(upcoming)}"
 
 
+def try_told(scene: Scene) -> str:
+    """`try: as it is, 40 of 100 updates`: how far a try is."""
+    state = scene.state
+    start = state.branches.get("start") or state.branches.get("without")
+    if state.trying is None or start is None:
+        return ""
+    if "start" in state.branches:
+        return f"try: as it is, {count(state.update - start.update)} of {count(state.trying.updates)} updates"
+    done = state.trying.updates - (start.update - state.update)
+    return f"try: with the change, {count(done)} of {count(state.trying.updates)} updates"
+
+
 def is_rate(scene: Scene) -> bool:
     """Is the score a share in [0, 1]?"""
     return scene.state.started is not None and "rate" in scene.state.started.metric.split("_")

@@ -1,0 +1,100 @@
+"""A try in a real engine: two branches from one state, one adopted, all of it executed again to the same bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine import process as p
+from tui_trainer.client.orders import live_state, new_id, order
+from tui_trainer.core import commands
+from tui_trainer.sessions.checkpoints import CheckpointStore
+from tui_trainer.sessions.store import Session
+
+OVERSHOOTING = (
+    *p.TINY,
+    "--set=ppo.learning_rate=0.02",
+    "--set=ppo.n_epochs=4",
+    "--set=manager.evaluation.every_updates=5",
+    "--set=continuous.try_updates=7",
+    "--step-delay=0.1",
+    "--max-updates=70",
+    "--name=a",
+)
+"""Its KL is so high that a smaller learning rate is recommended after three evaluations."""
+
+
+def tried(root: Path) -> Path:
+    """A run under way with its first recommendation being tried."""
+    assert p.run(root, "run", "--detach", *OVERSHOOTING).returncode == 0
+    session = root / "a"
+    p.wait_for(lambda: "RecommendationRaised" in (session / "events.jsonl").read_text())
+    (first, *_) = live_state(session).open_recommendations
+    assert order(session, commands.Answer(id=new_id(), recommendation=first.id, verdict="try")).startswith("tried")
+    return session
+
+
+def events_of(session: Path, kind: str) -> list[dict[str, Any]]:
+    lines = (json.loads(line) for line in (session / "events.jsonl").read_text().splitlines())
+    return [event for event in lines if event["type"] == kind]
+
+
+def until(session: Path, done: Callable[[], bool]) -> None:
+    p.wait_for(lambda: done() or Session.open(session).owner() is None)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    session = tried(tmp_path_factory.mktemp("sessions"))
+    assert p.run(session.parent, "wait", "a").returncode == 0
+    return session
+
+
+def test_both_branches_are_trained_and_the_answer_follows_the_result(finished: Path) -> None:
+    (ended,) = events_of(finished, "TryEnded")
+    assert ended["won"] in ("with", "without")
+    answers = [e for e in events_of(finished, "RecommendationAnswered") if e["id"] == ended["id"]]
+    assert [e["verdict"] for e in answers] == ["accepted" if ended["won"] == "with" else "rejected"]
+    (back, *_) = events_of(finished, "TryReturned")
+    assert back["branch"] == "start"
+    assert Session.open(finished).read().status.update == 70
+
+
+def test_the_branch_that_was_left_is_kept_and_never_taken_up(finished: Path) -> None:
+    store = CheckpointStore(finished)
+    (other,) = [m for m in store.manifests() if m.kind == "try"]
+    assert other.update == events_of(finished, "TryEnded")[0]["update"]
+    assert store.newest_good().manifest.kind != "try"
+    store.load(other)
+
+
+def test_a_rerun_tries_again_and_reaches_the_same_bits(finished: Path) -> None:
+    done = p.run(finished.parent, "rerun", "a", "--json", timeout=120)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, rows
+    assert all(row["equal"] for row in rows)
+    assert rows[-1]["update"] == 70
+
+
+def test_a_stop_in_the_branch_with_the_change_saves_the_other(tmp_path: Path) -> None:
+    session = tried(tmp_path)
+    until(session, lambda: bool(events_of(session, "TryReturned")))
+    before = live_state(session)
+    owner = Session.open(session).owner()
+    assert owner
+    os.kill(owner.pid, signal.SIGTERM)
+    p.wait_for(lambda: Session.open(session).owner() is None)
+    kept = events_of(session, "TryReturned")[0]["to_update"] + 7
+    newest = CheckpointStore(session).newest_good().manifest
+    assert before.trying is not None
+    assert (newest.kind, newest.update) == ("final", kept)
+    done = p.run(tmp_path, "resume", "a", "--no-ui")
+    assert done.returncode == 0
+    assert "was cut off" in (session / "events.jsonl").read_text()
+    assert Session.open(session).read().status.update == 70
