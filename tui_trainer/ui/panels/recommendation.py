@@ -77,8 +77,9 @@ def _keys(scene: Scene, card: Recommendation) -> Row:
     trying, reject = scene.state.trying, shown(scene, "reject")
     if trying is not None and trying.id == card.id:
         return (Span(f" {try_told(scene)} ", "sent"), Span("  "), Span(reject, "key"), Span(" call off"))
-    answers = (("accept", " accept  "), ("reject", " reject  "), ("try", " try"))
-    return tuple(span for action, word in answers for span in (Span(shown(scene, action), "key"), Span(word)))
+    keys = (shown(scene, "accept"), reject, shown(scene, "try"))
+    words = (" accept  ", " reject  ", " try")
+    return tuple(span for key, word in zip(keys, words) for span in (Span(key, "key"), Span(word)))
 
 
 def _quiet(scene: Scene, width: int) -> list[Row]:
