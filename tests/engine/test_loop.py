@@ -72,7 +72,7 @@ class Bench:
             saver=self.saver,
             archive=archive,
             inbox=self.inbox,
-            state_parts=StateParts(read=dict),
+            state_parts=StateParts(read=dict, write=lambda state: None),
             crash_dir=self.session.crash_dir,
             place=Place(),
             is_watched=lambda: False,

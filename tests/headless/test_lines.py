@@ -73,7 +73,7 @@ def test_an_update_says_speed_and_when_the_run_ends() -> None:
 
 def test_advice_says_how_to_answer_it() -> None:
     line = last_line(Tale().start().advise(7))
-    assert "7: make it harder · random → 1-ply · confidence 0.80 · tui-trainer accept|reject --id 7" in line
+    assert "7: make it harder · random → 1-ply · confidence 0.80 · tui-trainer accept|reject|try --id 7" in line
 
 
 def test_a_save_that_failed_is_loud() -> None:
