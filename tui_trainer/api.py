@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tui_trainer.cli.settings import resolve_run
+from tui_trainer.core.callbacks import Callback
 from tui_trainer.core.config import Layer
-from tui_trainer.core.events import AnyEvent
 from tui_trainer.core.protocols import Policy
+from tui_trainer.engine.callbacks import Hook
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.sessions.names import default_name, find, sessions_root
 from tui_trainer.sessions.provenance import collect
 from tui_trainer.sessions.store import Session
 
-__all__ = ["Callback", "Session", "load_policy", "train"]
-
-Callback = Callable[[AnyEvent], None]
+__all__ = ["Callback", "Hook", "Session", "load_policy", "train"]
 
 
 def train(
     config: str | None = None,
     *,
     settings: Mapping[str, Any] | None = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[str | Hook] = (),
     name: str = "",
     sessions: str | None = None,
 ) -> Session:
     """Train in this process, exactly as `tui-trainer run --no-ui` does; returns the finished session.
 
     `config` is a preset's name or a TOML file; `settings` are dotted keys, such as {"ppo.learning_rate": 1e-4}.
-    Each callback gets every event (core/events.py); one that raises is told once and left out. Other terminals can
-    attach meanwhile. Raises TuiTrainerError with the run's exit code where it failed.
+    A callback is a function that gets every event (core/events.py), an object with methods such as `on_update`
+    (core/callbacks.py), or the same words as `--callback`; one that raises is told once and left out. Other terminals
+    can attach meanwhile. Raises TuiTrainerError with the run's exit code where it failed.
     """
     from tui_trainer.engine.main import run_engine
 

@@ -321,6 +321,22 @@ async def test_an_order_and_the_fact_it_made_are_one_decision() -> None:
     assert not source.jump("resume", -1)
 
 
+async def test_every_decision_is_known_from_the_start_and_each_can_be_gone_to() -> None:
+    tale = Tale().start().train(3)
+    tale.add(CommandApplied(id="1", order="pause", by="user", effect="paused"))
+    tale.train(500)
+    tale.add(DifficultyChanged(old=Difficulty(), new=Difficulty(level=1), by="user", why=""))
+    source = standing(tale.train(9).end().events)
+    known = source.decisions()
+    assert known == fold(tale.events).decisions
+    assert len(known) == 3
+    viewer = Viewer(source)
+    for decision in known:
+        source.seek_seq(decision.seq)
+        await viewer.settled()
+        assert viewer.state.decisions[-1] == decision
+
+
 async def test_a_jump_to_nothing_known_says_what_there_is() -> None:
     with pytest.raises(UsageError, match="evaluation"):
         standing(story()).jump("breakfast", 1)

@@ -156,3 +156,28 @@ def test_any_values_resolve_to_themselves_or_are_refused(values: dict[str, Any])
     with contextlib.suppress(ConfigError):
         config = resolve([Layer("x", values)]).config
         assert resolve([Layer("x", to_table(config))]).config == config
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"curriculum": {"stages": [{"epochs": 10, "level": 1}]}}, "[[curriculum.schedule]]"),
+        ({"curriculum": [{"epochs": 10}]}, "[[curriculum.schedule]]"),
+        ({"curriculum": {"schedule": [{"epochs": 10, "level": 1}]}}, "[[curriculum.schedule]]"),
+        ({"curriculum": {"schedule": [{"when": "update >= 5", "difficulty": 1}]}}, "unknown field `difficulty`"),
+        ({"training": {"epochs": 100}}, "[manager.termination]"),
+        ({"environment": {"name": "x"}}, "run.task"),
+        ({"optuna": {"n_trials": 5}}, "[study]"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_settings_of_older_files_are_told_what_took_their_place(table: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        resolve([Layer("old.toml", table)])
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("old.toml: ")
+
+
+def test_a_slip_in_a_known_table_is_still_told_the_nearest_right_name() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean curriculum\.schedule"):
+        resolve([Layer("x", {"curriculum": {"shedule": []}})])

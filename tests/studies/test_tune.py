@@ -12,7 +12,8 @@ import optuna
 import pytest
 
 from tests.engine import process as p
-from tui_trainer.studies.study import storage_url
+from tui_trainer.studies.study import open_storage, storage_url
+from tui_trainer.studies.watching import Watch
 
 CONFIG = """
 [study]
@@ -141,3 +142,35 @@ def test_a_trial_behind_the_others_is_stopped_at_its_evaluation_and_saved(tmp_pa
     assert found["value"] == first["result"]["value"]
     assert p.journal(tmp_path / "s-t0001")[-1]["reason"]["name"] == "user"
     assert p.names(tmp_path / "s-t0001" / "checkpoints")
+
+
+def test_a_trial_is_judged_by_the_evaluation_at_its_limit(tmp_path: Path) -> None:
+    """Evaluations are due after 10 and 20; the limit is 25."""
+    done = p.run(tmp_path, *tune(tmp_path, "--trials=1"))
+    assert done.returncode == 0, done.stderr
+    journal = p.journal(tmp_path / "s-t0000")
+    found = [(event["update"], event["result"]["value"]) for event in journal if event["type"] == "EvaluationFinished"]
+    assert [update for update, _ in found] == [10, 20, 25]
+    assert rows(done.stdout)[0]["value"] == found[-1][1]
+
+
+def test_a_trial_of_ones_own_is_tried_first_and_on_top_of_those_asked_for(tmp_path: Path) -> None:
+    assert p.run(tmp_path, *tune(tmp_path, "--trials=1")).returncode == 0
+    own = {"ppo.learning_rate": "1e-3", "ppo.n_epochs": "2"}
+    Watch(tmp_path, "s", open_storage(storage_url(tmp_path, "s"))).enqueue(own)
+    done = p.run(tmp_path, *tune(tmp_path, "--trials=2"))
+    assert done.returncode == 0, done.stderr
+    *tried, _ = rows(done.stdout)
+    assert [(row["number"], row["by_hand"]) for row in tried] == [(1, True), (2, False)]
+    assert tried[0]["params"] == {"ppo.learning_rate": 1e-3, "ppo.n_epochs": 2}
+
+
+def test_sigterm_stops_the_engines_and_a_second_tune_is_refused_meanwhile(tmp_path: Path) -> None:
+    words = tune(tmp_path, "--trials=1", "--set=run.step_delay_s=0.05", updates=100000)
+    process = p.start(tmp_path, *words)
+    p.wait_for(lambda: list(tmp_path.glob("s-t0000/checkpoints/*/manifest.toml")))
+    second = p.run(tmp_path, *words)
+    assert (second.returncode, "runs the study s" in second.stderr) == (3, True)
+    Watch(tmp_path, "s", open_storage(storage_url(tmp_path, "s"))).stop()
+    assert process.wait(30) == 130
+    assert [trial.state.name for trial in stored(tmp_path)] == ["FAIL", "WAITING"]

@@ -47,6 +47,7 @@ from tui_trainer.core.state import RunState
 from tui_trainer.core.values import Difficulty, PartResult, Reason
 from tui_trainer.training.evaluation import suite_seed
 from tui_trainer.training.manager import TrainingManager
+from tui_trainer.training.models import Best, is_better
 
 from .world import LEVELS, SPACE, SPEC, Skill, World, build, config, steady
 
@@ -73,6 +74,12 @@ def kinds(world: World, updates: int) -> list[str]:
 
 def saves(world: World) -> list[str]:
     return [a.kind for a in world.actions if isinstance(a, SaveCheckpoint)]
+
+
+def evaluated_at(world: World) -> list[int]:
+    """Updates of the reference evaluations that the adviser has seen."""
+    adviser = world.manager.state_dict()["manager"]["adviser"]  # type: ignore[index]
+    return [point["update"] for point in adviser["points"]]
 
 
 def ended(world: World) -> Reason:
@@ -205,7 +212,6 @@ def at_update(rates: dict[int, float]) -> Skill:
 def test_one_lucky_evaluation_is_not_the_best_model() -> None:
     lucky = at_update({0: 0.5, 6: 0.9, 8: 0.5})
     world = build(lucky, manager__evaluation__every_updates=2).update_by(20).until(Collect)
-    assert saves(world).count("best") <= 2
     assert world.manager.score is not None
     assert max(e.result.value for e in world.seen(EvaluationFinished)) == 0.9  # type: ignore[attr-defined]
     best = world.manager.state_dict()["manager"]["best"]  # type: ignore[index]
@@ -218,12 +224,20 @@ def test_a_lasting_rise_is_the_best_model() -> None:
     assert best["score"] > 0.8
 
 
-def test_an_equal_score_at_a_higher_level_is_better() -> None:
+@pytest.mark.parametrize(
+    ("score", "level", "better"),
+    [(0.7, 0, True), (0.6, 1, True), (0.6, 0, True), (0.59, 2, False), (0.6, -1, False)],
+    ids=["higher score", "higher level", "newer", "lower score", "lower level"],
+)
+def test_a_better_model_has_the_higher_score_then_the_higher_level_then_is_newer(
+    score: float, level: int, better: bool
+) -> None:
+    assert is_better(score, level, Best(0.6, 0, 10)) is better
+
+
+def test_of_equal_models_the_newest_is_the_best() -> None:
     world = build(steady(1.0), manager__evaluation__every_updates=2).update_by(8).until(Collect)
-    before = saves(world).count("best")
-    order(world, orders.SetDifficulty(id="1", difficulty=Difficulty(level=1)))
-    world.update_by(4).until(Collect)
-    assert saves(world).count("best") == before + 1
+    assert world.manager.state_dict()["manager"]["best"]["update"] == 8  # type: ignore[index]
 
 
 # --- hard limits and other ends --------------------------------------------------------------------------------------
@@ -662,6 +676,28 @@ def test_a_trial_ignores_the_clock_and_says_so() -> None:
     )
     assert world.manager.limits == {"max_updates": 50}
     assert ended(world.run()).name == "max_updates"
+
+
+@pytest.mark.parametrize(
+    ("limits", "evaluated", "reason"),
+    [({"max_updates": 6}, [4, 6], "max_updates"), ({"max_updates": 8}, [4, 8], "max_updates"),
+     ({"max_steps": 110}, [4, 6], "max_steps"), ({"max_episodes": 9}, [4, 5], "max_episodes")],
+)  # fmt: skip
+def test_a_trial_ends_after_an_update_once_that_is_evaluated(
+    limits: dict[str, object], evaluated: list[int], reason: str
+) -> None:
+    """An update is 20 steps and 2 episodes: 110 steps and 9 episodes are reached within one."""
+    world = build(manager__mode="optuna", manager__evaluation__every_updates=4, manager__termination=limits).run()
+    assert evaluated_at(world) == evaluated
+    assert ended(world).name == reason
+    assert isinstance(world.manager.next_action(), End)
+
+
+def test_a_trial_whose_limit_was_raised_goes_on_from_its_last_evaluation() -> None:
+    settings = {"manager__mode": "optuna", "manager__evaluation__every_updates": 4}
+    world = build(**settings, manager__termination={"max_updates": 6}).run()  # type: ignore[arg-type]
+    after = restored(world, **settings, manager__termination={"max_updates": 9}).run()  # type: ignore[arg-type]
+    assert evaluated_at(after) == [4, 6, 8, 9]
 
 
 # --- saving and restoring --------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ from typing import Literal
 
 from tests.ui.history import NAME
 from tui_trainer.client.source import Happened, Link, News, Position, Received, Snapshot
+from tui_trainer.core.chronicle import decisions
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.events import AnyEvent
-from tui_trainer.core.state import RunState
+from tui_trainer.core.state import Decision, RunState
 from tui_trainer.errors import OrderRefused
 
 
@@ -95,6 +96,12 @@ class FakePlayer(FakeSource):
 
     def seek_update(self, update: int) -> None:
         self.seek(sum(event.update <= update for event in self.events))
+
+    def seek_seq(self, seq: int) -> None:
+        self.seek(sum(event.seq <= seq for event in self.events))
+
+    def decisions(self) -> tuple[Decision, ...]:
+        return tuple(decisions(self.events))
 
     def jump(self, kind: str, direction: int) -> bool:
         state = RunState()

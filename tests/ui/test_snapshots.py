@@ -41,3 +41,20 @@ def test_screen(snap_compare: Any, scene: str, size: tuple[int, int]) -> None:
         SCENES[scene](), UiSettings(), look=Look(), clock=lambda: START + 120, monotonic=lambda: 0.0, sender="test"
     )
     assert snap_compare(app, terminal_size=size)
+
+
+LISTS: dict[str, tuple[Callable[[], FakeSource], str]] = {
+    "decisions": (lambda: FakeSource(state_at(780)), "d"),
+    "decisions-replay": (lambda: FakePlayer(list(history()), at=900), "d"),
+    "models": (lambda: FakeSource(state_at(780)), "m"),
+}
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("scene", LISTS)
+def test_list(snap_compare: Any, scene: str, size: tuple[int, int]) -> None:
+    source, key = LISTS[scene]
+    app = TrainerApp(
+        source(), UiSettings(), look=Look(), clock=lambda: START + 120, monotonic=lambda: 0.0, sender="test"
+    )
+    assert snap_compare(app, press=[key], terminal_size=size)

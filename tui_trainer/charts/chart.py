@@ -58,6 +58,8 @@ class Chart(msgspec.Struct, frozen=True):
     log: bool = False
     smoothing: float = 0.0
     """Weight of the past in the moving average that is drawn over the raw values; 0 draws those alone."""
+    x_unit: str = ""
+    """Where x is none of the kinds: what it counts."""
     cross: float | None = None
     """Where the crosshair stands; the values there are written above the chart."""
 
@@ -323,7 +325,7 @@ def _x_axis(chart: Chart, laid: Plan, width: int, glyphs: Glyphs) -> Row:
         column = _column(mark, laid)
         if column is not None and laid.width:
             cells_[column] = mark.sign or tick
-    unit = f" {X_UNITS[chart.kind]}"
+    unit = f" {chart.x_unit or X_UNITS[chart.kind]}"
     outside = len(unit) <= width - laid.gutter - laid.width
     inside = not outside and chart.kind != "steps" and laid.width >= 3 * len(unit)
     room = laid.width - (len(unit) if inside else 0)

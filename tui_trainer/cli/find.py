@@ -39,3 +39,10 @@ def live_session(option: str | None, name: str | None) -> Session:
         names = ", ".join(row.name for row in live)
         raise OrderRefused(f"several runs are live: {names}", "say which")
     return session(option, live[0].name)
+
+
+def is_study(option: str | None, name: str) -> bool:
+    """Whether a study of this name lies beside the sessions, and no session has the name."""
+    if os.sep in name or "\0" in name:
+        return False
+    return (root(option) / f"{name}.study").is_file() and not (root(option) / name).exists()

@@ -9,7 +9,9 @@ import msgspec
 
 from tui_trainer.cli import find
 from tui_trainer.core.format import ago, count, size
+from tui_trainer.core.versions import FORMULA, Version, versions
 from tui_trainer.errors import SessionInUse, TuiTrainerError, UsageError
+from tui_trainer.sessions.index import state_at_end
 from tui_trainer.sessions.store import SessionSummary, list_sessions
 
 LIVE_FIRST = ("running", "paused", "starting")
@@ -44,6 +46,49 @@ def show_one(sessions: str | None, name: str, *, json: bool) -> None:
         return
     for key, value in _flat(facts):
         print(f"{key:<44} {value}")
+
+
+def show_models(sessions: str | None, name: str, *, json: bool) -> None:
+    """The model versions, newest first, and what the best is chosen by; with `json` one object a line."""
+    session = find.session(sessions, name)
+    found, lineage = versions(state_at_end(session.journal_path)), session.read().lineage
+    if json:
+        for version in found:
+            sys.stdout.write(msgspec.json.encode(version).decode() + "\n")
+        return
+    if lineage:
+        came = lineage.get("parent") or lineage.get("checkpoint")
+        print(f"forked from {came}, {lineage.get('checkpoint')} at update {lineage.get('update')}")
+    if not found:
+        print(f"{session.name} has no checkpoint yet")
+        return
+    print(table([MODEL_COLUMNS, *map(_model_cells, found)]))
+    print(f"\n{FORMULA}\n`tui-trainer fork {session.name} --at N` begins a new run from one")
+
+
+MODEL_COLUMNS = (
+    "n", "best", "kind", "update", "steps", "score", "evaluation", "95 % interval", "± last 5", "level", "from", "size",
+)  # fmt: skip
+
+
+def _model_cells(version: Version) -> tuple[str, ...]:
+    ci = "-" if version.ci is None else f"{version.ci[0]:.4g} to {version.ci[1]:.4g}"
+    numbers = (version.score, version.value, version.stability)
+    score, value, spread = ("-" if each is None else f"{each:.4g}" for each in numbers)
+    return (
+        str(version.number),
+        "*" if version.is_best else "",
+        version.kind,
+        count(version.update),
+        count(version.global_step),
+        score,
+        value,
+        ci,
+        spread,
+        version.level or "-",
+        "-" if version.parent is None else str(version.parent),
+        size(version.size),
+    )
 
 
 def remove(sessions: str | None, name: str, *, yes: bool) -> None:

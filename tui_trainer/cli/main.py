@@ -187,7 +187,7 @@ def attach(
     readonly: Annotated[bool, typer.Option("--readonly", help="Look, give no orders.")] = False,
     sessions: o.Sessions = None,
 ) -> None:
-    """Open the app on a run that is going on."""
+    """Open the app on a run that is going on, or on a study."""
     from tui_trainer.cli.running import attach_view
 
     raise typer.Exit(attach_view(sessions, name, readonly))
@@ -328,14 +328,15 @@ def tune(
     name: Annotated[str | None, typer.Option(help="Study name; default <config>-study.", metavar="STUDY")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the search; default run.seed.", metavar="S")] = None,
     set_: o.Set = None,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Run it in this process, a line a trial.")] = False,
     json: o.Json = False,
     sessions: o.Sessions = None,
 ) -> None:
-    """Search for good settings: an Optuna study, each trial a session of its own."""
+    """Search for good settings: an Optuna study, each trial a session of its own; on a terminal in the app."""
     from tui_trainer.cli.tuning import Tune
     from tui_trainer.cli.tuning import tune as carry_out
 
-    wish = Tune(config, trials, jobs, set_ or [], sessions, storage, earlier, name, seed, json)
+    wish = Tune(config, trials, jobs, set_ or [], sessions, storage, earlier, name, seed, json, no_ui)
     raise typer.Exit(carry_out(wish))
 
 
@@ -557,11 +558,16 @@ def sessions_list(json: o.Json = False, sessions: o.Sessions = None) -> None:
 
 
 @sessions_app.command("show")
-def sessions_show(name: o.Name, json: o.Json = False, sessions: o.Sessions = None) -> None:
-    """One session in full."""
-    from tui_trainer.cli.listing import show_one
+def sessions_show(
+    name: o.Name,
+    models: Annotated[bool, typer.Option("--models", help="Its model versions: scores, lineage, the best.")] = False,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """One session in full, or its model versions."""
+    from tui_trainer.cli.listing import show_models, show_one
 
-    show_one(sessions, name, json=json)
+    (show_models if models else show_one)(sessions, name, json=json)
 
 
 @sessions_app.command("rm")
@@ -625,6 +631,7 @@ def sessions_unpack(
 @sessions_app.command("export")
 def sessions_export(
     name: o.Name,
+    what: Annotated[str, typer.Option(help="metrics, decisions or models.", metavar="WHAT")] = "metrics",
     form: Annotated[str, typer.Option("--format", help="csv, json, parquet or tensorboard.")] = "csv",
     cleanrl: Annotated[bool, typer.Option("--cleanrl", help="CleanRL's metric names.")] = False,
     machine: Annotated[bool, typer.Option("--machine", help="The machine's figures as well (system/*).")] = False,
@@ -633,10 +640,10 @@ def sessions_export(
     ] = None,
     sessions: o.Sessions = None,
 ) -> None:
-    """Every logged metric, one row a moment."""
-    from tui_trainer.cli.storing import Export, export_metrics
+    """Every logged metric, one row a moment; or every decision; or every model version."""
+    from tui_trainer.cli.storing import Export, export_session
 
-    export_metrics(Export(sessions, name, form, cleanrl, machine, target))
+    export_session(Export(sessions, name, form, cleanrl, machine, target, what))
 
 
 # --- settings, tasks, machine --------------------------------------------------------------------------------------

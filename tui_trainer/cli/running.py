@@ -74,6 +74,10 @@ def start(wish: Start, seeds: str | None, jobs: int) -> int:
 def attach_view(sessions: str | None, name: str | None, readonly: bool) -> int:
     """`attach`: the view's exit code."""
     require_app_terminal()
+    if name is not None and find.is_study(sessions, name):
+        from tui_trainer.cli.tuning import view_study
+
+        return view_study(find.root(sessions), name)
     session = find.live_session(sessions, name)
     if session.owner() is None:
         raise UsageError(f"{session.name} is not live", f"`tui-trainer resume {session.name}` or `replay` it")
@@ -236,14 +240,16 @@ def _check(resolved: Resolved, callbacks: Sequence[str]) -> None:
         tasks.check_options(config.run.task, config.task)
 
 
-def _check_callback(path: str) -> None:
-    """`module:object` of a module that is there; imported by the engine alone, since it may load anything."""
-    module, colon, name = path.partition(":")
-    if not (module and colon and name):
-        raise UsageError(f"--callback {path!r} is not module:object")
+def _check_callback(name: str) -> None:
+    """A registered name, or `module:object` of a module that is there; imported by the engine alone."""
+    from tui_trainer.engine.callbacks import path_of
+
+    module, colon, attribute = path_of(name).partition(":")
+    if not (module and colon and attribute):
+        raise UsageError(f"--callback {name!r} is not module:object")
     top = module.partition(".")[0]
     if importlib.util.find_spec(top) is None:
-        raise UsageError(f"--callback {path}: there is no module {top}", "is it in this directory or installed?")
+        raise UsageError(f"--callback {name}: there is no module {top}", "is it in this directory or installed?")
 
 
 def may_show() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from tui_trainer.core.rows import Row
 from tui_trainer.errors import SessionInUse, StorageError, UsageError
 from tui_trainer.sessions import export, pack
 from tui_trainer.sessions.checkpoints import CheckpointStore
+from tui_trainer.sessions.index import state_at_end
 from tui_trainer.sessions.store import Session
 from tui_trainer.sessions.verify import verify
 
@@ -78,9 +80,35 @@ class Export(msgspec.Struct):
     cleanrl: bool
     machine: bool
     target: str | None
+    what: str = "metrics"
 
 
 FORMATS = ("csv", "json", "parquet", "tensorboard")
+LISTS = ("decisions", "models")
+
+
+def export_session(wish: Export) -> None:
+    """Metrics, decisions or model versions, to a file or stdout."""
+    if wish.what == "metrics":
+        export_metrics(wish)
+    elif wish.what in LISTS:
+        export_list(wish)
+    else:
+        raise UsageError(f"--what {wish.what}: there is no such thing", f"one of metrics, {', '.join(LISTS)}")
+
+
+def export_list(wish: Export) -> None:
+    """Decisions or model versions, as CSV or JSON."""
+    if wish.form not in ("csv", "json"):
+        raise UsageError(f"--format {wish.form}: not a format of {wish.what}", "one of csv, json")
+    if wish.cleanrl or wish.machine:
+        raise UsageError("--cleanrl and --machine are for metrics", "leave them out")
+    text, rows = _list(find.session_or_sample(wish.sessions, wish.name), wish.what, wish.form)
+    if wish.target is None:
+        sys.stdout.write(text)
+        return
+    _put(Path(wish.target), text)
+    print(f"{wish.target}: {rows} rows")
 
 
 def export_metrics(wish: Export) -> None:
@@ -116,6 +144,35 @@ def _write(rows: list[Row], form: str, target: Path) -> None:
             write_rows(rows, target)
         case _:
             target.write_text(_text(rows, form), encoding="utf-8")
+
+
+def _list(session: Session, what: str, form: str) -> tuple[str, int]:
+    """The text and how many rows it has."""
+    if what == "models":
+        table = export.model_table(state_at_end(session.journal_path))
+    else:
+        table = export.decision_table(session.journal_path)
+    return (export.table_as_csv(table) if form == "csv" else export.table_as_json(table)), len(table)
+
+
+def _put(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}") from None
+
+
+def exporter(session: Session) -> Callable[[str, str], str]:
+    """For a view: writes a list of this session into the working directory, never over another file."""
+
+    def write_list(what: str, form: str) -> str:
+        text, rows = _list(session, what, form)
+        names = (f"{session.name}-{what}{number}.{form}" for number in ("", *(f"-{n}" for n in range(2, 1000))))
+        path = next(path for path in map(Path, names) if not path.exists())
+        _put(path, text)
+        return f"{path}: {rows} rows"
+
+    return write_list
 
 
 def _resting(sessions: str | None, name: str) -> Session:

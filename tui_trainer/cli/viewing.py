@@ -26,10 +26,16 @@ def aids_of(session: Session, environ: Mapping[str, str] = os.environ) -> Aids:
 
         return written_report(session)
 
+    def export(what: str, form: str) -> str:
+        from tui_trainer.cli.storing import exporter
+
+        return exporter(session)(what, form)
+
     return Aids(
         report=report,
         last_words=lambda: last_words(session),
         save=lambda name, text: _write(Path.cwd() / name, text),
+        export=export,
         keep_copy=lambda text: _write(state / _COPIED, text),
         learned=_learned(state / _LEARNED),
         learn=lambda action: _learn(state / _LEARNED, action),

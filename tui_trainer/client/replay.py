@@ -17,7 +17,7 @@ from tui_trainer.client.source import Happened, News, Position, Snapshot
 from tui_trainer.client.timeline import Timeline
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.events import AnyEvent
-from tui_trainer.core.state import RunState
+from tui_trainer.core.state import Decision, RunState
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import OrderRefused, UsageError
 from tui_trainer.sessions.index import History, state_at_end
@@ -163,6 +163,14 @@ class ReplaySource:
     def seek_update(self, update: int) -> None:
         """Go to the end of an update, on the branch that survived later resumes."""
         self.seek(self._timeline.index_of_update(update))
+
+    def seek_seq(self, seq: int) -> None:
+        """Go to just after the event with this number."""
+        self.seek(self._timeline.index_of_seq(seq))
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """Every decision of the session, oldest first; outcomes are told where they happen."""
+        return self._timeline.decisions()
 
     def seek_to(self, moment: Moment) -> None:
         """Go to a moment."""

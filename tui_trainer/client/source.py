@@ -9,7 +9,7 @@ import msgspec
 
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.events import AnyEvent
-from tui_trainer.core.state import RunState
+from tui_trainer.core.state import Decision, RunState
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -95,6 +95,14 @@ class Player(RunSource, Protocol):
         ...
 
     def seek_update(self, update: int) -> None: ...
+
+    def seek_seq(self, seq: int) -> None:
+        """Go to just after the event with this number."""
+        ...
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """Every decision of the session, oldest first."""
+        ...
 
     def jump(self, kind: str, direction: int) -> bool:
         """To the next (1) or previous (-1) event of a kind: decision, evaluation, checkpoint, alert. False if none."""

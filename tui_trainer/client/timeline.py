@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from tui_trainer.core.chronicle import decisions
 from tui_trainer.core.events import AnyEvent
-from tui_trainer.core.state import RunState
+from tui_trainer.core.state import Decision, RunState
 from tui_trainer.sessions.index import History
 from tui_trainer.sessions.landmarks import Landmarks
 
@@ -75,6 +76,17 @@ class Timeline:
             if update > segment.from_update or segment.first == 0:
                 return bisect_right(self._updates, update, segment.first, segment.end)
         return 0
+
+    def index_of_seq(self, seq: int) -> int:
+        """Index just after the event with this number."""
+        return bisect_right(self.events, seq, key=lambda event: event.seq)
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """Every decision, oldest first; only the events that decide are read."""
+        kinds = (self._at_kind.get(kind, ()) for kind in ("decision", "recommendation"))
+        places = sorted({place for found in kinds for place in found})
+        head = self.events[:1] if len(self) else ()
+        return tuple(decisions([*head, *(self.events[place - 1] for place in places)]))
 
     def next_of(self, kind: str, index: int, direction: int) -> int | None:
         """Index just after the next (1) or previous (-1) event of `kind`, seen from `index`; None if there is none."""

@@ -128,7 +128,7 @@ class ContinuousSettings(Settings, frozen=True):
     quiet_evaluations: Annotated[int, Meta(ge=0, description="Evaluations of silence after a rejection.")] = 10
 
 
-class StageSettings(Settings, frozen=True):
+class StageSettings(Settings, frozen=True, forbid_unknown_fields=True):
     """[[curriculum.schedule]]: one scheduled change of difficulty."""
 
     when: Annotated[str, Meta(min_length=1, description='Such as "update >= 100" or "eval/win_rate > 0.8".')]
@@ -424,10 +424,43 @@ def _meta(annotation: Any) -> str:
     return found[0] if found else ""
 
 
+STAGE_HINT = (
+    'write each stage as [[curriculum.schedule]] with when = "update >= 100" or when = "eval/win_rate > 0.8", '
+    "and level, low or high"
+)
+REPLACED = {
+    "curriculum": STAGE_HINT,
+    "curriculum.stages": STAGE_HINT,
+    "curriculum.levels": STAGE_HINT,
+    "curriculum.quality_range": "the range at the start is continuous.initial_quality_range",
+    "training": "limits are [manager.termination], the algorithm's settings [ppo] or [dqn]",
+    "evaluation": "evaluations are [manager.evaluation]",
+    "checkpoint": "checkpoints are [manager.checkpoints]",
+    "checkpoints": "checkpoints are [manager.checkpoints]",
+    "termination": "limits are [manager.termination]",
+    "environment": "the task is run.task, its options [task]",
+    "env": "the task is run.task, its options [task]",
+    "model": "layers are ppo.hidden or dqn.hidden",
+    "optuna": "a study is [study], its space [study.space]",
+    "search_space": "the space is [study.space]",
+    "data_quality": "the range at the start is continuous.initial_quality_range",
+}
+"""Settings and tables of older files, and what took their place."""
+
+
+def _replacement(key: str) -> str:
+    """What took the place of a setting of older files: by its own name, otherwise by its whole table's."""
+    table = key.partition(".")[0]
+    return REPLACED.get(key) or (REPLACED.get(table, "") if table != "curriculum" else "")
+
+
 def _require_known(origin: str, key: str) -> None:
     known = list(known_keys())
     if key in known or key.startswith(tuple(f"{table}." for table in OPEN)):
         return
+    replacement = _replacement(key)
+    if replacement:
+        raise ConfigError(f"{origin}: {key} is not a setting any more", replacement)
     close = nearest(key, known)
     hint = f"did you mean {close}?" if close else "`tui-trainer config show` lists every setting"
     raise ConfigError(f"{origin}: {key} is not a setting", hint)
@@ -449,7 +482,8 @@ def _convert(merged: dict[str, Any], origins: Mapping[str, str]) -> Config:
         message, _, path = str(error).partition(" - at `$.")
         key = path.rstrip("`").split("[")[0]
         where = f"{origins.get(key, 'settings')}: {key}" if key else "settings"
-        raise ConfigError(f"{where}: {message[:1].lower()}{message[1:]}", setting_help(key)) from None
+        hint = STAGE_HINT if key == "curriculum.schedule" else setting_help(key)
+        raise ConfigError(f"{where}: {message[:1].lower()}{message[1:]}", hint) from None
 
 
 def setting_help(key: str) -> str:

@@ -205,6 +205,8 @@ class CheckpointSaved(Event, frozen=True):
     score: float | None = None
     seconds: float = 0.0
     exact: bool = True
+    parent: str = ""
+    """Path of the checkpoint before it on the same branch; empty for the first."""
 
 
 class CheckpointFailed(Event, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from typing import Any
 
 import msgspec
@@ -18,6 +19,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     factory: str
     """`module:attribute`"""
     extra: str = ""
+
+
+def installed(group: str) -> dict[str, Entry]:
+    """What installed packages register under a group of entry points, by name."""
+    return {
+        point.name: Entry(id=point.name, summary=f"from {point.value.partition(':')[0]}", factory=point.value)
+        for point in importlib.metadata.entry_points(group=group)
+    }
 
 
 def load(entry: Entry) -> Any:

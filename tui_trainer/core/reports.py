@@ -101,7 +101,13 @@ class StorageReport(Report, frozen=True):
     detail: str = ""
 
 
+class MetricsReport(Report, frozen=True):
+    """Numbers from outside the run, such as a callback's: usable in conditions, no part of what decides bits."""
+
+    metrics: Metrics
+
+
 AnyReport: TypeAlias = (
     CollectReport | UpdateReport | EvaluationReport | CheckpointReport | KeptReport | RestoredReport | DifficultyReport
-    | SettingReport | TickReport | SignalReport | FaultReport | StorageReport
+    | SettingReport | TickReport | SignalReport | FaultReport | StorageReport | MetricsReport
 )  # fmt: skip

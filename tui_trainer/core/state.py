@@ -78,6 +78,8 @@ class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False):
     applied: bool = True
     outcome: str = ""
     recommendation: int | None = None
+    seq: int = 0
+    """The event that told it."""
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -513,7 +515,7 @@ def _decided(
     applied: bool = True,
     recommendation: int | None = None,
 ) -> RunState:
-    decision = Decision(e.time, e.update, by, what, why, applied, "", recommendation)
+    decision = Decision(e.time, e.update, by, what, why, applied, "", recommendation, e.seq)
     s = _with(s, decisions=(*s.decisions, decision)[-KEPT_DECISIONS:])
     s = _mark(s, e, "decision", what) if applied else s
     text = f"{by}: {what}" + (f" ({why})" if why else "")

@@ -61,6 +61,8 @@ def assemble(
     `given` are settings, by dotted key, that this resume brings; the session remembers them for those after it.
     """
     prepare(config)
+    hooks = Callbacks.load(callbacks, inbox)
+    publisher.add_listener(hooks.hear)
     device = choose_device(config.run.device)
     task = make_task(config)
     learner = make_learner(task, config, device)
@@ -84,8 +86,6 @@ def assemble(
         checkpoint = resumed.checkpoint
         for order in settings_orders(config, resumed.changed):
             inbox.put(order)
-    hooks = Callbacks.load(callbacks, inbox)
-    publisher.add_listener(hooks.hear)
     watch = AlertWatch()
     saver = Saver(archive.write, inbox)
     sampler = Sampler(config.telemetry.interval_s, session.path, inbox.put)
@@ -108,6 +108,7 @@ def assemble(
             meter=meter,
             clock=clock,
             checkpoint=checkpoint,
+            hooks=hooks,
         )
     finally:
         sampler.stop()

@@ -9,7 +9,7 @@ import msgspec
 
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.reports import SignalReport
-from tui_trainer.core.values import Author, CheckpointKind, Resources
+from tui_trainer.core.values import Author, CheckpointKind, Metrics, Resources
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -59,7 +59,13 @@ class Note(msgspec.Struct, frozen=True):
     text: str
 
 
-Item: TypeAlias = Order | SignalReport | Resources | SaveDone | SaveFailed | StorageBack | JournalRefused | Note
+class Told(msgspec.Struct, frozen=True):
+    """Numbers that a callback published."""
+
+    metrics: Metrics
+
+
+Item: TypeAlias = Order | SignalReport | Resources | SaveDone | SaveFailed | StorageBack | JournalRefused | Note | Told
 
 
 class Inbox:

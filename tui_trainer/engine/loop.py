@@ -15,6 +15,7 @@ from typing import Literal, Protocol, TypeVar, assert_never
 import msgspec
 
 from tui_trainer.core import actions, events, reports
+from tui_trainer.core.callbacks import Collected, Updated
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.config import Config
 from tui_trainer.core.events import Event
@@ -22,6 +23,7 @@ from tui_trainer.core.protocols import Learner, Policy, Task
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Author, BranchName, CheckpointKind, Reason, Resources
 from tui_trainer.engine import inbox as mail
+from tui_trainer.engine.callbacks import Callbacks
 from tui_trainer.engine.crash import write_crash_report
 from tui_trainer.engine.memory import MemoryLimit
 from tui_trainer.engine.meter import Meter
@@ -53,6 +55,13 @@ class Archive(Protocol):
     def snapshot(self, state: Mapping[str, object]) -> object: ...
     def copy(self, state: Mapping[str, object]) -> Mapping[str, object]: ...
     def best_state(self) -> tuple[str, Mapping[str, object]] | None: ...
+
+
+class Hooks(Protocol):
+    """What the loop tells callbacks itself; the rest they hear as events."""
+
+    def collected(self, collected: Collected) -> None: ...
+    def updated(self, updated: Updated) -> None: ...
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -120,6 +129,7 @@ class Run:
         meter: Meter,
         clock: Callable[[], float] = time.monotonic,
         checkpoint: str = "",
+        hooks: Hooks | None = None,
     ) -> None:
         self._config = config
         self._task = task
@@ -135,6 +145,7 @@ class Run:
         self._is_watched = is_watched
         self._on_resources = on_resources
         self._clock = clock
+        self._hooks = hooks or Callbacks({}, inbox)
         self._meter = meter
         self._config_json = msgspec.json.encode(config).decode()
         self._latest_checkpoint = checkpoint
@@ -162,8 +173,8 @@ class Run:
             report = self._attempt(action)
             self._place.advance(action, report)
             self._tell(self._manager.observe(report, self._clock()))
-            if isinstance(action, actions.Learn):
-                self._after_update()
+            if isinstance(report, reports.UpdateReport):
+                self._after_update(report)
 
     def _attempt(self, action: actions.AnyAction) -> reports.AnyReport:
         """Perform an action; what breaks in it becomes a report. This is the boundary of the learner and the task."""
@@ -218,6 +229,8 @@ class Run:
         self._tick(events.PhaseStarted(phase="train"))
         report = self._learner.collect(SLICE_S)
         self._meter.collected(report)
+        if report.complete:
+            self._hooks.collected(Collected(**self._counters(), metrics=report.metrics))
         return report
 
     def _learn(self) -> reports.UpdateReport:
@@ -316,7 +329,9 @@ class Run:
 
     # --- after an update -------------------------------------------------------------------------------------
 
-    def _after_update(self) -> None:
+    def _after_update(self, report: reports.UpdateReport) -> None:
+        self._hooks.updated(Updated(**self._counters(), metrics=report.metrics))
+        self._read_mail()  # what a callback told belongs to this update
         summary = self._meter.summary(self._manager.episodes, self._manager.elapsed_s)
         if summary is not None:
             self._publish(summary)
@@ -331,6 +346,10 @@ class Run:
         if self._config.run.step_delay_s:
             self._inbox.wait(self._config.run.step_delay_s)
             self._meter.add("wait", self._clock() - now)
+
+    def _counters(self) -> dict[str, int]:
+        m = self._manager
+        return {"update": m.update, "global_step": m.global_step, "episodes": m.episodes}
 
     def _flush_meter(self) -> None:
         summary = self._meter.flush(self._manager.episodes, self._manager.elapsed_s)
@@ -370,6 +389,9 @@ class Run:
             case mail.JournalRefused(why=why):
                 self._journal_refused = True
                 return self._manager.observe(reports.StorageReport(ok=False, detail=clean_line(why)), now)
+            case mail.Told(metrics=metrics):
+                self._meter.told(metrics)
+                return self._manager.observe(reports.MetricsReport(metrics=metrics), now)
             case mail.Note(level=level, text=text):
                 return [events.LogWritten(level=level, text=clean_line(text))]
             case _:
@@ -402,6 +424,7 @@ class Run:
     def _saved(self, done: mail.SaveDone) -> Sequence[Event]:
         """The journal reaches the disk before the save is acknowledged."""
         self._publisher.flush(sync=True)
+        parent = self._latest_checkpoint
         if done.kind != "try":
             self._latest_checkpoint = done.path
         saved = events.CheckpointSaved(
@@ -415,6 +438,7 @@ class Run:
             score=done.score,
             seconds=done.seconds,
             exact=done.exact,
+            parent=parent,
         )
         return [saved, events.CheckpointsPruned(paths=done.pruned)] if done.pruned else [saved]
 

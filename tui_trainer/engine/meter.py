@@ -48,6 +48,10 @@ class Meter:
         self._seen += 1
         self._note(report.metrics, report.seconds)
 
+    def told(self, metrics: Metrics) -> None:
+        """Numbers from outside: they stand in the next event."""
+        self._metrics.update(metrics)
+
     def summary(self, episodes: int, elapsed_s: float) -> UpdateFinished | None:
         """The event for the updates since the last one, when one is due."""
         if not self.every:

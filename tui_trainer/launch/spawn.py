@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from tui_trainer.sessions.oslayer import storage_errors
 from tui_trainer.sessions.store import Session
@@ -18,8 +19,13 @@ def spawn(
     words = [sys.executable, "-m", "tui_trainer.engine.main", str(session.path)]
     words += [f"--set={text}" for text in assignments]
     words += [f"--callback={path}" for path in callbacks]
-    with storage_errors(session.path):
-        log = os.open(session.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    return spawn_words(words, session.log_path)
+
+
+def spawn_words(words: Sequence[str], log_path: Path) -> subprocess.Popen[bytes]:
+    """A process in a session of its own; what it prints is appended to the log."""
+    with storage_errors(log_path.parent):
+        log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
             words,

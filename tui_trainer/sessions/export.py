@@ -1,16 +1,22 @@
-"""A session's metrics as a table, along the surviving timeline: what a resume undid is not in it."""
+"""A session's metrics, decisions and model versions as tables. Metrics run along the surviving timeline: what a resume
+undid is not in them; decisions stay decisions, whatever became of them."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from tui_trainer.core.chronicle import decisions
+from tui_trainer.core.config import flatten
 from tui_trainer.core.events import ResourcesSampled, RunResumed
 from tui_trainer.core.rows import Row, row_of
+from tui_trainer.core.state import RunState
+from tui_trainer.core.versions import versions
 from tui_trainer.errors import MissingExtra
 from tui_trainer.sessions.journal import iter_journal
 
@@ -90,3 +96,33 @@ def as_parquet(rows: list[Row]) -> bytes:
     file = io.BytesIO()
     polars.DataFrame(list(_cells(rows, columns)), schema=schema, orient="row").write_parquet(file)
     return file.getvalue()
+
+
+# --- decisions and models ---------------------------------------------------------------------------------------------
+
+
+def decision_table(journal: Path) -> list[dict[str, Any]]:
+    """Every decision, oldest first, in plain values."""
+    events = (entry.event for entry in iter_journal(journal))
+    return [msgspec.structs.asdict(each) for each in decisions(event for event in events if event is not None)]
+
+
+def model_table(state: RunState) -> list[dict[str, Any]]:
+    """Every model version that is still on the disk, newest first, in plain values."""
+    return [msgspec.to_builtins(version) for version in versions(state)]
+
+
+def table_as_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A list of objects."""
+    return msgspec.json.encode(rows).decode() + "\n"
+
+
+def table_as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One line a row; a table within a row becomes columns of its own, such as `by.random`."""
+    flat = [dict(flatten(row)) for row in rows]
+    columns = list(dict.fromkeys(name for row in flat for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([row.get(name) for name in columns] for row in flat)
+    return text.getvalue()

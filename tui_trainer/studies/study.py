@@ -10,14 +10,17 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import msgspec
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from tui_trainer.core import study as study_values
 from tui_trainer.core.config import Dimension, Resolved, Scalar, StudySettings, to_table
+from tui_trainer.core.events import AnyEvent
+from tui_trainer.core.study import StudyView, Trial
 from tui_trainer.errors import ConfigError, StorageError, UsageError
 from tui_trainer.sessions.names import check_name, find
 from tui_trainer.sessions.store import Session
@@ -27,27 +30,13 @@ from tui_trainer.studies.space import Space, differences, is_whole, require_limi
 RETRIES = 2
 """How often a killed trial is queued again."""
 TRIED = (TrialState.COMPLETE, TrialState.PRUNED)
-STATES: dict[TrialState, State] = {
+STATES: dict[TrialState, study_values.TrialState] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
     TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
 }
-State: TypeAlias = Literal["complete", "pruned", "failed", "running", "waiting"]
-
-
-class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One trial as a person reads it."""
-
-    number: int
-    state: State
-    value: float | None
-    """Score of the last reference evaluation that counted."""
-    params: dict[str, Scalar]
-    session: str = ""
-    note: str = ""
-    retry_of: int | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +101,11 @@ class Study:
             self._study.enqueue_trial({key: params[key] for key in self._plan.space if key in params})
 
     def run(self, trials: int, jobs: int) -> None:
-        """Until the study has `trials` that ended; `jobs` engines at a time. Interrupted, it leaves nothing running."""
+        """Until the study has `trials` that ended; `jobs` engines at a time. Interrupted, it leaves nothing running.
+
+        Trials that a person puts into the queue meanwhile are run, too, and come on top.
+        """
+        self.ask_for(trials)
         self._take_over_lost()
         try:
             while self._fill(trials, jobs) or self._live:
@@ -121,6 +114,10 @@ class Study:
         except BaseException:
             self._abandon()
             raise
+
+    def ask_for(self, trials: int) -> None:
+        """Note how many trials are wanted, for whoever looks at the study."""
+        self._study.set_user_attr("target", trials)
 
     @property
     def trials(self) -> list[Trial]:
@@ -135,9 +132,8 @@ class Study:
     @property
     def best(self) -> Trial | None:
         """The best complete trial; the earliest of equals."""
-        complete = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
-        sign = 1.0 if self._plan.higher_is_better else -1.0
-        return max(complete, key=lambda trial: sign * (trial.value or 0.0), default=None)
+        view = StudyView(name="", higher_is_better=self._plan.higher_is_better, trials=tuple(self.trials))
+        return view.best
 
     def _require_same(self) -> None:
         """A study compares like with like: its settings never change once it has begun."""
@@ -165,7 +161,8 @@ class Study:
         tries = int(trial.user_attrs.get("tries", 0)) + 1
         if tries <= RETRIES and set(trial.params) == set(self._plan.space):
             session = trial.user_attrs.get("session", "")
-            attributes = {"retry_of": trial.number, "tries": tries, "session": session}
+            by_hand = bool(trial.user_attrs.get("by_hand"))
+            attributes = {"retry_of": trial.number, "tries": tries, "session": session, "by_hand": by_hand}
             self._study.enqueue_trial(trial.params, user_attrs=attributes)
 
     def _abandon(self) -> None:
@@ -186,15 +183,22 @@ class Study:
 
     def _fill(self, target: int, jobs: int) -> bool:
         """Start what is wanted and fits; whether anything is wanted still."""
-        while (wanted := target - self._count()) > 0 and len(self._live) < jobs:
+        while len(self._live) < jobs:
+            if self._count() >= target and not self._is_asked_by_hand():
+                return False
             self._begin()
-        return wanted > 0
+        return True
 
     def _count(self) -> int:
-        """Trials that ended for good, and those that run: a killed one counts by its retry."""
+        """Trials that ended for good, and those that run: a killed one counts by its retry, one by hand not at all."""
         trials = self._study.get_trials(deepcopy=False)
-        retried = {trial.user_attrs.get("retry_of") for trial in trials}
-        return sum(trial.state != TrialState.WAITING and trial.number not in retried for trial in trials)
+        left_out = {trial.user_attrs.get("retry_of") for trial in trials}
+        left_out |= {trial.number for trial in trials if trial.user_attrs.get("by_hand")}
+        return sum(trial.state != TrialState.WAITING and trial.number not in left_out for trial in trials)
+
+    def _is_asked_by_hand(self) -> bool:
+        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return any(trial.user_attrs.get("by_hand") for trial in waiting)
 
     def _begin(self) -> None:
         self._study.sampler = make_sampler(self._settings, 1_000_003 * self._plan.seed + self._count())
@@ -230,7 +234,7 @@ class Study:
     def _has_finished(self, running: _Running) -> bool:
         gone = running.follower.has_ended  # asked first, so that the last lines are read after it
         for event in running.follower.news():
-            if running.curve.take(event) and self._should_prune(running):
+            if running.curve.take(event) and self._should_prune(running) and not self._is_last(event):
                 running.follower.stop()
                 self._end(running, TrialState.PRUNED)
                 return True
@@ -244,6 +248,11 @@ class Study:
         if score is not None:
             running.trial.report(score, len(running.curve.points) - 1)
         return running.trial.should_prune()
+
+    def _is_last(self, event: AnyEvent) -> bool:
+        """The evaluation at the limit: this trial has come to its end, however it did."""
+        limits = self._plan.base.config.manager.termination
+        return 0 < limits.max_updates <= event.update or 0 < limits.max_steps <= event.global_step
 
     def _conclude(self, running: _Running) -> None:
         code, value = running.follower.exit_code, running.curve.last
@@ -310,16 +319,20 @@ def _value(trial: optuna.Trial, key: str, of: Dimension) -> Scalar:
 
 
 def as_trial(frozen: FrozenTrial) -> Trial:
-    """Optuna's record in our words; a pruned trial's value is its last evaluation."""
+    """Optuna's record in our words; of a trial without a result the value is its last evaluation."""
     attributes = frozen.user_attrs
+    last = max(frozen.intermediate_values, default=None)
+    fixed = frozen.system_attrs.get("fixed_params", {})
     return Trial(
         number=frozen.number,
         state=STATES[frozen.state],
-        value=frozen.value,
-        params=dict(frozen.params),
+        value=frozen.intermediate_values[last] if frozen.value is None and last is not None else frozen.value,
+        params=dict(frozen.params or fixed),
         session=attributes.get("session", ""),
         note=attributes.get("note", ""),
         retry_of=attributes.get("retry_of"),
+        evaluations=len(frozen.intermediate_values),
+        by_hand=bool(attributes.get("by_hand")),
     )
 
 
@@ -339,4 +352,4 @@ def _is_alive(trial: FrozenTrial) -> bool:
     return True
 
 
-__all__ = ["Plan", "Study", "Trial", "best_params", "open_storage", "storage_url"]
+__all__ = ["Plan", "Study", "as_trial", "best_params", "open_storage", "storage_url"]

@@ -7,13 +7,14 @@ as `factory(options, num_envs, max_episode_steps)` and returns a Task (core/prot
 
 from __future__ import annotations
 
-import importlib.metadata
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tui_trainer.core import registry
 from tui_trainer.core.config import Settings, nearest
 from tui_trainer.core.protocols import Task, TaskSpec
 from tui_trainer.core.registry import Entry, load, load_attribute
@@ -104,11 +105,7 @@ def options_doc(task_id: str) -> tuple[OptionDoc, ...]:
 
 def installed() -> dict[str, Entry]:
     """The tasks that installed packages register, by name."""
-    found = importlib.metadata.entry_points(group=ENTRY_POINTS)
-    return {
-        point.name: Entry(id=point.name, summary=f"from {point.value.partition(':')[0]}", factory=point.value)
-        for point in found
-    }
+    return registry.installed(ENTRY_POINTS)
 
 
 def _options(task_id: str) -> type[Settings] | None:

@@ -56,6 +56,7 @@ from tui_trainer.core.reports import (
     EvaluationReport,
     FaultReport,
     KeptReport,
+    MetricsReport,
     RestoredReport,
     SettingReport,
     SignalReport,
@@ -199,8 +200,8 @@ class TrainingManager:
 
     @property
     def metrics(self) -> Metrics:
-        """Latest value of every metric, evaluations included."""
-        return dict(self._state.metrics)
+        """Latest value of every metric, evaluations and what callbacks told included."""
+        return {**self._state.metrics, **self._wall.told}
 
     @property
     def score(self) -> float | None:
@@ -490,6 +491,9 @@ class TrainingManager:
                 return self._faulted(kind, detail)
             case StorageReport(ok=ok, detail=detail):
                 return self._storage(ok, detail)
+            case MetricsReport(metrics=metrics):
+                self._wall.told = {**self._wall.told, **{k: _finite(v) for k, v in metrics.items()}}
+                return []
             case _:
                 assert_never(report)
 
@@ -717,7 +721,7 @@ class TrainingManager:
         ):
             return
         at = {"update": s.update, "global_step": s.global_step, "episodes": s.episodes}
-        if not s.curriculum.is_due and not curriculum.holds(stage, s.metrics, **at):
+        if not s.curriculum.is_due and not curriculum.holds(stage, self.metrics, **at):
             return
         if s.evaluated_at != s.update:
             s.curriculum = msgspec.structs.replace(s.curriculum, is_due=True)
@@ -910,7 +914,7 @@ class TrainingManager:
         s = self._state
         if s.pause_at and s.update >= s.pause_at:
             why = f"ran to update {s.pause_at} as ordered"
-        elif s.pause_when and _condition(s.pause_when).holds(s.metrics):
+        elif s.pause_when and _condition(s.pause_when).holds(self.metrics):
             why = f"{s.pause_when} holds"
         else:
             return []
@@ -933,9 +937,11 @@ class TrainingManager:
     def _ending(self) -> Reason | None:
         s, settings = self._state, self._config.manager.termination
         reason = limit_reached(settings, self._progress(), wall_clock=self._mode.wall_clock)
+        if reason is not None and self._mode.ends_evaluated and not self._is_evaluated_here():
+            return None
         if reason is not None or self.is_probing:
             return reason
-        reason = target_reached(settings, s.metrics)
+        reason = target_reached(settings, self.metrics)
         if reason is None and self._is_intelligent:
             reason = intelligent_end(settings, self._adviser.trend, s.update)
         return reason
@@ -943,6 +949,14 @@ class TrainingManager:
     def _progress(self) -> Progress:
         s = self._state
         return Progress(s.update, s.global_step, s.episodes, self._wall.elapsed_s)
+
+    def _is_evaluated_here(self) -> bool:
+        """After an update whose reference evaluation is played; plans that where it is not."""
+        s = self._state
+        if s.phase != "boundary" or s.evaluated_at == s.update:
+            return s.phase == "boundary"
+        s.evaluating = s.evaluating or Evaluating("reference")
+        return False
 
     def _end(self, reason: Reason) -> list[AnyEvent]:
         self._reason = reason

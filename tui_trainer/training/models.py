@@ -34,5 +34,5 @@ def score(points: Sequence[Point], sign: float) -> float:
 
 
 def is_better(score: float, level: int, best: Best | None) -> bool:
-    """A higher score, or the same one at a higher difficulty level."""
-    return best is None or (score, level) > (best.score, best.level)
+    """A higher score; of equal ones that at the higher difficulty level; of those the newer."""
+    return best is None or (score, level) >= (best.score, best.level)

@@ -109,5 +109,7 @@ class WallState(msgspec.Struct, kw_only=True):
     holds: tuple[Hold, ...] = ()
     failures_told: int = 0
     """Broken episodes when they were last told of."""
+    told: Metrics = {}
+    """Latest numbers from callbacks: nobody can compute them again, so that they stand beside what decides bits."""
     introduce: bool = False
     """The task has yet to be told the difficulty, at the start of a process."""

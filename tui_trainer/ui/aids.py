@@ -16,6 +16,8 @@ class Aids(msgspec.Struct, frozen=True, kw_only=True):
     """The end of what a crash left behind, as lines."""
     save: Callable[[str, str], str] | None = None
     """Writes a text under a file name into the working directory; returns where it lies."""
+    export: Callable[[str, str], str] | None = None
+    """Writes `decisions` or `models` as `csv` or `json` into the working directory; returns where it lies."""
     keep_copy: Callable[[str], str] | None = None
     """Writes what was copied where it can be picked up; returns where that is."""
     learned: frozenset[str] = frozenset()

@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, assert_never, cast
+from typing import Any, ClassVar, Literal, assert_never, cast
 
 import msgspec
 from textual.app import App, SystemCommand
@@ -30,7 +30,8 @@ from tui_trainer.ui.hints import SHOWN_S, teaches
 from tui_trainer.ui.keys import AFTER, SETTLE_S, Action, further, has_broken, key_named, keys_for, label_of, refusal
 from tui_trainer.ui.layout import Place
 from tui_trainer.ui.look import Look, look_for
-from tui_trainer.ui.panels import NUMBERED, PANELS, footer, log, timeline
+from tui_trainer.ui.panels import NUMBERED, PAGES, PANELS, footer, log, timeline
+from tui_trainer.ui.panels.texts import chosen_index
 from tui_trainer.ui.scene import LEVELS, Notice, Overlay, Scene
 from tui_trainer.ui.terminal import require_terminal
 from tui_trainer.ui.view import Pointed, RunScreen, RunView
@@ -292,6 +293,8 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             self._say(why)
         elif action in ("pause", "checkpoint", "accept", "reject", "undo", "try", "stop"):
             self._order(action)
+        elif self.scene.page and self._on_list(action):
+            pass
         elif action in AFTER:
             self._after_the_end(action)
         elif charting.changes(action, self.scene):
@@ -400,6 +403,8 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             self._press_footer(pointed, place.width)
         elif place.panel == "timeline" and pointed.deed != "wheel":
             self._seek_to(timeline.index_at(self.scene, place.width, pointed.x))
+        elif pointed.deed == "wheel" and self.scene.page:
+            self._on_list("up" if pointed.step < 0 else "down")
         elif pointed.deed == "wheel":
             self._wheel(pointed, place)
         elif pointed.deed == "press" and place.panel in NUMBERED:
@@ -482,7 +487,8 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             case "suspend":
                 self.action_suspend_process()
             case "filter":
-                self._change(filtering=True, filter="", focus="log", scroll=0)
+                focus = self.scene.focus if self.scene.page else "log"
+                self._change(filtering=True, filter="", focus=focus, scroll=0)
             case "copy":
                 self._copy()
             case "save":
@@ -492,8 +498,10 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
                 self._change(level=level, focus="log", scroll=0)
             case "back":
                 self._back()
-            case "up" | "down":
+            case "up" | "down" | "page_up" | "page_down":
                 self._scroll(action)
+            case "decisions" | "models":
+                self._open("decision_list" if action == "decisions" else "models")
             case "left" | "right":
                 self._choose_card(1 if action == "right" else -1)
             case "panel":
@@ -536,8 +544,9 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             "decisions": len(self.scene.state.decisions),
             "checkpoints": len(self.scene.state.checkpoints),
         }
-        further = (action == "up") == (focus == "log")
-        scroll = self.scene.scroll + (1 if further else -1)
+        further = (action in ("up", "page_up")) == (focus == "log")
+        lines = 10 if action.startswith("page") else 1
+        scroll = self.scene.scroll + (lines if further else -lines)
         self._change(focus=focus, scroll=max(0, min(scroll, lengths.get(focus, 0))))
 
     def _choose_card(self, step: int) -> None:
@@ -571,6 +580,66 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         svg, text = self.export_screenshot(title=name), text_of(compose(self.scene, *self.size).rows)
         both = None if save is None else (lambda: f"{save(f'{name}.svg', svg)} and {save(f'{name}.txt', text)}")
         self._borrow(both, "saved {}", "y copies the screen")
+
+    # --- lists on the whole screen ---------------------------------------------------------------------------
+
+    def _open(self, page: Literal["decision_list", "models"]) -> None:
+        """Show the list, or close it where it is open."""
+        wanted = "" if self.scene.page == page else page
+        self._change(page=wanted, mark=-1, filter="", filtering=False)
+        if wanted == "decision_list" and self.scene.kind == "replay":
+            self._change(chronicle=cast(Player, self._source).decisions())
+
+    def _on_list(self, action: Action) -> bool:
+        """True where the key acts on the list that is open."""
+        match action:
+            case "up" | "down" | "page_up" | "page_down" | "home" | "end":
+                self._choose_line(action)
+            case "maximise":
+                self._follow_line()
+            case "export_csv" | "export_json":
+                self._export_list("csv" if action == "export_csv" else "json")
+            case "back":
+                self._change(**({"filter": ""} if self.scene.filter else {"page": "", "chronicle": ()}))
+            case "panel" | "next_panel" | "previous_panel":
+                self._change(page="", filter="")
+                return False
+            case _:
+                return False
+        return True
+
+    def _lines(self) -> tuple[int, ...]:
+        return PAGES[self.scene.page](self.scene)
+
+    def _choose_line(self, action: Action) -> None:
+        keys = self._lines()
+        if not keys:
+            return
+        at = chosen_index(self.scene, keys)
+        to = {"up": at - 1, "down": at + 1, "page_up": at - 10, "page_down": at + 10, "home": 0}.get(action, len(keys))
+        self._change(mark=keys[max(0, min(len(keys) - 1, to))])
+
+    def _follow_line(self) -> None:
+        """A replay goes to the chosen decision; of a model the command that forks it is copied."""
+        keys = self._lines()
+        if not keys:
+            return
+        chosen, name = keys[chosen_index(self.scene, keys)], self.scene.name
+        if self.scene.page == "models":
+            command = f"tui-trainer fork {name} --at {chosen}"
+            self.copy_to_clipboard(command)
+            self._say(f"{command} begins a new run from it (copied, if the terminal allows it)", "good")
+        elif self.scene.kind == "replay":
+            self._change(mark=chosen)
+            cast(Player, self._source).seek_seq(chosen)
+            self._eager_until = self._monotonic() + _EAGER_S
+        else:
+            self._say(f"only a replay goes back: tui-trainer replay {name}")
+
+    def _export_list(self, form: str) -> None:
+        export, what = self._aids.export, "models" if self.scene.page == "models" else "decisions"
+        write = None if export is None else (lambda: export(what, form))
+        self._borrow(write, "{}", f"tui-trainer sessions export {self.scene.name} --what {what}")
 
     # --- replay ----------------------------------------------------------------------------------------------
 
@@ -609,7 +678,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: the same table as the keys."""
         for key in keys_for(self.scene.kind, self.scene.keys):
-            if key.action in ("panel", "palette", "up", "down", "left", "right", "back"):
+            if key.action in ("panel", "palette", "up", "down", "left", "right", "back", "page_up", "page_down"):
                 continue
             name = f"{label_of(key, self.scene) or key.action.replace('_', ' ')} ({key.shown})"
             yield SystemCommand(name.capitalize(), key.help, self._palette_action(key.action))

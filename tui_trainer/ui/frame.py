@@ -9,7 +9,7 @@ import msgspec
 from tui_trainer.charts.span import Row, Span, fit
 from tui_trainer.core.text import clean_line
 from tui_trainer.ui.keys import is_over, shown
-from tui_trainer.ui.layout import Place, arrange, maximised
+from tui_trainer.ui.layout import Place, arrange, listed, maximised
 from tui_trainer.ui.panels import NUMBERED, PANELS, Panel
 from tui_trainer.ui.panels.status import urgent
 from tui_trainer.ui.rows import block, box, over, plain, wrapped
@@ -35,6 +35,8 @@ def compose(scene: Scene, width: int, height: int, panels: Mapping[str, Panel] =
 
 def places_of(scene: Scene, width: int, height: int) -> tuple[Place, ...]:
     """Where each panel stands now."""
+    if scene.page:
+        return listed(scene.page, width, height, replay=scene.kind == "replay")
     if scene.maximised and scene.focus:
         return maximised(scene.focus, width, height)
     return arrange(width, height, replay=scene.kind == "replay", ended=is_over(scene))

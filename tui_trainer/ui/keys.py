@@ -15,6 +15,7 @@ Action: TypeAlias = Literal[
     "play", "earlier", "later", "slower", "faster", "next_decision", "previous_decision",
     "level", "save", "extend", "again", "report", "fork",
     "zoom_in", "zoom_out", "pan_left", "pan_right", "whole", "x_axis", "log_axis", "smooth", "bands",
+    "decisions", "models", "export_csv", "export_json", "page_up", "page_down",
     "suspend", "next_evaluation", "previous_evaluation", "next_checkpoint", "previous_checkpoint", "home", "end",
 ]  # fmt: skip
 
@@ -32,6 +33,8 @@ class Key(msgspec.Struct, frozen=True):
     where: Literal["live", "replay", "both"] = "both"
     rank: int = 0
     """Place in the footer, 1 first; 0 stays out of it."""
+    on_list: int = 0
+    """The same while a list has the whole screen."""
 
 
 KEYS: tuple[Key, ...] = (
@@ -76,12 +79,23 @@ KEYS: tuple[Key, ...] = (
     Key("report", ("w",), "w", "report", "After the end: write the report", "tui-trainer report NAME", "live", 17),
     Key("fork", ("k",), "k", "fork", "After the end: a new run from the newest checkpoint", "tui-trainer fork NAME",
         "live", 18),
+    Key("decisions", ("d",), "d", "decisions", "All decisions as a list: who, what, why, outcome; again closes it",
+        "tui-trainer sessions export NAME --what decisions", "both", 13, 6),
+    Key("models", ("m",), "m", "models", "All model versions as a list: what each reached, where it came from",
+        "tui-trainer sessions show NAME --models", "both", 14, 7),
+    Key("export_csv", ("x",), "x", "csv", "Write the open list to a CSV file in this directory",
+        "tui-trainer sessions export NAME --what decisions --out FILE", "both", 0, 4),
+    Key("export_json", ("X", "upper_x"), "X", "json", "The same as a JSON file",
+        "tui-trainer sessions export NAME --what models --format json", "both", 0, 5),
     Key("next_panel", ("tab",), "tab", "panels", "Next panel; shift+tab goes back", "", "both", 10),
     Key("previous_panel", ("shift+tab",), "shift+tab", "", "Previous panel"),
     Key("panel", tuple("123456789"), "1-9", "", "That panel; again, or enter: the whole screen"),
-    Key("maximise", ("enter",), "enter", "", "The focused panel on the whole screen, and back"),
+    Key("maximise", ("enter",), "enter", "", "The focused panel on the whole screen, and back; on a list of decisions "
+        "go to that moment (in a replay), on one of models copy the command that forks it", "", "both", 0, 2),
     Key("up", ("up",), "↑", "", "Scroll the focused panel back; among losses the metric before"),
     Key("down", ("down",), "↓", "", "Scroll the focused panel forward; among losses the next metric"),
+    Key("page_up", ("pageup",), "pgup", "", "Ten lines up"),
+    Key("page_down", ("pagedown",), "pgdn", "", "Ten lines down"),
     Key("zoom_in", ("plus", "equals_sign"), "+", "zoom", "Charts: half as much, around the crosshair or up to now"),
     Key("zoom_out", ("minus",), "-", "out", "Charts: twice as much of the run"),
     Key("pan_left", ("shift+left",), "shift+←", "earlier", "Charts: earlier"),
@@ -91,13 +105,14 @@ KEYS: tuple[Key, ...] = (
     Key("log_axis", ("l",), "l", "log", "Focused chart: y logarithmic or linear"),
     Key("smooth", ("f",), "f", "smooth", "Charts: a moving average over the raw values, three strengths"),
     Key("bands", ("b",), "b", "intervals", "Charts on the whole screen: intervals on or off"),
-    Key("filter", ("slash",), "/", "filter", "Show only log lines with this text", "", "both", 11),
+    Key("filter", ("slash",), "/", "filter", "Show only lines of the log, or of the open list, with this text", "",
+        "both", 11, 3),
     Key("copy", ("y",), "y", "copy", "Copy the focused panel, or the whole screen, as text", "", "both", 12),
     Key("level", ("i",), "i", "", "Log: only this importance and worse: debug, info, warning, error"),
     Key("save", ("S", "upper_s"), "S", "", "Save the screen in this directory, as SVG and as text"),
     Key("suspend", ("ctrl+z",), "ctrl+z", "", "Back to the shell; fg comes back, the run goes on meanwhile"),
     Key("palette", ("ctrl+p",), "ctrl+p", "", "Find an action by name"),
-    Key("back", ("escape",), "esc", "back", "Close, clear the filter, or leave the focused panel"),
+    Key("back", ("escape",), "esc", "back", "Close, clear the filter, or leave the focused panel", "", "both", 0, 1),
     Key("help", ("question_mark",), "?", "help", "All keys and their commands", "tui-trainer --help", "both", 2),
 )  # fmt: skip
 
@@ -129,6 +144,8 @@ def refusal(action: Action, scene: Scene) -> str:
         return _order_refusal(scene) or _subject_refusal(action, scene)
     if action in AFTER and not is_over(scene):
         return "the run goes on: this is for after its end"
+    if action in ("export_csv", "export_json") and not scene.page:
+        return "nothing to export: d opens the decisions, m the models"
     return ""
 
 
@@ -206,6 +223,8 @@ def label_of(key: Key, scene: Scene) -> str:
         return ""
     if key.action == "play" and scene.position is not None and scene.position.playing:
         return "pause"
+    if key.action == "maximise" and scene.page:
+        return "fork" if scene.page == "models" else "go there" if scene.kind == "replay" else ""
     return key.label
 
 

@@ -65,6 +65,15 @@ def maximised(panel: str, width: int, height: int) -> tuple[Place, ...]:
     )
 
 
+def listed(page: str, width: int, height: int, *, replay: bool = False) -> tuple[Place, ...]:
+    """A list on the whole screen; a replay keeps its timeline."""
+    if not replay or height < 8 or width < 20:
+        return maximised(page, width, height)
+    head, body, *rest = maximised(page, width, height - 1)
+    line = Place("timeline", 0, height - 3, width, 1, False)
+    return (head, body, line, *(msgspec.structs.replace(place, y=place.y + 1) for place in rest))
+
+
 def _has_machine(width: int, height: int) -> bool:
     """Does the body hold the machine as a panel of its own?"""
     return width >= 108 and height >= 26

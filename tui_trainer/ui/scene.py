@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tui_trainer.client.source import Link, Position
-from tui_trainer.core.state import Mark, Recommendation, RunState
+from tui_trainer.core.state import Decision, Mark, Recommendation, RunState
 from tui_trainer.ui.keymap import UNCHANGED, Changes
 from tui_trainer.ui.lens import Lens
 from tui_trainer.ui.look import Look
@@ -60,6 +60,12 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     maximised: bool = False
     scroll: int = 0
     """Lines that the focused panel is scrolled back."""
+    page: Literal["", "decision_list", "models"] = ""
+    """A list that has the whole screen."""
+    mark: int = -1
+    """The chosen line of the list: a decision's seq, a checkpoint's number; -1 is the first."""
+    chronicle: tuple[Decision, ...] = ()
+    """For a replay: all decisions of the session."""
     filter: str = ""
     filtering: bool = False
     overlay: Overlay | None = None

@@ -9,6 +9,7 @@ from tui_trainer.charts.chart import Chart
 from tui_trainer.charts.span import Row
 from tui_trainer.ui.panels import (
     checkpoints,
+    decision_list,
     decisions,
     footer,
     game,
@@ -18,6 +19,7 @@ from tui_trainer.ui.panels import (
     losses,
     machine,
     manager,
+    models,
     recommendation,
     speed,
     status,
@@ -62,8 +64,16 @@ PANELS: dict[str, Panel] = {
         Panel("footer", footer.TITLE, footer.render),
         Panel("timeline", timeline.TITLE, timeline.render),
         Panel("help", help.TITLE, help.render),
+        Panel("decision_list", decision_list.TITLE, decision_list.render, decision_list.heading),
+        Panel("models", models.TITLE, models.render, models.heading),
     )
 }
 
 NUMBERED = ("manager", "win_rate", "recommendation", "speed", "losses", "machine", "checkpoints", "decisions", "log")
 """What the keys 1 to 9 focus."""
+
+PAGES: dict[str, Callable[[Scene], tuple[int, ...]]] = {
+    "decision_list": decision_list.keys_of,
+    "models": models.keys_of,
+}
+"""Panels that take the whole screen as lists, and what names their lines."""

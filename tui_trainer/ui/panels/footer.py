@@ -46,6 +46,8 @@ _CHARTS = ("win_rate", "speed", "losses")
 
 def _rank(scene: Scene, key: Key) -> int:
     """Place among the keys that matter now; 0 = left out. After the end that is what can be done next."""
+    if scene.page:
+        return key.on_list if label_of(key, scene) else 0
     if scene.maximised and scene.focus in _CHARTS:
         return _ON_CHART.index(key.action) + 1 if key.action in _ON_CHART else 0
     if key.action in AFTER:

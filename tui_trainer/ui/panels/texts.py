@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tui_trainer.core.format import count, percent, si
 from tui_trainer.ui.scene import Scene
 
@@ -37,3 +39,25 @@ def is_rate(scene: Scene) -> bool:
 def score(scene: Scene, value: float) -> str:
     """A score as people read it: `71.2 %` where it is a share."""
     return percent(value) if is_rate(scene) else si(value)
+
+
+# --- lists on the whole screen --------------------------------------------------------------------------------------
+
+
+def list_heading(scene: Scene, found: int, what: str) -> str:
+    """How many are shown, and the filter."""
+    text = f"{count(found)} {what}{'' if found == 1 else 's'}"
+    if scene.filter or scene.filtering:
+        text += f", filter: {scene.filter}{'_' if scene.filtering else ''}"
+    return text
+
+
+def chosen_index(scene: Scene, keys: Sequence[int]) -> int:
+    """Place of the chosen line; the first where that is gone."""
+    return keys.index(scene.mark) if scene.mark in keys else 0
+
+
+def window(at: int, total: int, height: int) -> tuple[int, int]:
+    """First and one past the last line of a list so that `at` is among them, near the middle."""
+    first = max(0, min(at - height // 2, total - height))
+    return first, max(first, min(total, first + height))

@@ -1,0 +1,85 @@
+"""What a session exports and shows: decisions and model versions, as a person and as a script read them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.ui.history import UPDATES, history
+from tui_trainer.cli.storing import exporter
+from tui_trainer.core.config import resolve
+from tui_trainer.core.events import Event
+from tui_trainer.core.versions import FORMULA
+from tui_trainer.errors import StorageError
+from tui_trainer.sessions.journal import Journal
+from tui_trainer.sessions.store import Session
+
+
+@pytest.fixture
+def session(root: Path) -> Session:
+    made = Session.create(root, "mine", resolve([]), {}, lineage={"parent": "elder", "checkpoint": "checkpoints/4-u9"})
+    events: list[Event] = [event for event in history(UPDATES) if event.seq]
+    journal = Journal(made.journal_path)
+    journal.append(events)
+    journal.close()
+    return made
+
+
+@pytest.mark.usefixtures("session")
+def test_decisions_are_exported_with_who_what_why_and_outcome(tui: Run) -> None:
+    rows = json.loads(tui("sessions", "export", "mine", "--what", "decisions", "--format", "json").out)
+    assert [row["what"].split(":")[0] for row in rows] == ["accepted 6", "difficulty → 1-ply", "expired 7", "end"]
+    assert rows[0]["outcome"] == "helped: +4.1 % after 40 updates"
+    assert {"time", "update", "by", "what", "why", "applied", "outcome", "recommendation", "seq"} == set(rows[0])
+    table = list(csv.DictReader(io.StringIO(tui("sessions", "export", "mine", "--what", "decisions").out)))
+    assert [row["what"] for row in table] == [row["what"] for row in rows]
+
+
+@pytest.mark.usefixtures("session")
+def test_models_are_shown_with_lineage_and_the_formula_and_exported_with_every_part(tui: Run) -> None:
+    shown = tui("sessions", "show", "mine", "--models")
+    assert shown.out.startswith("forked from elder, checkpoints/4-u9")
+    assert FORMULA in shown.out
+    rows = tui("sessions", "show", "mine", "--models", "--json").rows
+    assert [row["number"] for row in rows][:3] == [25, 24, 23]
+    assert [row["number"] for row in rows if row["is_best"]] == [23]
+    table = list(csv.DictReader(io.StringIO(tui("sessions", "export", "mine", "--what", "models").out)))
+    assert float(table[1]["by.random"]) == rows[1]["by"]["random"]
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [(["--what", "nothing"], "metrics, decisions, models"), (["--what", "models", "--format", "parquet"], "csv, json"),
+     (["--what", "models", "--cleanrl"], "are for metrics")],
+)  # fmt: skip
+def test_what_cannot_be_exported_is_one_line(tui: Run, words: list[str], part: str) -> None:
+    done = tui("sessions", "export", "mine", *words)
+    assert part in done.complaint
+    assert done.code == 2
+
+
+def test_a_view_writes_beside_the_last_file_and_never_over_it(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    export = exporter(session)
+    assert export("decisions", "csv") == "mine-decisions.csv: 4 rows"
+    assert export("decisions", "csv") == "mine-decisions-2.csv: 4 rows"
+    assert (tmp_path / "mine-decisions.csv").read_text() == (tmp_path / "mine-decisions-2.csv").read_text()
+
+
+def test_a_directory_that_takes_no_file_is_told(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(StorageError):
+        exporter(session)("models", "json")
