@@ -21,6 +21,11 @@ VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "tictactoe": ("tictactoe", {}),
     "cache": ("cache", {}),
     "trading": ("trading", {"instruments": 16}),
+    "openspiel": ("openspiel:connect_four", {"opponents": ["random", "1-ply", "mcts-20"]}),
+    "openspiel, passes": ("openspiel:othello", {"opponents": ["random"]}),
+    "openspiel, one opponent": ("openspiel:breakthrough(rows=6,columns=6)", {"opponents": ["random"]}),
+    "pettingzoo, turns": ("pettingzoo:tests.tasks.toy_nim", {}),
+    "pettingzoo, agents at once": ("pettingzoo:tests.tasks.toy_climbers", {}),
     "gym, batched form": ("gym:CartPole-v1", {}),
     "gym, same step": ("gym:CartPole-v1", {"vectorization": "sync"}),
     "gym, next step": ("gym:CartPole-v1", {"vectorization": "sync", "autoreset": "next_step"}),
@@ -42,6 +47,11 @@ def test_every_registered_task_keeps_every_rule_of_the_kit(name: str) -> None:
 def test_every_registered_id_is_among_the_checked_ones() -> None:
     checked = [task_id for task_id, _ in VARIANTS.values()]
     assert all(any(c.startswith(task_id) for c in checked) for task_id in tasks.TASKS)
+
+
+@pytest.mark.long
+def test_shogi_keeps_every_rule_of_the_kit() -> None:
+    assert [f for f in check_task("openspiel:shogi") if not f.ok] == []
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ GAMES = 1000
 
 
 class Episodes:
-    """Windows over the last 100 episodes and the last 1000 games. A two-player return is the first player's."""
+    """Windows over the last 100 episodes and the last 1000 games; outcomes are counted from the start, too. A
+    two-player return is the first player's."""
 
     def __init__(self, spec: TaskSpec) -> None:
         self._outcomes = spec.outcomes
@@ -26,6 +27,8 @@ class Episodes:
         self._last_returns: deque[float] = deque(maxlen=WINDOW)
         self._last_lengths: deque[int] = deque(maxlen=WINDOW)
         self._last_outcomes: deque[int] = deque(maxlen=GAMES)
+        self._totals = [0] * (len(spec.outcomes) + 1)
+        """Games of the whole run by outcome."""
 
     def add(self, rollout: Rollout) -> None:
         """Count a full rollout's rewards, lengths, episode ends and outcomes."""
@@ -46,6 +49,8 @@ class Episodes:
         for _, _, total, count in sorted(finished)[-WINDOW:]:
             self._last_returns.append(float(total))
             self._last_lengths.append(count)
+        counts = np.bincount(rollout.outcome[ends], minlength=len(self._totals)).tolist()
+        self._totals = [old + new for old, new in zip(self._totals, counts, strict=True)]
         self._last_outcomes.extend(rollout.outcome[ends].tolist()[-GAMES:])
 
     def metrics(self) -> Metrics:
@@ -58,6 +63,8 @@ class Episodes:
             counts = np.bincount(self._last_outcomes, minlength=len(self._outcomes) + 1)
             for name, count in zip(self._outcomes, counts[1:].tolist(), strict=False):
                 found[f"game/{name}_rate"] = count / len(self._last_outcomes)
+            for name, total in zip(self._outcomes, self._totals[1:], strict=True):
+                found[f"game/{name}_total"] = total / max(1, sum(self._totals))
         return found
 
     def state_dict(self) -> dict[str, object]:
@@ -67,6 +74,7 @@ class Episodes:
             "last_returns": list(self._last_returns),
             "last_lengths": list(self._last_lengths),
             "last_outcomes": list(self._last_outcomes),
+            "totals": list(self._totals),
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
@@ -75,3 +83,6 @@ class Episodes:
         self._last_returns = deque(take(state, "last_returns"), maxlen=WINDOW)
         self._last_lengths = deque(take(state, "last_lengths"), maxlen=WINDOW)
         self._last_outcomes = deque(take(state, "last_outcomes"), maxlen=GAMES)
+        held = state.get("totals", self._totals)  # absent in checkpoints of earlier versions: counted from here on
+        assert isinstance(held, list)
+        self._totals = [int(total) for total in held]

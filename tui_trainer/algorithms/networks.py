@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -98,8 +100,10 @@ def network(spec: TaskSpec, settings: PPOSettings, inputs: int) -> Net:
     shape = mlp.Shape(inputs, spec.n, settings.hidden, settings.activation, settings.shared, spec.action == "box")
     if settings.network in ("mlp", "lines"):
         return MlpNet(shape)
+    if settings.network == "planes":
+        return PlanesNet(spec, settings)
     if settings.network != "conv":
-        raise ConfigError(f"ppo.network: {settings.network!r} is no network", "choose mlp, lines or conv")
+        raise ConfigError(f"ppo.network: {settings.network!r} is no network", "choose mlp, lines, conv or planes")
     if len(spec.obs_shape) not in (2, 3):
         raise ConfigError(f"ppo.network: conv needs a board or image, {spec.id} has {spec.obs_shape}", "choose mlp")
     return ConvNet(spec, shape)
@@ -173,3 +177,60 @@ class ConvNet:
 
     def log_std(self, flat: torch.Tensor) -> torch.Tensor:
         return cast(torch.Tensor, self.top.layers(flat[self._conv_count :]).log_std)
+
+
+class PlanesNet:
+    """3x3 convolutions of `hidden` channels that keep the board's size; from each square a 1x1 convolution to the
+    planes of its actions, and from all squares a narrow layer to the value."""
+
+    _VALUE_PLANES, _VALUE_HIDDEN = 4, 64
+
+    def __init__(self, spec: TaskSpec, settings: PPOSettings) -> None:
+        if not spec.action_planes:
+            raise ConfigError(f"ppo.network: planes needs actions in planes over a board, {spec.id} has none")
+        self._board = spec.obs_shape
+        planes, rows, columns = spec.obs_shape
+        squares, top = rows * columns, settings.hidden[-1]
+        self._trunk = len(settings.hidden)
+        channels = (planes, *settings.hidden)
+        convs = [(after, before, _KERNEL, _KERNEL) for before, after in itertools.pairwise(channels)]
+        heads = [(spec.action_planes, top, 1, 1), (self._VALUE_PLANES, top, 1, 1)]
+        dense = [(self._VALUE_HIDDEN, self._VALUE_PLANES * squares), (1, self._VALUE_HIDDEN)]
+        self._shapes: list[tuple[int, ...]] = [*convs, *heads, *dense]
+
+    @property
+    def count(self) -> int:
+        return sum(math.prod(shape) + shape[0] for shape in self._shapes)
+
+    def initial(self, rng: np.random.Generator) -> Float:
+        policy = len(self._shapes) - 4
+        parts: list[Array] = []
+        for number, shape in enumerate(self._shapes):
+            gain = 0.01 if number == policy else 1.0 if number == len(self._shapes) - 1 else 2**0.5
+            parts += [orthogonal(rng, (shape[0], math.prod(shape[1:])), gain).ravel(), np.zeros(shape[0], np.float32)]
+        return np.concatenate(parts)
+
+    def bind(self, flat: torch.Tensor) -> Forward:
+        return TorchForward(self, flat)
+
+    def torch_heads(self, flat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        layers = self._layers(flat)
+        h = x.reshape(-1, *self._board)
+        for weight, bias in layers[: self._trunk]:
+            h = torch.relu(functional.conv2d(h, weight, bias, padding=_KERNEL // 2))
+        policy, narrow, dense, last = layers[self._trunk :]
+        outputs = functional.conv2d(h, *policy).flatten(1)
+        value = torch.relu(functional.conv2d(h, *narrow)).flatten(1)
+        return outputs, functional.linear(torch.relu(functional.linear(value, *dense)), *last)[:, 0]
+
+    def _layers(self, flat: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        found, start = [], 0
+        for shape in self._shapes:
+            length = math.prod(shape)
+            weight, bias = flat[start : start + length].reshape(shape), flat[start + length :][: shape[0]]
+            found.append((weight, bias))
+            start += length + shape[0]
+        return found
+
+    def log_std(self, flat: torch.Tensor) -> torch.Tensor:
+        return flat[:0]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tui_trainer.algorithms.arrays import Float, as_tensor, copy_into, generator_state, load_generator, take
+from tui_trainer.algorithms.wide import is_wide
 from tui_trainer.core.protocols import TaskSpec
 
 _BLOCK = 2**18
@@ -15,17 +16,18 @@ _TINY = np.float32(1e-30)
 
 
 class Noise:
-    """Gumbel noise for discrete actions (argmax of logits + noise is a sample), normal noise for box actions."""
+    """Gumbel noise for discrete actions (argmax of logits + noise is a sample), normal noise for box actions, one
+    number in [0, 1) an environment where actions are many (wide.py)."""
 
     def __init__(self, rng: np.random.Generator, spec: TaskSpec) -> None:
         self._rng = rng
-        self._box = spec.action == "box"
-        self._size = (spec.num_envs, spec.n)
-        self._most = max(1, _BLOCK // (spec.num_envs * spec.n))
+        self._box, self._wide = spec.action == "box", is_wide(spec)
+        self._size = (spec.num_envs, 1 if self._wide else spec.n)
+        self._most = max(1, _BLOCK // (self._size[0] * self._size[1]))
         self._block: Float = np.empty((0, *self._size), np.float32)
 
     def at(self, t: int, length: int) -> Float:
-        """Noise (N, n) of step t of a rollout; steps must come in order."""
+        """Noise (N, n), or (N, 1), of step t of a rollout; steps must come in order."""
         block = min(self._most, length)
         if t % block == 0:
             self._block = self._draw(block)
@@ -36,6 +38,8 @@ class Noise:
         size = (steps, *self._size)
         if self._box:
             return self._rng.standard_normal(size, np.float32)
+        if self._wide:
+            return self._rng.random(size, np.float32)
         e = self._rng.standard_exponential(size, np.float32)
         np.maximum(e, _TINY, out=e)
         return -np.log(e, out=e)

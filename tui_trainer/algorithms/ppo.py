@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from tui_trainer.algorithms import wide
 from tui_trainer.algorithms.arrays import (
     Array,
     Bool,
@@ -72,7 +73,7 @@ class PPO:
 
     def __init__(self, task: Task, config: Config, device: str) -> None:
         spec, settings, seed = task.spec, config.ppo, config.run.seed
-        self._spec = spec
+        self._spec, self._wide = spec, wide.is_wide(spec)
         self._live = Live(settings, "ppo", _LIVE)
         self._features = features(spec, settings)
         inputs = int(np.prod(spec.obs_shape)) if self._features is None else self._features.size
@@ -125,8 +126,12 @@ class PPO:
         if self._spec.action == "box":
             action = outputs + np.exp(self._net.log_std(self._flat).cpu().numpy()) * noise
             return action, to_environment(self._spec, np.tanh(action) if self._settings.squash_output else action)
-        if self._rollout.mask is not None:
-            outputs = np.where(self._rollout.mask[t], outputs, FORBIDDEN)
+        mask = None if self._rollout.mask is None else self._rollout.mask[t]
+        if mask is not None and self._wide:
+            chosen = wide.sample(outputs, mask, noise[:, 0])
+            return chosen, chosen
+        if mask is not None:
+            outputs = np.where(mask, outputs, FORBIDDEN)
         chosen = (outputs + noise).argmax(1)
         return chosen, chosen
 
@@ -261,12 +266,11 @@ class PPO:
         return following
 
     def _flips(self) -> Bool:
-        """Where the other side moves next. A game cut short would have gone on with the other side."""
+        """Where the other side moves next, or would have in a game cut short."""
         r = self._rollout
         if self._spec.players == 1:
             return np.zeros(r.reward.shape, np.bool_)
-        flips: Bool = (r.to_move[1:] != r.to_move[:-1]) | r.truncated
-        return flips
+        return r.flips()
 
     def _log_prob(self, outputs: Float, action: Array, mask: Bool | None) -> Float:
         """Log-probability of actions (B,) under outputs (B, n)."""
@@ -275,6 +279,8 @@ class PPO:
             z = (action - outputs) * np.exp(-log_std)
             density: Float = (np.float32(-0.5) * (z * z + np.float32(np.log(2 * np.pi))) - log_std).sum(1)
             return density
+        if mask is not None and self._wide:
+            return wide.log_prob(outputs, mask, action)
         logits = np.ascontiguousarray(outputs.T)
         if mask is not None:
             np.copyto(logits, FORBIDDEN, where=~mask.T)

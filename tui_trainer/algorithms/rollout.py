@@ -14,6 +14,8 @@ _AHEAD = ("obs", "mask", "to_move")
 
 
 _FIELDS = ("action", "reward", "terminated", "truncated", "valid", "own", "outcome")
+_LATER = ("stays",)
+"""Not in checkpoints of earlier versions, where it was always False."""
 
 
 class Rollout:
@@ -34,6 +36,8 @@ class Rollout:
         self.own = np.ones((length, n), np.bool_)
         """False where a pool snapshot chose the action."""
         self.outcome = np.zeros((length, n), np.int8)
+        self.stays = np.zeros((length, n), np.bool_)
+        """True where a truncated game would have gone on with the side that just moved."""
         self.final_obs: dict[int, Array] = {}
         """By step: the true last observations of its truncated environments, in order."""
 
@@ -57,6 +61,8 @@ class Rollout:
         self.outcome[t] = step.outcome
         if self.truncated[t].any():
             self.final_obs[t] = np.array(step.final_obs[self.truncated[t]])
+            if step.final_to_move is not None:
+                self.stays[t] = self.truncated[t] & (step.final_to_move == self.to_move[t])
         self.t = t + 1
         self._decision(step.obs, step.mask, step.to_move)
 
@@ -64,7 +70,13 @@ class Rollout:
         """Begin anew from the decision that is due."""
         mask = None if self.mask is None else self.mask[self.t]
         self.final_obs = {}
+        self.stays[...] = False
         self.begin(Reset(self.obs[self.t], mask, self.to_move[self.t]))
+
+    def flips(self) -> Array:
+        """(T, N): where the other side moves next, or would have."""
+        changes = self.to_move[1:] != self.to_move[:-1]
+        return np.asarray(np.where(self.truncated, ~self.stays, changes))
 
     def _decision(self, obs: Array, mask: Array | None, to_move: Array) -> None:
         self.obs[self.t] = obs
@@ -73,7 +85,7 @@ class Rollout:
             self.mask[self.t] = mask
 
     def _arrays(self) -> dict[str, Array]:
-        found = {name: getattr(self, name) for name in (*_AHEAD, *_FIELDS)}
+        found = {name: getattr(self, name) for name in (*_AHEAD, *_FIELDS, *_LATER)}
         return {name: array for name, array in found.items() if array is not None}
 
     def state_dict(self) -> dict[str, object]:
@@ -86,7 +98,10 @@ class Rollout:
         """Continue where `state_dict` was taken."""
         self.t = int(take(state, "t"))
         for name, array in self._arrays().items():
-            copy_into(array[: self.t + (name in _AHEAD)], state, name)
+            if name in _LATER and name not in state:
+                array[...] = False
+            else:
+                copy_into(array[: self.t + (name in _AHEAD)], state, name)
         held = take(state, "final_obs")
         cut = np.flatnonzero(self.truncated[: self.t].any(1)).tolist()
         self.final_obs = {t: take_array(held, str(t)) for t in cut}

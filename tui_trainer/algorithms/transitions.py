@@ -58,7 +58,7 @@ def stretch_of(r: Rollout, spec: TaskSpec) -> Stretch:
         next_obs[t, r.truncated[t]] = final_obs
         if next_mask is not None:
             next_mask[t, r.truncated[t]] = True
-    flips = np.zeros_like(r.valid) if spec.players == 1 else (r.to_move[1:] != r.to_move[:-1]) | r.truncated
+    flips = np.zeros_like(r.valid) if spec.players == 1 else r.flips()
     carry = np.where(r.terminated, 0, np.where(flips, -1, 1)).astype(np.float32)
     ended = r.terminated | r.truncated
     return Stretch(r.obs[:-1], r.action, r.reward, carry, next_obs, next_mask, ended, r.valid)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from tui_trainer.algorithms import mlp
+from tui_trainer.algorithms import mlp, wide
 from tui_trainer.algorithms.arrays import take
 from tui_trainer.algorithms.mlp import Batch, Losses, Weights
 from tui_trainer.algorithms.networks import MlpNet, Net
@@ -135,6 +135,8 @@ class AutogradUpdater:
         if len(log_std):
             log_prob, entropy = gaussian(outputs, log_std, action)
             return log_prob, entropy + squashing(outputs, log_std) if self._squash else entropy
+        if batch.mask is not None and outputs.shape[1] >= wide.WIDE:
+            return wide.torch_log_prob(outputs, torch.from_numpy(batch.mask).to(outputs.device), action)
         if batch.mask is not None:
             outputs = outputs.masked_fill(~torch.from_numpy(batch.mask).to(outputs.device), float(mlp.FORBIDDEN))
         log_p = outputs.log_softmax(1)

@@ -502,6 +502,27 @@ def export(
 
 
 @app.command()
+def elo(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Session name or path.")],
+    games: Annotated[int, typer.Option(min=2, max=10_000, help="Games of each pair.", metavar="N")] = 40,
+    snapshots: Annotated[int, typer.Option(min=1, max=20, help="Checkpoints, from first to last.", metavar="N")] = 5,
+    against: Annotated[
+        str, typer.Option(help="The task's opponents to meet, with commas; default all.", metavar="A,B")
+    ] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the games.", metavar="N")] = 12345,
+    json: o.Json = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """Rate a session's checkpoints and the task's opponents by games between all of them."""
+    from tui_trainer.cli.rating import Wish, rate_session
+
+    names = tuple(word.strip() for word in against.split(",") if word.strip())
+    rate_session(
+        Wish(sessions=sessions, name=name, games=games, snapshots=snapshots, against=names, seed=seed, json=json)
+    )
+
+
+@app.command()
 def report(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Session name or path; default the sample.")] = "sample",
     out: Annotated[

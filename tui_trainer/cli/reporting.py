@@ -13,6 +13,7 @@ from tui_trainer.cli import find
 from tui_trainer.client.replay import fold_all
 from tui_trainer.core.text import clean_line
 from tui_trainer.reports.facts import Facts
+from tui_trainer.sessions.ratings import read_ratings
 from tui_trainer.sessions.store import Session
 
 
@@ -40,7 +41,9 @@ def written_report(session: Session) -> str:
 def facts(session: Session) -> Facts:
     """A session as reports see it: its journal, and the settings in session.toml."""
     file = session.read()
-    return Facts(session.name, fold_all(session.journal_path), file.config, file.status.state)
+    return Facts(
+        session.name, fold_all(session.journal_path), file.config, file.status.state, read_ratings(session.path)
+    )
 
 
 def compare_sessions(

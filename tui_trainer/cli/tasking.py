@@ -14,7 +14,12 @@ from tui_trainer.cli.listing import table
 from tui_trainer.core.config import assignments_layer, resolve
 from tui_trainer.core.values import DifficultySpace
 
-LIBRARIES = {"gym": ("gymnasium",), "vector": ("vtracer", "resvg_py", "PIL")}
+LIBRARIES = {
+    "gym": ("gymnasium",),
+    "vector": ("vtracer", "resvg_py", "PIL"),
+    "games": ("pyspiel",),
+    "pettingzoo": ("pettingzoo",),
+}
 """By extra, what it brings."""
 
 

@@ -167,7 +167,11 @@ class PPOSettings(Settings, frozen=True):
     max_grad_norm: Annotated[float, Meta(gt=0, description="Gradient norm is clipped to this.")] = 0.5
     target_kl: Annotated[float, Meta(ge=0, description="Stop the epochs past 1.5 times this KL; 0 = off.")] = 0.0
     network: Annotated[
-        str, Meta(description="mlp; lines: mlp over a board and its winning cells; conv: images and boards.")
+        str,
+        Meta(
+            description="mlp; lines: mlp over a board and its winning cells; conv: images and boards; "
+            "planes: convolutions of `hidden` channels with a policy head by square, where the task has one."
+        ),
     ] = "mlp"
     hidden: Annotated[tuple[int, ...], Meta(min_length=1, description="Hidden layers' sizes.")] = (64, 64)
     activation: Annotated[Literal["tanh", "relu"], Meta(description="Hidden activation.")] = "tanh"

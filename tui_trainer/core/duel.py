@@ -128,7 +128,8 @@ class Position(Message, frozen=True):
         if self.mark is not None:
             row, column = self.mark
             line = lines[row]
-            lines[row] = f"{line[:column]}[{line[column + 1]}]{line[column + 3 :]}"
+            end = line.find(" ", column + 1)
+            lines[row] = f"{line[:column]}[{line[column + 1 : end]}]{line[end + 1 :]}"
         return lines
 
     def verdict(self) -> str:

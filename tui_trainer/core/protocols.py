@@ -35,6 +35,8 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     action: Literal["discrete", "box"]
     n: int
     """Number of discrete actions, or the length of a box action."""
+    action_planes: int = 0
+    """0, or planes of a board's actions: action = plane * squares + square, with the squares of `obs_shape`."""
     num_envs: int
     masked: bool = False
     players: int = 1
@@ -70,6 +72,8 @@ class Step(NamedTuple):
 
     A row that is `truncated` and not `valid` is an episode that broke, in an environment that raised: it has no reward
     and is counted apart; `obs` begins the next one. `failures` says why, a line for each or for all.
+    `final_to_move` (N,) int8: the side that sees `final_obs`, where that matters: in a truncated game for two. None:
+    the side that did not just move.
     """
 
     obs: Any
@@ -82,6 +86,7 @@ class Step(NamedTuple):
     valid: Bool
     outcome: Small
     failures: tuple[str, ...] = ()
+    final_to_move: Small | None = None
 
 
 class Policy(Protocol):
@@ -188,6 +193,28 @@ class HasApply(Protocol):
 
     def apply(self, policy: Policy, source: Path, target: Path, pixels: int) -> Iterator[Applied]:
         """Work on every file under `source`, write to `target`."""
+        ...
+
+
+class Score(NamedTuple):
+    """Of games between two players, for the first of them."""
+
+    wins: int
+    draws: int
+    losses: int
+
+
+@runtime_checkable
+class Arbiter(Protocol):
+    """A two-player task that can have any two players meet, apart from training."""
+
+    @property
+    def opponents(self) -> tuple[str, ...]:
+        """Names of the task's own players, `random` among them."""
+        ...
+
+    def match(self, one: Policy | str, two: Policy | str, *, games: int, seed: int) -> Score:
+        """`games` greedy games from distinct openings where there are enough, each opening from both sides."""
         ...
 
 

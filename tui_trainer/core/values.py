@@ -84,6 +84,37 @@ class PartResult(Value, frozen=True):
     """A sample's last position as text."""
 
 
+class Rating(Value, frozen=True):
+    """One player's Elo, the anchor's 0, with the half width of its 95 % interval."""
+
+    name: str
+    elo: float
+    error: float
+    games: int
+
+
+class Pairing(Value, frozen=True):
+    """Games of `one` against `two`, counted for `one`."""
+
+    one: str
+    two: str
+    wins: int
+    draws: int
+    losses: int
+
+
+class Ratings(Value, frozen=True):
+    """Players by strength, strongest first, and every pair that met."""
+
+    task: str
+    anchor: str
+    seed: int
+    games: int
+    """Of each pair."""
+    players: tuple[Rating, ...]
+    pairings: tuple[Pairing, ...]
+
+
 class EvalResult(Value, frozen=True):
     """An evaluation over all its parts; `metric` names the score, `value` is it."""
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tui_trainer.core.config import Config, Layer, resolve, without_outgoing
-from tui_trainer.core.protocols import Applied, HasApply, HasBound, Policy
-from tui_trainer.core.values import EvalResult
+from tui_trainer.core.config import Config, Layer, nearest, resolve, without_outgoing
+from tui_trainer.core.protocols import Applied, Arbiter, HasApply, HasBound, Policy, Task
+from tui_trainer.core.values import EvalResult, Pairing, Ratings
 from tui_trainer.errors import DamagedSession, UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, load_foreign
 from tui_trainer.sessions.store import Session
+
+ANCHOR = "random"
+"""The player whose rating is 0."""
 
 
 class Subject(msgspec.Struct):
@@ -94,3 +98,53 @@ def evaluate(subject: Subject, episodes: int, seed: int) -> EvalResult:
         return merge(task.spec, parts, baselines=task.baselines(), bound=bound)
     finally:
         task.close()
+
+
+def rate(
+    subject: Subject,
+    snapshots: Mapping[str, Mapping[str, Any]],
+    opponents: Sequence[str],
+    games: int,
+    seed: int,
+    told: Callable[[Pairing], None],
+) -> Ratings:
+    """Every pair of snapshots and opponents plays `games` games; `told` hears of each pair when it is done.
+
+    `snapshots`: learner states by name. Raises UsageError for a task whose players cannot meet, or an opponent that
+    it has not.
+    """
+    import torch
+
+    from tui_trainer.engine import assembly
+    from tui_trainer.tasks.ratings import rated
+
+    torch.set_num_threads(subject.config.run.threads)
+    task = assembly.make_task(subject.config)
+    try:
+        arbiter = _arbiter(task, subject.config.run.task, opponents)
+        learner = assembly.make_learner(task, subject.config, "cpu")
+        players: dict[str, Policy | str] = {name: name for name in opponents or arbiter.opponents}
+        players |= {name: learner.policy_from(state) for name, state in snapshots.items()}
+        pairings = []
+        for one, two in itertools.combinations(players, 2):
+            score = arbiter.match(players[one], players[two], games=games, seed=seed)
+            pairings.append(Pairing(one=one, two=two, wins=score.wins, draws=score.draws, losses=score.losses))
+            told(pairings[-1])
+        return rated(subject.config.run.task, pairings, ANCHOR, games, seed)
+    finally:
+        task.close()
+
+
+def _arbiter(task: Task, task_id: str, opponents: Sequence[str]) -> Arbiter:
+    if not isinstance(task, Arbiter) or ANCHOR not in task.opponents:
+        raise UsageError(f"{task_id} is no game whose players can meet", "games for two have ratings")
+    for name in opponents:
+        if name not in task.opponents:
+            close = nearest(name, list(task.opponents))
+            known = ", ".join(task.opponents)
+            raise UsageError(
+                f"there is no opponent {name!r}", f"did you mean {close}?" if close else f"there are {known}"
+            )
+    if opponents and ANCHOR not in opponents:
+        raise UsageError(f"--against leaves out {ANCHOR}", f"every rating is counted from {ANCHOR}, which has 0")
+    return task

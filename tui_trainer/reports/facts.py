@@ -11,6 +11,7 @@ import msgspec
 from tui_trainer.core.config import OUTGOING, Config, flatten, to_table
 from tui_trainer.core.state import RunState
 from tui_trainer.core.text import clean_line
+from tui_trainer.core.values import Ratings
 
 NAMES = ("run.name", "run.note", "run.tags", *OUTGOING)
 """Settings that change nothing in a run; some may hold a secret."""
@@ -23,6 +24,8 @@ class Facts(msgspec.Struct, frozen=True):
     state: RunState
     settings: dict[str, Any] = {}
     status: str = ""
+    ratings: Ratings | None = None
+    """What `elo` measured last."""
 
     @property
     def metric(self) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from tui_trainer.core.events import EvaluationFinished, RunEnded
 from tui_trainer.core.format import count, duration, percent, si, size
 from tui_trainer.core.state import RunState
-from tui_trainer.core.values import PartResult
+from tui_trainer.core.text import clean_line
+from tui_trainer.core.values import PartResult, Ratings
 from tui_trainer.reports.blocks import Block, Heading, Paragraph, Picture, Table
 from tui_trainer.reports.facts import Facts, differing
 
@@ -26,6 +27,7 @@ def blocks(facts: Facts, pictures: dict[str, str]) -> list[Block]:
     sections = (
         ("Evaluations", _table(("update", "steps", "suite", "score", "interval", "by part"), _evaluations(s))),
         ("By part", _table(("suite", "part", "score", "interval", "draws", "episodes", "distinct"), _parts(s))),
+        *_strength(facts.ratings),
         ("Checkpoints", _table(("update", "kind", "score", "size", "path"), _checkpoints(s))),
         ("Decisions", _table(("update", "by", "what", "why", "outcome"), _decisions(s))),
         ("Where time went", _table(("phase", "time", "share"), _phases(s.seconds))),
@@ -61,6 +63,17 @@ def _overview(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "best checkpoint", f"{s.best.path}, score {number(s.best.score)}"
     for final in s.final_evaluations:
         yield "unseen seeds", f"{score(final)}{f', {final.checkpoint}' if final.checkpoint else ''}"
+
+
+def _strength(ratings: Ratings | None) -> Iterator[tuple[str, Block]]:
+    """Elo and every pair, where `elo` has measured them."""
+    if ratings is None:
+        return
+    title = f"Elo, {ratings.anchor} = 0, {count(ratings.games)} games a pair"
+    players = ((clean_line(p.name), f"{p.elo:+.0f} ± {p.error:.0f}", count(p.games)) for p in ratings.players)
+    pairs = ((clean_line(p.one), clean_line(p.two), str(p.wins), str(p.draws), str(p.losses)) for p in ratings.pairings)
+    yield title, _table(("player", "Elo", "games"), players)
+    yield "Head to head", _table(("player", "against", "won", "drawn", "lost"), pairs)
 
 
 def ended(e: RunEnded) -> str:

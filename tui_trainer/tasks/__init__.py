@@ -51,10 +51,22 @@ TASKS: dict[str, Entry] = {
             factory="tui_trainer.tasks.trading:make",
         ),
         Entry(
+            id="openspiel:",
+            summary="any two-player board game in OpenSpiel, such as openspiel:shogi",
+            factory="tui_trainer.tasks.openspiel:make",
+            extra="games",
+        ),
+        Entry(
             id="gym:",
             summary="any Gymnasium environment, such as gym:CartPole-v1",
             factory="tui_trainer.tasks.gym:make",
             extra="gym",
+        ),
+        Entry(
+            id="pettingzoo:",
+            summary="any PettingZoo environment, such as pettingzoo:connect_four_v3",
+            factory="tui_trainer.tasks.pettingzoo:make",
+            extra="pettingzoo",
         ),
     )
 }

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import FlattenObservation
 from msgspec import Meta
@@ -23,9 +23,9 @@ from tui_trainer.tasks.failures import broken
 from tui_trainer.tasks.gym_failures import Breakable, marked
 from tui_trainer.tasks.gym_pictures import picture
 from tui_trainer.tasks.options import read_options
+from tui_trainer.tasks.spaces import actions_of
 from tui_trainer.tasks.statistics import normal
 
-_MOST_JOINT_ACTIONS = 4096
 _WAVE = {"vector": 128, "sync": 32}
 """Evaluation episodes played side by side."""
 _MOST_STEPS = 2_000
@@ -66,7 +66,7 @@ class GymTask:
         self._form = _form(self._registered, options)
         self._broken: list[tuple[Breakable, str]] = []
         self._env = self._build(num_envs)
-        self._actions = _actions(self._env.single_action_space, name)
+        self._actions = actions_of(self._env.single_action_space, f"gym:{name}")
         self._mode = self._env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         self._seed = self._resumed = 0
         self._is_stale = False
@@ -240,50 +240,6 @@ class GymTask:
     def close(self) -> None:
         """Close the environments."""
         self._env.close()
-
-
-class Actions:
-    """How a learner's actions become the environment's."""
-
-    def __init__(
-        self, kind: Literal["discrete", "box"], n: int, to_env: Callable[[Array], Any], low: float, high: float
-    ) -> None:
-        self.kind, self.n, self.to_env, self.low, self.high = kind, n, to_env, low, high
-
-
-def _actions(space: Any, name: str) -> Actions:
-    """Discrete; multi-discrete as one number; box clipped to its bounds, scaled to [-1, 1] where they differ."""
-    match space:
-        case Discrete():
-            first = int(space.start)
-            return Actions("discrete", int(space.n), (lambda a: a + first) if first else (lambda a: a), -1.0, 1.0)
-        case MultiDiscrete() if int(np.prod(space.nvec)) <= _MOST_JOINT_ACTIONS:
-            nvec = tuple(int(n) for n in space.nvec.ravel())
-            shape, start = space.shape, np.asarray(space.start)
-
-            def unravel(action: Array) -> Array:
-                return np.asarray(np.stack(np.unravel_index(action, nvec), axis=1).reshape(-1, *shape) + start)
-
-            return Actions("discrete", int(np.prod(nvec)), unravel, -1.0, 1.0)
-        case Box() if space.dtype.kind == "f":
-            return _box_actions(space)
-    raise UsageError(f"gym:{name}: actions of {type(space).__name__} are not supported", "discrete and box are")
-
-
-def _box_actions(space: Any) -> Actions:
-    n, shape, dtype = int(np.prod(space.shape)), space.shape, space.dtype
-    low, high = space.low.ravel().astype(np.float32), space.high.ravel().astype(np.float32)
-    low, high = np.where(np.isfinite(low), low, -1.0), np.where(np.isfinite(high), high, 1.0)
-    if (low == low[0]).all() and (high == high[0]).all():
-        bounds = float(low[0]), float(high[0])
-        return Actions("box", n, lambda a: np.clip(a, *bounds).reshape(-1, *shape).astype(dtype), *bounds)
-    half, centre = (high - low) / 2, (high + low) / 2
-
-    def scaled(action: Array) -> Array:
-        inside = np.clip(centre + half * np.clip(action, -1.0, 1.0), low, high)
-        return np.asarray(inside.reshape(-1, *shape).astype(dtype))
-
-    return Actions("box", n, scaled, -1.0, 1.0)
 
 
 class DifficultyAtReset(gymnasium.Wrapper[Any, Any, Any, Any]):

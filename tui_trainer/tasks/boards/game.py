@@ -9,12 +9,12 @@ import numpy as np
 from msgspec import Meta
 
 from tui_trainer.core.config import Settings
-from tui_trainer.core.protocols import Policy, Reset, Step, TaskSpec
+from tui_trainer.core.protocols import Policy, Reset, Score, Step, TaskSpec
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
 from tui_trainer.errors import DamagedSession, UsageError
 from tui_trainer.tasks.arrays import Array, Bool, Int, Small, generator_of, generator_state, load_generator, loaded
 from tui_trainer.tasks.boards.geometry import Geometry
-from tui_trainer.tasks.boards.matches import play_match
+from tui_trainer.tasks.boards.matches import play_match, play_policies
 from tui_trainer.tasks.boards.openings import OpeningStock
 from tui_trainer.tasks.boards.players import RungPlayer
 from tui_trainer.tasks.boards.rungs import choose
@@ -113,12 +113,12 @@ class BoardTask:
             self._answer(rows, reward, over, outcome)
         self._age += 1
         truncated = (self._age >= self._limit) & ~over
-        final_obs = board.planes(self._own, self._other)
+        final_obs, final_to_move = board.planes(self._own, self._other), self._to_move.copy()
         obs = self._restart(np.flatnonzero(over | truncated), final_obs)
         self._playable = board.playable(self._own | self._other)
         return Step(
             obs, reward, over, truncated, final_obs, board.mask(self._playable), self._to_move.copy(),
-            np.ones(n, np.bool_), outcome,
+            np.ones(n, np.bool_), outcome, final_to_move=final_to_move,
         )  # fmt: skip
 
     def _place(self, action: Int) -> Int:
@@ -201,6 +201,17 @@ class BoardTask:
         if part not in self._rules.ladder:
             raise UsageError(f"{self._rules.id} has no opponent {part!r}", f"it has {', '.join(self._rules.ladder)}")
         return play_match(self._board, policy, part, episodes, seed, self._rules.evaluation_plies)
+
+    @property
+    def opponents(self) -> tuple[str, ...]:
+        """The ladder."""
+        return self._rules.ladder
+
+    def match(self, one: Policy | str, two: Policy | str, *, games: int, seed: int) -> Score:
+        """Games between two policies or rungs, from the evaluation's kind of openings."""
+        plies, board = self._rules.evaluation_plies, self._board
+        players = [RungPlayer(board, player, seed) if isinstance(player, str) else player for player in (one, two)]
+        return play_policies(board, players[0], players[1], games, seed, plies)
 
     def baselines(self) -> dict[str, float]:
         """The rungs' own scores in the reference evaluation."""

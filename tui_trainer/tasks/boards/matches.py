@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 
-from tui_trainer.core.protocols import Policy
+from tui_trainer.core.protocols import Policy, Score
 from tui_trainer.core.values import PartResult
 from tui_trainer.errors import UsageError
 from tui_trainer.tasks.arrays import Bool, Float, Int, Small, generator_of
@@ -42,26 +43,48 @@ class Match:
         self.alive = self.alive[~ended[self.alive]]
 
 
+Reply = Callable[[Int, Int], Int]
+"""The other player's actions for boards (N,), (N,)."""
+
+
 def play_match(board: Geometry, policy: Policy, rung: str, episodes: int, seed: int, plies: int) -> PartResult:
     """`episodes` games from distinct openings of up to `plies` random plies, each opening from both sides."""
+    rng = generator_of(seed, zlib.crc32(rung.encode()))
+    return _result(
+        _played(board, policy, lambda own, other: choose(board, rung, own, other, rng), episodes, seed, plies)
+    )
+
+
+def play_policies(board: Geometry, one: Policy, two: Policy, episodes: int, seed: int, plies: int) -> Score:
+    """The same between two policies."""
+
+    def reply(own: Int, other: Int) -> Int:
+        mask = board.mask(board.playable(own | other))
+        return np.asarray(two.act(board.planes(own, other), mask))
+
+    score = _played(board, one, reply, episodes, seed, plies).score
+    wins, losses = int((score > 0).sum()), int((score < 0).sum())
+    return Score(wins, len(score) - wins - losses, losses)
+
+
+def _played(board: Geometry, policy: Policy, reply: Reply, episodes: int, seed: int, plies: int) -> Match:
     openings = distinct_openings(board, seed, (episodes + 1) // 2, plies)
     pairs = np.resize(np.arange(len(openings.own)).repeat(2), episodes)
     match = Match(board, openings.own[pairs], openings.other[pairs], openings.to_move[pairs])
-    rng = generator_of(seed, zlib.crc32(rung.encode()))
     replies = np.flatnonzero(np.arange(episodes) % 2)
-    _reply(match, rung, replies, rng)
+    _reply(match, reply, replies)
     while len(match.alive):
         rows = match.alive
         own, other = match.own[rows], match.other[rows]
         action = policy.act(board.planes(own, other), board.mask(board.playable(own | other)))
         match.play(rows, np.asarray(action), 1.0)
-        _reply(match, rung, match.alive, rng)
-    return _result(match)
+        _reply(match, reply, match.alive)
+    return match
 
 
-def _reply(match: Match, rung: str, rows: Int, rng: np.random.Generator) -> None:
+def _reply(match: Match, reply: Reply, rows: Int) -> None:
     if len(rows):
-        match.play(rows, choose(match.board, rung, match.own[rows], match.other[rows], rng), -1.0)
+        match.play(rows, reply(match.own[rows], match.other[rows]), -1.0)
 
 
 def _result(match: Match) -> PartResult:
