@@ -768,6 +768,21 @@ def profile(
 
 
 @app.command()
+def serve(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A session: live or replayed; without it the list.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 = any that is free.")] = 8765,
+    readonly: Annotated[bool, typer.Option("--readonly", help="A live run takes no orders from the page.")] = False,
+    sessions: o.Sessions = None,
+) -> None:
+    """The same app in a web page of this machine, behind a token."""
+    from tui_trainer.cli.serving import serve as carry_out
+
+    raise typer.Exit(carry_out(sessions, name, port, readonly=readonly))
+
+
+@app.command()
 def doctor(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Try numbers of environments and threads: about a minute.")
