@@ -13,6 +13,7 @@ import pytest
 from tui_trainer.core.text import is_clean
 from tui_trainer.telemetry.probe import (
     Finding,
+    arithmetic,
     colours,
     file_system_type,
     gpu_present,
@@ -37,11 +38,19 @@ def test_everything_is_probed_quickly_and_said_cleanly(tmp_path: Path) -> None:
     assert time.monotonic() - start < 5
     names = [finding.name for finding in findings]
     assert names == [
-        "Python", "CPU", "memory", "torch", "GPU", "terminal", "session", "logout", "disk", "fsync", "file system",
+        "Python", "CPU", "arithmetic", "memory", "torch", "GPU", "terminal", "session", "logout", "disk", "fsync",
+        "file system",
     ]  # fmt: skip
     assert all(is_clean(f.value) and is_clean(f.advice) and "\n" not in f.value for f in findings)
     assert all(finding.advice for finding in findings if not finding.ok)
     assert not (tmp_path / "sessions").exists()
+
+
+def test_a_pinned_kernel_is_named_since_it_makes_arithmetic_slow() -> None:
+    assert arithmetic({}).ok
+    pinned = arithmetic({"OPENBLAS_CORETYPE": "Haswell"})
+    assert not pinned.ok
+    assert "OPENBLAS_CORETYPE=Haswell" in pinned.value
 
 
 def test_torch_is_named_without_being_imported() -> None:

@@ -44,7 +44,7 @@ def export_onnx(subject: Subject, path: Path, observations: int) -> Exported:
 
     if path.exists():
         raise UsageError(f"{shown(path)} exists", "choose another name with --out")
-    task = assembly.make_task(subject.config)
+    task = assembly.bare_task(subject.config)
     try:
         policy = assembly.make_learner(task, subject.config, "cpu").policy_from(subject.state["learner"])
         assert isinstance(policy, FrozenPolicy | GreedyPolicy)

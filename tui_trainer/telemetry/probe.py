@@ -31,6 +31,7 @@ _NVIDIA_PCI_VENDOR = "0x10de"
 _DISPLAY_CLASSES = ("0x0300", "0x0302", "0x0380")
 _NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "lustre", "gpfs", "beegfs", "ceph"}
 _SLOW_FSYNC_S = 0.2
+_PINS = ("OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
 _GIB = 1024**3
 Environment = Mapping[str, str]
 
@@ -50,6 +51,7 @@ def probe(sessions: Path = Path("sessions"), environment: Environment | None = N
     checks: tuple[Callable[[], Finding], ...] = (
         python_version,
         cpu_cores,
+        lambda: arithmetic(env),
         memory,
         torch_build,
         gpu,
@@ -78,6 +80,15 @@ def cpu_cores() -> Finding:
     usable, present = available_cores(), psutil.cpu_count() or 1
     value = f"{usable} cores" if usable == present else f"{usable} of {present} cores (affinity or container quota)"
     return Finding("CPU", True, value)
+
+
+def arithmetic(env: Environment) -> Finding:
+    """Whether numpy and torch may use what this CPU has: a pinned kernel is up to twice as slow."""
+    pinned = [f"{name}={clean_line(env[name], 40)}" for name in _PINS if env.get(name)]
+    if pinned:
+        advice = "unset it for speed; keep it where bits must agree between different CPUs"
+        return Finding("arithmetic", False, f"pinned by {', '.join(pinned)}", advice)
+    return Finding("arithmetic", True, "libraries choose for this CPU")
 
 
 def memory() -> Finding:
