@@ -68,6 +68,19 @@ def test_every_preset_is_good(tui: Run, name: str) -> None:
     assert done.out.startswith(f"{name}: good; ")
 
 
+def test_the_full_preset_gives_every_limit_and_every_panel_something_to_show() -> None:
+    config = resolve([preset("full")]).config
+    end, saves = config.manager.termination, config.manager.checkpoints
+    assert min(end.max_updates, end.max_episodes, end.max_steps, end.max_hours) > 0
+    assert end.target
+    assert end.intelligent
+    assert saves.every_updates
+    assert saves.every_minutes
+    assert (config.continuous.enabled, config.continuous.auto_accept, config.telemetry.alerts) == (True, False, True)
+    assert config.manager.evaluation.final_episodes > config.manager.evaluation.episodes
+    assert config.ppo.pool_size
+
+
 def test_config_show_tells_value_origin_and_sentence_of_every_setting(tui: Run) -> None:
     lines = tui("config", "show", "debug", "--set", "ppo.gamma=0.5").out.splitlines()
     assert {line.split()[0] for line in lines} == set(known_keys())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tui_trainer.core.events import AlertCleared, AlertRaised
 from tui_trainer.core.values import Gpu, Resources
-from tui_trainer.telemetry.alerts import AlertWatch
+from tui_trainer.telemetry.alerts import AlertWatch, SpeedWatch
 
 
 def machine(
@@ -85,3 +86,42 @@ def test_raising_and_clearing_alternate(samples: list[Resources]) -> None:
             else:
                 assert open_keys.get(event.key) in ((None,) if event.severity == "warning" else (None, "warning"))
                 open_keys[event.key] = event.severity
+
+
+# --- falling speed ---------------------------------------------------------------------------------------------------
+
+
+def speeds(course: list[float]) -> list[str]:
+    watch = SpeedWatch()
+    return [type(event).__name__ for sps in course for event in watch.observe(sps)]
+
+
+def test_a_lasting_fall_of_the_speed_is_told_once_with_advice_and_over_once_it_is_back() -> None:
+    watch = SpeedWatch()
+    course = [1000.0] * 60 + [500.0] * 40 + [1000.0] * 20
+    told = [event for sps in course for event in watch.observe(sps)]
+    assert [type(event).__name__ for event in told] == ["AlertRaised", "AlertCleared"]
+    assert isinstance(told[0], AlertRaised)
+    assert told[0].text.startswith("SPS fell to 500 from 1,000: ")
+    assert "tui-trainer profile" in told[0].text
+
+
+@pytest.mark.parametrize(
+    "course",
+    [
+        [1000.0] * 20 + [100.0] * 9,
+        [1000.0, 1000.0, 1000.0, 100.0] * 40,
+        [1000.0] * 100 + [800.0] * 100,
+        [1000.0 - i for i in range(500)],
+        [1000.0] * 60 + [0.0] * 60,
+    ],
+    ids=[
+        "too early to know what is usual",
+        "every fourth is an evaluation",
+        "a fifth less",
+        "a slow decline",
+        "a pause",
+    ],
+)
+def test_what_is_no_lasting_fall_is_not_told(course: list[float]) -> None:
+    assert speeds(course) == []

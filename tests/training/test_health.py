@@ -49,6 +49,15 @@ def test_an_alert_does_not_flicker() -> None:
     assert len(events) == 1
 
 
+@pytest.mark.parametrize("key", sorted(SICK))
+def test_every_alert_says_what_is_amiss_and_what_to_do(key: str) -> None:
+    told = examined([SICK[key]] * RAISE_AFTER)
+    assert isinstance(told[0], AlertRaised)
+    amiss, _, advice = told[0].text.partition("; ")
+    assert amiss
+    assert any(word in advice for word in ("helps", "help", "keeps"))
+
+
 def test_metrics_that_are_not_told_or_not_finite_raise_nothing() -> None:
     assert not examined([{"train/approx_kl": None}, {"train/approx_kl": float("nan")}, {}] * 10)
 

@@ -37,7 +37,7 @@ from tui_trainer.sessions.checkpoints import CheckpointStore, Frozen, Manifest, 
 from tui_trainer.sessions.store import Session
 from tui_trainer.tasks.episode import EpisodeTable
 from tui_trainer.tasks.failures import Guarded, unguarded
-from tui_trainer.telemetry.alerts import AlertWatch
+from tui_trainer.telemetry.alerts import AlertWatch, SpeedWatch
 from tui_trainer.telemetry.probe import gpu_present
 from tui_trainer.telemetry.sampler import Sampler
 from tui_trainer.training.manager import TrainingManager
@@ -109,6 +109,7 @@ def assemble(
             clock=clock,
             checkpoint=checkpoint,
             hooks=hooks,
+            on_speed=SpeedWatch().observe if config.telemetry.alerts else lambda sps: (),
         )
     finally:
         sampler.stop()

@@ -130,6 +130,7 @@ class Run:
         clock: Callable[[], float] = time.monotonic,
         checkpoint: str = "",
         hooks: Hooks | None = None,
+        on_speed: Callable[[float], Sequence[Event]] = lambda sps: (),
     ) -> None:
         self._config = config
         self._task = task
@@ -144,6 +145,7 @@ class Run:
         self._place = place
         self._is_watched = is_watched
         self._on_resources = on_resources
+        self._on_speed = on_speed
         self._clock = clock
         self._hooks = hooks or Callbacks({}, inbox)
         self._meter = meter
@@ -335,6 +337,7 @@ class Run:
         summary = self._meter.summary(self._manager.episodes, self._manager.elapsed_s)
         if summary is not None:
             self._publish(summary)
+            self._tell(self._on_speed(summary.sps))
         now = self._clock()
         if now >= self._frame_due and self._is_watched():
             self._frame_due = now + FRAME_S

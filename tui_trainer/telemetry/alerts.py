@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from statistics import median
 from typing import Literal, NamedTuple
 
 from tui_trainer.core.events import AlertCleared, AlertRaised
@@ -93,3 +95,50 @@ def _pace(r: Resources, left_s: float) -> _Gauge:
 def _heat(gpu: Gpu, celsius: float) -> _Gauge:
     text = f"GPU {gpu.index} is hot: {celsius:.0f} °C"
     return _Gauge(f"gpu{gpu.index}_hot", celsius, GPU_HOT_C, GPU_CRITICAL_C, GPU_OK_C, text)
+
+
+# --- falling speed ---------------------------------------------------------------------------------------------------
+
+WINDOW = 10
+"""Measurements in the newer median."""
+BEFORE = 60
+"""Measurements that it is compared with: those just before."""
+SLOW, WELL = 0.7, 0.85
+"""Share of the usual speed below which it is told, and above which that is over."""
+
+
+class SpeedWatch:
+    """Tells when training has become clearly slower than it usually is. Medians, so that a pause is no fall."""
+
+    def __init__(self) -> None:
+        self._seen: deque[float] = deque(maxlen=BEFORE + WINDOW)
+        self._usual = 0.0
+        """The speed at the moment of the alert; 0 while none is up."""
+
+    def observe(self, sps: float) -> list[AlertRaised | AlertCleared]:
+        """What changed with this measurement of environment steps a second."""
+        if sps <= 0:
+            return []
+        self._seen.append(sps)
+        seen = list(self._seen)
+        if len(seen) < 3 * WINDOW:
+            return []
+        now = median(seen[-WINDOW:])
+        if self._usual:
+            return self._over() if now > WELL * self._usual else []
+        usual = median(seen[:-WINDOW])
+        if now >= SLOW * usual:
+            return []
+        self._usual = usual
+        return [AlertRaised(key="sps_low", severity="warning", text=_slow(now, usual))]
+
+    def _over(self) -> list[AlertRaised | AlertCleared]:
+        self._usual = 0.0
+        return [AlertCleared(key="sps_low")]
+
+
+def _slow(now: float, usual: float) -> str:
+    return (
+        f"SPS fell to {now:,.0f} from {usual:,.0f}: another process on this machine, heat, or longer episodes; "
+        "`tui-trainer profile` tells where the time goes"
+    )
