@@ -9,6 +9,16 @@ import pytest
 from tests.faults.soak import soak
 
 
+def test_views_that_come_and_go_leave_no_descriptor_no_child_and_a_small_journal(root: Path) -> None:
+    """A day at small size: what grows with every view or update would show already."""
+    seen = soak(root, updates=4000, limit_s=60)
+    assert seen.code == 0
+    assert len(seen.samples) >= 2
+    assert len({sample.descriptors for sample in seen.settled}) <= 2
+    assert {sample.children for sample in seen.samples} == {0}
+    assert seen.samples[-1].journal_mib < 1
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_day_of_updates_with_views_that_come_and_go_leaves_everything_bounded(root: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.engine import process as p
 from tests.faults.foreign import HOSTILE
-from tests.faults.warm import Warm, WarmTerminal
+from tests.faults.warm import Program, Warm, WarmTerminal
 from tests.ui.pty_terminal import ESCAPES
 from tui_trainer.core.events import decode
 
@@ -48,16 +48,21 @@ def walk(terminal: WarmTerminal) -> None:
 
 @pytest.fixture(scope="module")
 def hostile_run(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A live run whose task, parts, outcomes, picture, log, note and callback want to take the terminal over."""
     root = tmp_path_factory.mktemp("hostile")
+    program = start_hostile(warm, root)
+    yield root
+    program.kill()
+
+
+def start_hostile(warm: Warm, root: Path) -> Program:
+    """A live run whose task, parts, outcomes, picture, log, note and callback want to take the terminal over."""
     words = ["--task=tests.faults.foreign:hostile", f"--set=run.note={HOSTILE}", "--max-updates=100000000"]
     hook = "--callback=tests.faults.foreign:failing_callback"
     program = warm.start(
         root, "run", "--no-ui", "--json", *p.TINY, *words, hook, "--name=a", "--step-delay=0.05", FAULT_AT="never"
     )
     program.until("EvaluationFinished")
-    yield root
-    program.kill()
+    return program
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -74,8 +79,11 @@ def test_a_hostile_live_run_changes_nothing_of_the_terminal(warm: Warm, hostile_
 
 @pytest.fixture(scope="module")
 def poisoned(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_poisoned(warm, tmp_path_factory.mktemp("poisoned"))
+
+
+def make_poisoned(warm: Warm, root: Path) -> Path:
     """A finished session, each text of whose files was made hostile by hand, and others with hostile names."""
-    root = tmp_path_factory.mktemp("poisoned")
     assert warm.run(root, "run", "--no-ui", *p.TINY, "--max-updates=20", "--name=a").returncode == 0
     journal = root / "a/events.jsonl"
     events = p.journal(root / "a")

@@ -1,0 +1,75 @@
+"""Hostile text on every screen of the real app, in a pseudo-terminal: what of it reaches the terminal as an order.
+
+    python benchmarks/reliability_text.py
+
+The text holds OSC 52 and OSC 2, CSI, C1 controls, bidi overrides and markup, in names, notes, parts, outcomes,
+pictures, logs, metrics, exceptions and callbacks. Counted is what is neither text nor an escape sequence of Textual.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.faults.test_text import SIZES, foreign_orders, make_poisoned, start_hostile
+from tests.faults.warm import Warm, WarmTerminal
+
+SCREENS = {
+    **{f"panel {digit}, alone": f"{digit}{digit}".encode() for digit in range(1, 10)},
+    "help": b"?", "filter": b"/x", "palette": b"\x10", "the question before a stop": b"s",
+}  # fmt: skip
+ESCAPE = b"\x1b"
+
+
+def main() -> int:
+    """Print the figures; exit code 1 where a foreign order came through."""
+    warm = Warm()
+    found: dict[str, list[int]] = {}
+    with tempfile.TemporaryDirectory() as live, tempfile.TemporaryDirectory() as still:
+        run = start_hostile(warm, Path(live))
+        make_poisoned(warm, Path(still))
+        for size in SIZES:
+            look(found, "live run", warm.terminal(Path(live), "attach", "a", size=size), b"running")
+            replay = warm.terminal(Path(still), "replay", "a", "--at=update:15", size=size)
+            look(found, "replay", replay, b"Training Manager")
+            listed = warm.terminal(Path(still), size=size)
+            listed.wait_for(b"ended")
+            keep(found, "list of sessions", listed, 0)
+            listed.close()
+        run.kill()
+    warm.close()
+    print(f"{'screen':<38} {'bytes drawn':>11} foreign orders")
+    for name, (drawn, orders) in found.items():
+        print(f"{name:<38} {drawn:11} {orders}")
+    return 1 if any(orders for _, orders in found.values()) else 0
+
+
+def look(found: dict[str, list[int]], source: str, view: WarmTerminal, sign: bytes) -> None:
+    """Open every screen and add what was drawn for it."""
+    view.wait_for(sign)
+    edge = keep(found, f"{source}: overview", view, 0)
+    for name, keys in SCREENS.items():
+        for key in keys:
+            view.key(bytes([key]))
+        view.read_for(0.3)
+        edge = keep(found, f"{source}: {name}", view, edge)
+        view.key(ESCAPE)
+        view.read_for(0.3)
+    view.close()
+
+
+def keep(found: dict[str, list[int]], name: str, view: WarmTerminal, edge: int) -> int:
+    """Count what was drawn since the last time, up to the last sequence that began; returns where that is."""
+    until = view.seen.rfind(ESCAPE)
+    drawn = view.seen[edge:until]
+    row = found.setdefault(name, [0, 0])
+    row[0] += len(drawn)
+    row[1] += len(foreign_orders(drawn))
+    return until
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
