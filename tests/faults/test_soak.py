@@ -11,7 +11,7 @@ from tests.faults.soak import soak
 
 def test_views_that_come_and_go_leave_no_descriptor_no_child_and_a_small_journal(root: Path) -> None:
     """A day at small size: what grows with every view or update would show already."""
-    seen = soak(root, updates=4000, limit_s=60)
+    seen = soak(root, updates=100_000_000, limit_s=15)
     assert seen.code == 0
     assert len(seen.samples) >= 2
     assert len({sample.descriptors for sample in seen.settled}) <= 2
