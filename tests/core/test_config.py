@@ -94,8 +94,6 @@ def test_a_key_that_resembles_nothing_points_to_the_list() -> None:
         ({"run": {"seed": 2**40}}, "run.seed"),
         ({"run": {"seed": "one"}}, "run.seed"),
         ({"run": {"device": "tpu"}}, "run.device"),
-        ({"run": {"algorithm": "sac"}}, "run.algorithm"),
-        ({"run": {"threads": 0}}, "run.threads"),
         ({"ppo": {"gamma": 1.5}}, "ppo.gamma"),
         ({"ppo": {"learning_rate": 0}}, "ppo.learning_rate"),
         ({"ppo": {"learning_rate": float("nan")}}, "ppo.learning_rate"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
-from tui_trainer.core.config import Config, Settings, nearest
+from tui_trainer.core.config import Config, nearest
 from tui_trainer.core.protocols import Learner, Task
-from tui_trainer.core.registry import Entry, load
+from tui_trainer.core.registry import Entry, installed, load
 from tui_trainer.errors import UsageError
+
+ENTRY_POINTS = "tui_trainer.algorithms"
 
 ALGORITHMS: dict[str, Entry] = {
     entry.id: entry
@@ -34,15 +36,29 @@ def build(algorithm: str, task: Task, config: Config, device: str) -> Learner:
     return cast(Learner, load(_entry(algorithm))(task, config, device))
 
 
-def settings_of(config: Config, algorithm: str) -> Settings:
-    """The algorithm's own settings table, such as `config.ppo`."""
-    table: Any = getattr(config, _entry(algorithm).id)
-    return cast(Settings, table)
+def check_id(algorithm: str) -> None:
+    """Raise UsageError where there is no such algorithm. Loads nothing."""
+    _entry(algorithm)
+
+
+def num_envs_of(config: Config) -> int:
+    """Environments that the configured algorithm wants; one from a package says so in [algorithm], 8 otherwise."""
+    match config.run.algorithm:
+        case "ppo":
+            return config.ppo.num_envs
+        case "dqn":
+            return config.dqn.num_envs
+        case _:
+            return int(config.algorithm.get("num_envs", 8))
 
 
 def _entry(algorithm: str) -> Entry:
     if algorithm in ALGORITHMS:
         return ALGORITHMS[algorithm]
-    close = nearest(algorithm, list(ALGORITHMS))
-    hint = f"did you mean {close}?" if close else f"known: {', '.join(ALGORITHMS)}"
-    raise UsageError(f"{algorithm!r} is not an algorithm", hint)
+    plugins = installed(ENTRY_POINTS)
+    if algorithm in plugins:
+        return plugins[algorithm]
+    known = [*ALGORITHMS, *plugins]
+    close = nearest(algorithm, known)
+    hint = f"did you mean {close}?" if close else f"One of: {', '.join(known)}."
+    raise UsageError(f"run.algorithm: {algorithm!r} is not an algorithm", hint)

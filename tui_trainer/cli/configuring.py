@@ -23,6 +23,8 @@ def show(sessions: str | None, config: str | None, assignments: list[str], *, js
     """Every option, its value, where it came from, its sentence."""
     resolved = _of_session(sessions, config) or resolve_run(config, {}, assignments)
     rows = [(key, get(resolved.config, key), resolved.origins.get(key, "default")) for key in known_keys()]
+    own = resolved.config.algorithm.items()
+    rows += [(f"algorithm.{k}", v, resolved.origins.get(f"algorithm.{k}", "default")) for k, v in own]
     rows += [(f"task.{k}", v, resolved.origins.get(f"task.{k}", "default")) for k, v in resolved.config.task.items()]
     for key, dimension in space_tables(resolved.config.study.space):
         key = f"study.space.{key}"
@@ -37,9 +39,10 @@ def show(sessions: str | None, config: str | None, assignments: list[str], *, js
 
 def validate(config: str) -> None:
     """Read, resolve, check the task's options: exit 2 with file and key where anything is wrong."""
-    from tui_trainer import tasks
+    from tui_trainer import algorithms, tasks
 
     resolved = resolve(chosen(config, None))
+    algorithms.check_id(resolved.config.run.algorithm)
     tasks.check_id(resolved.config.run.task)
     tasks.check_options(resolved.config.run.task, resolved.config.task)
     print(f"{config}: good; {resolved.config.run.task} with {resolved.config.run.algorithm}")
@@ -71,6 +74,7 @@ def commented(resolved: Resolved) -> str:
         mark = "" if key in resolved.origins else "# "
         lines.append(f"{mark}{name} = {toml_value(get(resolved.config, key))}  # {_doc(key)}")
     open_tables = {
+        "algorithm": resolved.config.algorithm,
         "task": resolved.config.task,
         "study.space": dict(space_tables(resolved.config.study.space)),
         "ui.keys": resolved.config.ui.keys,

@@ -228,10 +228,12 @@ def _check(resolved: Resolved, callbacks: Sequence[str]) -> None:
     is, its numpy must find the threads pinned.
     """
     from tui_trainer import algorithms, tasks
+    from tui_trainer.engine.callbacks import check_rules
     from tui_trainer.engine.main import pin_threads
 
     config = resolved.config
-    algorithms.settings_of(config, config.run.algorithm)
+    algorithms.check_id(config.run.algorithm)
+    check_rules(config)
     for path in callbacks:
         _check_callback(path)
     pin_threads(config.run.threads)

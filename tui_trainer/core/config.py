@@ -24,7 +24,7 @@ Scalar = bool | int | float | str
 LARGEST_ROLLOUT = 2**31
 LARGEST_INTEGER = 2**53
 """Beyond it JSON readers lose digits."""
-OPEN = ("task", "study.space", "ui.keys")
+OPEN = ("task", "algorithm", "study.space", "ui.keys")
 """Tables whose keys are not settings of ours."""
 OUTGOING = (
     "notify.command", "notify.webhook",
@@ -43,7 +43,9 @@ class RunSettings(Settings, frozen=True):
     """[run]: what is trained, where, and under which name."""
 
     task: Annotated[str, Meta(min_length=1, description="Task id; `tasks list` shows them.")] = "connect_four"
-    algorithm: Annotated[Literal["ppo", "dqn"], Meta(description="Algorithm that updates.")] = "ppo"
+    algorithm: Annotated[
+        str, Meta(min_length=1, description="Algorithm that updates: ppo, dqn, or one that a package registers.")
+    ] = "ppo"
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of everything random.")] = 1
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda:N.")] = "auto"
     threads: Annotated[int, Meta(ge=1, le=256, description="torch threads; bits depend on it, so it is recorded.")] = 1
@@ -125,6 +127,7 @@ class ContinuousSettings(Settings, frozen=True):
         int, Meta(ge=0, description="Updates of each branch of a try; 0 = twice manager.evaluation.every_updates.")
     ] = 0
     expires_updates: Annotated[int, Meta(ge=1, description="A recommendation expires after n updates.")] = 500
+    rules: Annotated[tuple[str, ...], Meta(description="Rules that packages register, beside the built-in ones.")] = ()
     quiet_evaluations: Annotated[int, Meta(ge=0, description="Evaluations of silence after a rejection.")] = 10
 
 
@@ -315,6 +318,8 @@ class Config(Settings, frozen=True):
     curriculum: CurriculumSettings = CurriculumSettings()
     ppo: PPOSettings = PPOSettings()
     dqn: DQNSettings = DQNSettings()
+    algorithm: dict[str, Any] = {}
+    """Settings of an algorithm that a package registers; `num_envs` is read for every one."""
     task: dict[str, Any] = {}
     """The task's own options; `tasks show ID` lists them."""
     telemetry: TelemetrySettings = TelemetrySettings()

@@ -24,7 +24,7 @@ from tui_trainer.core.events import Event
 from tui_trainer.core.protocols import HasData, Learner, Task
 from tui_trainer.core.state import RunState
 from tui_trainer.core.values import Resources
-from tui_trainer.engine.callbacks import Callbacks, Hook
+from tui_trainer.engine.callbacks import Callbacks, Hook, rules_of
 from tui_trainer.engine.clock import SteadyClock
 from tui_trainer.engine.hub import Hub
 from tui_trainer.engine.inbox import Inbox, Order
@@ -66,7 +66,7 @@ def assemble(
     device = choose_device(config.run.device)
     task = make_task(config)
     learner = make_learner(task, config, device)
-    manager = TrainingManager(config, task.spec, task.difficulty_space())
+    manager = TrainingManager(config, task.spec, task.difficulty_space(), rules=rules_of(config, inbox))
     store = CheckpointStore(session.path)
     archive = SessionArchive(store, config)
     meter, place = Meter(config.run.log_every_updates, clock), Place()
@@ -135,7 +135,7 @@ def make_task(config: Config) -> Guarded:
 
 def bare_task(config: Config) -> Task:
     """The task with the algorithm's number of environments."""
-    num_envs = config.ppo.num_envs if config.run.algorithm == "ppo" else config.dqn.num_envs
+    num_envs = algorithms.num_envs_of(config)
     return tasks.make(config.run.task, config.task, num_envs, config.manager.episodes.max_steps)
 
 

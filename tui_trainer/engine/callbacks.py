@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from tui_trainer.core.callbacks import BY_EVENT, ENTRY_POINTS, MOMENTS, Callback, Collected, Updated
-from tui_trainer.core.config import nearest
+from tui_trainer.core.config import Config, nearest
 from tui_trainer.core.events import AnyEvent
-from tui_trainer.core.registry import installed, load_attribute
+from tui_trainer.core.registry import installed, load, load_attribute
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Metrics
 from tui_trainer.engine.inbox import Inbox, Note, Told
 from tui_trainer.errors import UsageError
+from tui_trainer.training.history import History, Proposal, Rule
+from tui_trainer.training.rules import RULES
+
+RULES_GROUP = "tui_trainer.rules"
 
 Hook: TypeAlias = Callable[[AnyEvent], object] | Callback | object
 """A callable that hears every event, or an object with methods of `Callback`."""
@@ -119,3 +123,46 @@ def _metrics(answer: Mapping[Any, Any]) -> Iterator[tuple[str, float | None]]:
     for name, value in answer.items():
         number = float(value)
         yield f"{PREFIX}{clean_line(str(name).removeprefix(PREFIX), 60)}", number if math.isfinite(number) else None
+
+
+# --- rules from packages ---------------------------------------------------------------------------------------------
+
+
+def check_rules(config: Config) -> None:
+    """Raise UsageError for a rule that nobody registers. Loads none."""
+    known = installed(RULES_GROUP)
+    for name in config.continuous.rules:
+        if name not in known:
+            close = nearest(name, list(known))
+            hint = f"did you mean {close}?" if close else f"registered are {', '.join(known) or 'none'}"
+            raise UsageError(f"continuous.rules: no installed package registers {name}", hint)
+
+
+def rules_of(config: Config, inbox: Inbox) -> dict[str, Rule]:
+    """The built-in rules, and behind them those that the settings name."""
+    check_rules(config)
+    known = installed(RULES_GROUP)
+    return {**RULES, **{name: ForeignRule(name, load(known[name]), inbox) for name in config.continuous.rules}}
+
+
+class ForeignRule:
+    """A rule from a package: one that raises, or answers anything but a proposal, is told once and left out."""
+
+    def __init__(self, name: str, rule: Rule, inbox: Inbox) -> None:
+        self._name = name
+        self._rule: Rule | None = rule
+        self._inbox = inbox
+
+    def __call__(self, history: History) -> Proposal | None:
+        """What the rule proposes."""
+        if self._rule is None:
+            return None
+        try:
+            proposal: object = self._rule(history)
+            if proposal is None or isinstance(proposal, Proposal):
+                return proposal
+            raise TypeError(f"{type(proposal).__name__} is no Proposal")
+        except (Exception, SystemExit) as error:
+            self._rule = None
+            self._inbox.put(Note("warning", f"rule {self._name} failed and is off: {type(error).__name__}: {error}"))
+            return None

@@ -12,6 +12,8 @@ from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.config import Config, Layer, resolve
 from tui_trainer.core.events import AnyEvent
 from tui_trainer.core.values import Author, BranchName
+from tui_trainer.engine.callbacks import rules_of
+from tui_trainer.engine.inbox import Inbox
 from tui_trainer.engine.loop import Place, restore
 from tui_trainer.engine.meter import Meter
 from tui_trainer.errors import Diverged, UsageError
@@ -101,7 +103,8 @@ class Rerun:
         assembly.prepare(self._config)
         self._task = assembly.make_task(self._config)
         self._learner = assembly.make_learner(self._task, self._config, "cpu")
-        self._manager = TrainingManager(self._config, self._task.spec, self._task.difficulty_space())
+        rules = rules_of(self._config, Inbox())
+        self._manager = TrainingManager(self._config, self._task.spec, self._task.difficulty_space(), rules=rules)
         self._global_state = assembly.global_state
         self._restore_global_state = assembly.restore_global_state
         self._branches: dict[BranchName, Mapping[str, object]] = {}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from tui_trainer.algorithms import num_envs_of
 from tui_trainer.core.config import Config
 from tui_trainer.core.events import AnyEvent, CheckpointSaved, EvaluationFinished, RunEnded, UpdateFinished
 from tui_trainer.errors import TuiTrainerError
@@ -95,7 +96,7 @@ def advice(profile: Profile, config: Config) -> tuple[str, ...]:
 
 def _advice(profile: Profile, config: Config) -> Iterator[tuple[str, str]]:
     algorithm = config.run.algorithm
-    num_envs = config.ppo.num_envs if algorithm == "ppo" else config.dqn.num_envs
+    num_envs = num_envs_of(config)
     share, every = profile.share, config.manager.evaluation.every_updates
     if share("evaluate") > 0.2:
         wish = _rounded(every * 9 * share("evaluate") / (1 - share("evaluate")))

@@ -84,9 +84,10 @@ from tui_trainer.training.continuous import GUARD, ContinuousTraining
 from tui_trainer.training.evaluation import merge, suite_seed
 from tui_trainer.training.forecast import foretell
 from tui_trainer.training.health import changed_standing, examine, standing
-from tui_trainer.training.history import point_of
+from tui_trainer.training.history import Rule, point_of
 from tui_trainer.training.modes import MODES
 from tui_trainer.training.orders import LEARNER_KEYS, learner_settings, setting_objection, with_values
+from tui_trainer.training.rules import RULES
 from tui_trainer.training.schedule import evaluation_due, regular_save_due
 from tui_trainer.training.state import (
     FORMAT,
@@ -124,7 +125,9 @@ class Refused(Exception):
 class TrainingManager:
     """Decides. `handle` takes orders, `observe` takes facts, `next_action` says what to do."""
 
-    def __init__(self, config: Config, spec: TaskSpec, space: DifficultySpace | None) -> None:
+    def __init__(
+        self, config: Config, spec: TaskSpec, space: DifficultySpace | None, *, rules: Mapping[str, Rule] = RULES
+    ) -> None:
         self._base = config
         self._config = config
         self._spec = spec
@@ -134,7 +137,9 @@ class TrainingManager:
         curriculum.check(config.curriculum, start, space, spec.id)
         self._state = ManagerState(difficulty=start, live=learner_settings(config))
         self._wall = WallState()
-        self._adviser = ContinuousTraining(config.continuous, spec, space, start=start, algorithm=config.run.algorithm)
+        self._adviser = ContinuousTraining(
+            config.continuous, spec, space, start=start, algorithm=config.run.algorithm, rules=rules
+        )
         self._adviser.restore(self._state.adviser)
         self._actions = spec.n if spec.action == "discrete" else 0
         self._reason: Reason | None = None
