@@ -26,6 +26,7 @@ VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "openspiel, one opponent": ("openspiel:breakthrough(rows=6,columns=6)", {"opponents": ["random"]}),
     "pettingzoo, turns": ("pettingzoo:tests.tasks.toy_nim", {}),
     "pettingzoo, agents at once": ("pettingzoo:tests.tasks.toy_climbers", {}),
+    "vectorize": ("vectorize", {"workers": 2}),
     "gym, batched form": ("gym:CartPole-v1", {}),
     "gym, same step": ("gym:CartPole-v1", {"vectorization": "sync"}),
     "gym, next step": ("gym:CartPole-v1", {"vectorization": "sync", "autoreset": "next_step"}),
@@ -38,7 +39,11 @@ NOT_HARDER = {"connect_four, self-play alone": {"difficulty is harder"}}
 """With no scripted rows the level shows in the evaluation alone."""
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+SLOW = ("vectorize",)
+"""Thousands of tracings: the quick rules are among tests/tasks/test_vectorize.py, all of them in the long suite."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.long) if n in SLOW else n for n in VARIANTS])
 def test_every_registered_task_keeps_every_rule_of_the_kit(name: str) -> None:
     broken = [f for f in check_task(*VARIANTS[name]) if not f.ok and f.rule not in NOT_HARDER.get(name, set())]
     assert broken == []

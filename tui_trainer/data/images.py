@@ -57,7 +57,8 @@ def opened(path: Path) -> Image.Image:
         _require_usable(image)
         return on_white(ImageOps.exif_transpose(image))
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise Unusable("broken", " ".join(str(error).replace(str(path), "").split()) or type(error).__name__) from None
+        words = str(error).replace(repr(str(path)), "").split()
+        raise Unusable("broken", " ".join(words) or type(error).__name__) from None
 
 
 def _require_usable(image: Image.Image) -> None:

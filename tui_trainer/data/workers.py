@@ -32,7 +32,12 @@ class _Worker:
 
     def __init__(self, function: str) -> None:
         ours, theirs = socket.socketpair()
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "OMP_NUM_THREADS": "1",
+            "RUST_BACKTRACE": "0",
+        }
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tui_trainer.data.worker", str(theirs.fileno()), str(os.getpid()), function],

@@ -57,6 +57,12 @@ TASKS: dict[str, Entry] = {
             extra="games",
         ),
         Entry(
+            id="vectorize",
+            summary="VTracer's parameters for pictures, generated or your own folder",
+            factory="tui_trainer.tasks.vectorize:make",
+            extra="vector",
+        ),
+        Entry(
             id="gym:",
             summary="any Gymnasium environment, such as gym:CartPole-v1",
             factory="tui_trainer.tasks.gym:make",

@@ -1,8 +1,9 @@
 """Choose VTracer's parameters for a picture: like the original, in few bytes. Needs the extra `vector`.
 
 An episode is a picture and `attempts` tracings of it. The reward of an attempt is its score, see Worth, and after the
-first one what it adds to the best so far: an episode's return is its best score. An attempt at which VTracer fails
-ends the episode with the return FAILED, whatever came before.
+first one what it adds to the best so far: an episode's return is its best score. Where `task.reward` is gain, it is
+tanh((score - score of VTracer's defaults) / GAIN) of the best, so that every picture weighs about the same. An attempt
+at which VTracer fails ends the episode with the return FAILED, whatever came before.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from tui_trainer.tasks.vector.parameters import COUNT, DEFAULTS, Values, units_o
 from tui_trainer.tasks.vector.results import FAILED, NOTHING, Best, Worth, comparison, result
 from tui_trainer.tasks.vector.tracing import Traced
 
+GAIN = 0.02
+"""A score this far above that of VTracer's defaults is rewarded with tanh(1), where `task.reward` is gain."""
 OUTCOMES = ("better", "worse", "even", "failed")
 BETTER, WORSE, EVEN, BROKEN = 1, 2, 3, 4
 
@@ -48,8 +51,8 @@ class Options(Settings, frozen=True):
 
     data: Annotated[str, Meta(description="Folder of pictures, category/name.png; empty = generated ones.")] = ""
     pixels: Annotated[int, Meta(ge=16, le=512, description="Longer side at which pictures are traced.")] = 64
-    pictures: Annotated[int, Meta(ge=4, le=4096, description="Generated training pictures of each category.")] = 96
-    held_out: Annotated[int, Meta(ge=4, le=4096, description="Generated held-out pictures of each category.")] = 48
+    pictures: Annotated[int, Meta(ge=4, le=4096, description="Generated training pictures of each category.")] = 64
+    held_out: Annotated[int, Meta(ge=4, le=4096, description="Generated held-out pictures of each category.")] = 40
     held_out_share: Annotated[float, Meta(gt=0, lt=1, description="Of a folder, the share held out.")] = 0.25
     picture_seed: Annotated[
         int, Meta(ge=0, le=2**31 - 1, description="Which pictures are generated, or held out of a folder.")
@@ -63,6 +66,10 @@ class Options(Settings, frozen=True):
     byte_budget: Annotated[
         float, Meta(ge=0, le=100, description="Most bytes, in those of VTracer's defaults; 0 = no bound.")
     ] = 0.0
+    reward: Annotated[
+        Literal["score", "gain"],
+        Meta(description="score: as it is; gain: how far above VTracer's defaults, -1 to 1, learned faster."),
+    ] = "score"
     over_budget_weight: Annotated[float, Meta(ge=0, le=10, description="SSIM a doubling past the budget costs.")] = 0.2
     workers: Annotated[int, Meta(ge=0, le=256, description="Worker processes; 0 = one a core.")] = 0
     step_timeout_s: Annotated[float, Meta(gt=0, le=3600, description="A tracing that takes longer has failed.")] = 20.0
@@ -173,13 +180,25 @@ class VectorizeTask:
         scores = np.array([self._worth.score(t, d) for t, d in zip(traced, defaults)])
         failed = np.array([t is None for t in traced])
         first = self._attempt == 0
-        gain = np.where(first, scores, np.maximum(scores - before, 0))
-        gain = np.where(failed, np.where(first, FAILED, FAILED - before), gain)
+        reward = self._rewards(scores, before, failed)
         improved = first | (scores > before)
         self._last = np.array(values)
         self._best = np.where(improved[:, None], self._last, self._best)
         self._attempt = self._attempt + 1
-        return gain.astype(np.float32), failed
+        return reward, failed
+
+    def _rewards(self, scores: Array, before: Array, failed: Bool) -> Float:
+        """What each attempt adds to the return, (N,); an episode that fails returns FAILED."""
+        base = self._base()
+        if self._options.reward == "gain":
+            scores, before = np.tanh((scores - base) / GAIN), np.tanh((before - base) / GAIN)
+        before = np.where(self._attempt == 0, 0, before)
+        added = np.where(self._attempt == 0, scores, np.maximum(scores - before, 0))
+        return np.where(failed, FAILED - before, added).astype(np.float32)
+
+    def _base(self) -> Array:
+        """The defaults' scores, (N,)."""
+        return np.array([self._worth.score(d, d) for d in self._defaults()])
 
     def _here(self) -> list[Picture]:
         return [self._library.train[i] for i in self._pictures.tolist()]
@@ -220,8 +239,7 @@ class VectorizeTask:
         obs[:, 12:20] = 2 * units_of([tuple(row) for row in self._last.tolist()]) - 1
         obs[:, 20:22] = [_against(t, d) for t, d in zip(last, defaults)]
         started = self._attempt > 0
-        base = np.array([self._worth.score(d, d) for d in defaults])
-        obs[:, 22] = np.where(started, 10 * (self._scores(self._best) - base), 0)
+        obs[:, 22] = np.where(started, 10 * (self._scores(self._best) - self._base()), 0)
         obs[:, 23] = self._options.byte_budget > 0
         obs[:, 24] = np.log2(self._options.byte_budget) if self._options.byte_budget else 0
         return np.clip(obs, -5, 5)
@@ -230,8 +248,9 @@ class VectorizeTask:
 
     def difficulty_space(self) -> DifficultySpace | None:
         """Categories up to the level's, and the range of qualities that training pictures are drawn from."""
+        first, *more = self._library.categories
         return DifficultySpace(
-            levels=self._library.categories, ranged=True, floor=0.3, step=0.05, unit="quality percentile"
+            levels=(first, *(f"+{name}" for name in more)), ranged=True, floor=0.3, step=0.05, unit="quality percentile"
         )
 
     def set_difficulty(self, difficulty: Difficulty) -> None:
@@ -288,9 +307,9 @@ class VectorizeTask:
         """Win rates; the defaults never beat themselves."""
         return {"VTracer's defaults": 0.0}
 
-    def reference_player(self) -> Careful:
+    def reference_player(self) -> Unaided:
         """The player that feels the difficulty in the conformance kit."""
-        return Careful()
+        return Unaided()
 
     # --- state -----------------------------------------------------------------------------------------------
 
@@ -356,14 +375,12 @@ class _Attempts(VectorizeTask):
         return [Best(*each) for each in zip(self._here(), values, self._traced(values), self._defaults())]
 
 
-class Careful:
-    """Finer than VTracer's defaults in every way, with fewer decimals: the same parameters for every picture."""
-
-    _VALUES: Values = (1.0, 8.0, 8.0, 60.0, 3.5, 10.0, 45.0, 2.0)
+class Unaided:
+    """VTracer's defaults for every picture."""
 
     def act(self, obs: Array, mask: Bool | None) -> Array:
         """(N, 25) -> (N, 8) float32."""
-        return np.repeat(units_of([self._VALUES]), len(obs), axis=0)
+        return np.repeat(units_of([DEFAULTS]), len(obs), axis=0)
 
     def probabilities(self, obs: Array, mask: Bool | None) -> Float:
         """Its action."""

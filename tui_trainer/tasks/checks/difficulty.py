@@ -50,7 +50,8 @@ def _grades(space: DifficultySpace) -> list[tuple[str, Difficulty]]:
     levels = [(name, Difficulty(level=level)) for level, name in enumerate(space.levels)]
     if not space.ranged:
         return levels
-    lows = [0.9, (0.9 + space.floor) / 2, space.floor]
+    widest = Difficulty().low if levels else 0.9  # beside levels the range starts where theirs was: one thing at a time
+    lows = [widest, (widest + space.floor) / 2, space.floor]
     return levels[:-1] + [(f"range from {low:.2f}", Difficulty(level=len(levels[1:]), low=low)) for low in lows]
 
 

@@ -1,6 +1,6 @@
 """Pictures to trace, of four categories, drawn three times as large and scaled down so that their edges are soft.
 
-simple: a few flat shapes · text: a word or two · gradient: shapes and grounds that shade · complex: all of these,
+simple: a few flat shapes · text: three words · gradient: shapes and grounds that shade · complex: all of these,
 many, overlapping. `grade` in [0, 1] is how well a picture was kept: below 1 it is blurred, noisy and pale.
 """
 
@@ -54,9 +54,8 @@ def _text(rng: np.random.Generator, side: int) -> Image.Image:
     pen = ImageDraw.Draw(image)
     if rng.random() < 0.4:
         pen.rectangle((0, side * 0.62, side, side), fill=other)
-    _word(pen, rng, side, ink, int(rng.integers(2, 5)), 0.22)
-    if rng.random() < 0.6:
-        _word(pen, rng, side, ink, int(rng.integers(4, 8)), 0.68)
+    for top in (0.08, 0.4, 0.72):
+        _word(pen, rng, side, ink, int(rng.integers(4, 9)), top)
     return image
 
 
@@ -71,10 +70,10 @@ def _gradient(rng: np.random.Generator, side: int) -> Image.Image:
 
 def _complex(rng: np.random.Generator, side: int) -> Image.Image:
     image = _gradient(rng, side)
-    for _ in range(int(rng.integers(14, 30))):
+    for _ in range(int(rng.integers(30, 50))):
         mask = Image.new("L", (side, side), 0)
-        _shape(ImageDraw.Draw(mask), rng, side, int(rng.integers(120, 256)), 0.04, 0.16)
-        top = _shaded(rng, side) if rng.random() < 0.4 else Image.new("RGB", (side, side), _palette(rng, 1)[0])
+        _shape(ImageDraw.Draw(mask), rng, side, int(rng.integers(120, 256)), 0.03, 0.12)
+        top = _shaded(rng, side) if rng.random() < 0.25 else Image.new("RGB", (side, side), _palette(rng, 1)[0])
         image.paste(top, (0, 0), mask)
     _word(ImageDraw.Draw(image), rng, side, _palette(rng, 1)[0], int(rng.integers(2, 6)), float(rng.uniform(0.1, 0.7)))
     return image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -19,24 +20,22 @@ def ssim(one: Array, other: Array) -> float:
     (2 mu_x mu_y + c1)(2 s_xy + c2) / ((mu_x^2 + mu_y^2 + c1)(s_x^2 + s_y^2 + c2)), c1 = .01^2, c2 = .03^2 on a scale of
     1, covariances with n - 1. Wang et al. 2004. A side shorter than 7 pixels makes the window that short.
     """
-    x, y = one / 255.0, other / 255.0
-    window = min(_WINDOW, *x.shape[:2])
-    n = window * window
-    mx, my = _means(x, window), _means(y, window)
-    unbiased = n / max(1, n - 1)
-    vx = unbiased * (_means(x * x, window) - mx * mx)
-    vy = unbiased * (_means(y * y, window) - my * my)
-    vxy = unbiased * (_means(x * y, window) - mx * my)
+    x, y = (np.moveaxis(picture, 2, 0) / 255.0 for picture in (one, other))
+    window = min(_WINDOW, *x.shape[1:])
+    rows, columns = (_averages(length, window) for length in x.shape[1:])
+    mx, my, xx, yy, xy = rows @ np.stack([x, y, x * x, y * y, x * y]) @ columns.T
+    unbiased = window**2 / max(1, window**2 - 1)
+    vx, vy, vxy = unbiased * (xx - mx * mx), unbiased * (yy - my * my), unbiased * (xy - mx * my)
     top = (2 * mx * my + _C1) * (2 * vxy + _C2)
     return float((top / ((mx * mx + my * my + _C1) * (vx + vy + _C2))).mean())
 
 
-def _means(values: Array, window: int) -> Array:
-    """Over every whole window: (H, W, C) -> (H - w + 1, W - w + 1, C)."""
-    total = np.pad(values, ((1, 0), (1, 0), (0, 0))).cumsum(axis=0).cumsum(axis=1)
-    w = window
-    found: Array = (total[w:, w:] - total[:-w, w:] - total[w:, :-w] + total[:-w, :-w]) / (w * w)
-    return found
+@functools.lru_cache(maxsize=64)
+def _averages(length: int, window: int) -> Array:
+    """The matrix that turns `length` values into the means of every whole window."""
+    first = np.arange(length - window + 1)[:, None]
+    place = np.arange(length)
+    return ((place >= first) & (place < first + window)) / window
 
 
 def mse(one: Array, other: Array) -> float:
