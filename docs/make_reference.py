@@ -1,4 +1,4 @@
-"""Writes docs/reference.md from the code: commands, keys, settings, exit codes, events, orders. `make reference`."""
+"""Writes docs/reference.md from the code: commands, keys, settings, metrics, formats, events ... `make reference`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from tui_trainer.cli.configuring import toml_value
 from tui_trainer.cli.main import app
 from tui_trainer.core import commands, events
 from tui_trainer.core.config import Config, get, known_keys, setting_choices, setting_doc
+from tui_trainer.core.metrics import MEANINGS
+from tui_trainer.core.values import EvalResult, PartResult
+from tui_trainer.sessions import checkpoints, pack, store
 from tui_trainer.ui.tables import markdown as keys_table
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -24,8 +27,8 @@ PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# Reference
 
 Made from the code by `make reference`; a test keeps the two equal. Contents:
-[commands](#commands) · [exit codes](#exit-codes) · [keys](#keys) · [settings](#settings) · [events](#events) ·
-[orders](#orders)
+[commands](#commands) · [exit codes](#exit-codes) · [keys](#keys) · [settings](#settings) · [metrics](#metrics) ·
+[formats](#formats) · [events](#events) · [orders](#orders)
 """
 
 EXITS = """## Exit codes
@@ -60,6 +63,8 @@ def page() -> str:
         "## Keys\n",
         keys_table(),
         *settings(),
+        *metrics(),
+        *formats(),
         *facts(),
     ]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
@@ -140,6 +145,58 @@ def settings() -> Iterator[str]:
 def sentence(key: str) -> str:
     choices = setting_choices(key)
     return setting_doc(key) + (f" One of: {', '.join(choices)}." if choices else "")
+
+
+# --- metrics and formats -------------------------------------------------------------------------------------------
+
+
+def metrics() -> Iterator[str]:
+    yield "## Metrics\n"
+    yield (
+        "In the journal, exports, charts and conditions (`--expect`, `manager.termination.target`, `pause --when`) a "
+        "metric has one name. The x axis is `global_step`; wall time and update stand beside it.\n"
+    )
+    rows = (f"| `{name}` | {cell(text)} |" for name, text in MEANINGS.items())
+    yield "\n".join(("| metric | |", "|---|---|", *rows)) + "\n"
+
+
+def formats() -> Iterator[str]:
+    yield "## Formats\n"
+    yield (
+        "What scripts may rely on. A change that breaks one of these raises its number, and the new version still "
+        "reads the old. Files are UTF-8.\n"
+    )
+    rows = (
+        ("`session.toml`", store.FORMAT, "settings as started, status, summary, lineage, provenance; see below"),
+        ("`events.jsonl`", "-", "one event a line, [below](#events); never rewritten"),
+        ("`checkpoints/<n>-u<update>/manifest.toml`", checkpoints.FORMAT, fields_of(checkpoints.Manifest)),
+        ("`checkpoints/<n>-u<update>/state.pt`", checkpoints.FORMAT, STATE),
+        (
+            "`NAME.tui.zip` (`sessions pack`)",
+            pack.FORMAT,
+            "`pack.toml` with every file's size and sha256, then the files",
+        ),
+        ("`replay.idx`", "-", "an index that may be deleted at any time"),
+    )
+    lines = (f"| {name} | {number} | {cell(text)} |" for name, number, text in rows)
+    yield "\n".join(("| file | format | |", "|---|---|---|", *lines)) + "\n"
+    yield f"`session.toml` has {fields_of(store.SessionFile)}; in `[status]` {fields_of(store.SessionStatus)}.\n"
+    yield f"`sessions list --json` prints one object a line with {fields_of(store.SessionSummary)}.\n"
+    result, part = fields_of(EvalResult), fields_of(PartResult)
+    yield f"`eval --json` ends with an object of {result}; each entry of `by` has {part}.\n"
+
+
+STATE = (
+    "one dictionary of tensors and plain values, read with `torch.load(..., weights_only=True)`: `learner`, `task`, "
+    "`manager`, `rng`, `place`, `environment`; what depends on wall time under `wall`, which `state_sha256` leaves out"
+)
+
+
+PACKED = "`pack.toml` with every file's size and sha256, then the files"
+
+
+def fields_of(kind: type) -> str:
+    return ", ".join(f"`{field.name}`" for field in msgspec.structs.fields(kind))
 
 
 # --- events and orders ---------------------------------------------------------------------------------------------

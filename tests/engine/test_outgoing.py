@@ -92,6 +92,9 @@ def test_a_session_from_elsewhere_starts_and_sends_nothing(tmp_path: Path) -> No
     command = json.dumps(["touch", str(tmp_path / "hacked")])
     p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=3", "--name=a", "--set=notify.events=[]",
           f"--set=notify.command={command}")  # fmt: skip
+    again = ("--max-updates=4", f"--set=notify.command={command}")
+    assert p.run(tmp_path, "resume", "a", "--no-ui", *again).returncode == 0
+    assert "notify.command" in (tmp_path / "a/session.toml").read_text().partition("[overrides]")[2]
     assert p.run(tmp_path, "sessions", "pack", "a", str(tmp_path / "a.zip")).returncode == 0
     unpacked = p.run(tmp_path, "sessions", "unpack", str(tmp_path / "a.zip"), "--name=b")
     assert "notify.command" in unpacked.stdout

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from tui_trainer.core.config import without_outgoing
+from tui_trainer.core.config import flatten, without_outgoing
 from tui_trainer.core.format import size as format_size
 from tui_trainer.errors import DamagedSession, StorageError, UsageError
 from tui_trainer.sessions.files import CHUNK, chunks, open_regular, shown, toml_bytes
@@ -282,6 +282,10 @@ def _rename_inside(directory: Path, name: str, disk: Disk) -> None:
 def _at_home(file: SessionFile, name: str) -> SessionFile:
     """The name it has here; settings by which a stranger's session would start, send or write something stay behind."""
     config, left = without_outgoing(file.config)
+    given, also_left = without_outgoing(file.overrides)
     renamed = {"packed_as": file.name} if file.name != name else {}
-    lineage = file.lineage | renamed | ({LEFT_OUT: left} if left else {})
-    return msgspec.structs.replace(file, name=name, config=config if left else file.config, lineage=lineage)
+    lineage = file.lineage | renamed
+    if left or also_left:
+        lineage |= {LEFT_OUT: sorted({*left, *also_left})}
+        file = msgspec.structs.replace(file, config=config, overrides=dict(flatten(given)))
+    return msgspec.structs.replace(file, name=name, lineage=lineage)
