@@ -22,6 +22,7 @@ from tui_trainer.telemetry.probe import (
     probe,
     terminal,
     torch_accelerator,
+    torch_sees_gpu,
     write_time,
 )
 
@@ -182,3 +183,25 @@ def test_a_write_is_timed_and_leaves_nothing_behind(tmp_path: Path) -> None:
     finding = write_time(tmp_path)
     assert finding.value.endswith(" ms")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "ok", "said"),
+    [
+        ("print('a warning'); print('sees NVIDIA H200')", True, "sees NVIDIA H200"),
+        ("raise SystemExit('RuntimeError: Found no NVIDIA driver')", False, "RuntimeError: Found no NVIDIA driver"),
+        ("raise ModuleNotFoundError('No module named torch')", False, "No module named torch"),
+        ("pass", False, "torch cannot use it"),
+    ],
+)
+def test_torch_is_asked_itself_whether_it_sees_the_gpu(code: str, ok: bool, said: str) -> None:
+    finding = torch_sees_gpu((sys.executable, "-c", code))
+    assert finding.ok is ok
+    assert said in finding.value
+    assert bool(finding.advice) is not ok
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not gpu_present(), reason="no GPU here")
+def test_torch_sees_the_gpu_of_this_machine() -> None:
+    assert torch_sees_gpu().ok

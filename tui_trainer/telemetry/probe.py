@@ -10,10 +10,11 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -33,6 +34,13 @@ _NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshf
 _SLOW_FSYNC_S = 0.2
 _PINS = ("OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
 _GIB = 1024**3
+_ASK_S = 60.0
+_ASK = """
+import torch
+torch.cuda.init()
+count = torch.cuda.device_count()
+print(f"sees {count} of them" if count > 1 else f"sees {torch.cuda.get_device_name(0)}")
+"""
 Environment = Mapping[str, str]
 
 
@@ -46,7 +54,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def probe(sessions: Path = Path("sessions"), environment: Environment | None = None) -> list[Finding]:
-    """Everything worth knowing before a run, in the order a person would ask. Takes well under a second."""
+    """Everything worth knowing before a run, in the order a person would ask.
+
+    Takes well under a second; where there is a GPU, some more, since torch is asked in a process of its own.
+    """
     env = os.environ if environment is None else environment
     checks: tuple[Callable[[], Finding], ...] = (
         python_version,
@@ -55,6 +66,7 @@ def probe(sessions: Path = Path("sessions"), environment: Environment | None = N
         memory,
         torch_build,
         gpu,
+        *((torch_sees_gpu,) if gpu_present() else ()),
         lambda: terminal(env),
         lambda: multiplexer(env),
         logout,
@@ -144,6 +156,19 @@ def gpu() -> Finding:
     if gpu_present():
         return Finding("GPU", False, f"present, but {gpus.note}", "install or load the NVIDIA driver")
     return Finding("GPU", True, f"none ({gpus.note}); training uses the CPU")
+
+
+def torch_sees_gpu(ask: Sequence[str] = (sys.executable, "-c", _ASK)) -> Finding:
+    """What torch itself says, for a GPU that is here: a build may fit and the driver be too old for it."""
+    try:
+        done = subprocess.run(ask, capture_output=True, text=True, timeout=_ASK_S, check=False)
+    except subprocess.TimeoutExpired:
+        return Finding("torch on GPU", False, f"no answer within {_ASK_S:g} s", "run it again; is the GPU hung?")
+    answer = clean_line((done.stdout.strip().splitlines() or [""])[-1], 80)
+    if done.returncode == 0 and answer.startswith("sees "):
+        return Finding("torch on GPU", True, answer)
+    why = clean_line((done.stderr.strip().splitlines() or [answer])[-1], 160)
+    return Finding("torch on GPU", False, f"torch cannot use it: {why}", "a newer driver, or a torch for this one")
 
 
 def gpu_present(proc: Path = Path("/proc"), sys_root: Path = Path("/sys")) -> bool:
