@@ -755,6 +755,8 @@ def tasks_check(
 @app.command()
 def profile(
     config: o.Config = None,
+    task: Annotated[str | None, typer.Option(help="Task id; `tasks list` shows them.", metavar="ID")] = None,
+    algorithm: Annotated[str | None, typer.Option(help="ppo or dqn.", metavar="NAME")] = None,
     seconds: Annotated[float, typer.Option(min=1, help="How long to train.", metavar="S")] = 10.0,
     set_: o.Set = None,
     json: o.Json = False,
@@ -764,7 +766,8 @@ def profile(
     from tui_trainer.cli.profiling import Wish
     from tui_trainer.cli.profiling import profile as carry_out
 
-    raise typer.Exit(carry_out(Wish(config, set_ or [], sessions, seconds, json)))
+    flags = {"run.task": task, "run.algorithm": algorithm}
+    raise typer.Exit(carry_out(Wish(config, flags, set_ or [], sessions, seconds, json)))
 
 
 @app.command()

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -28,6 +28,7 @@ class Wish(msgspec.Struct):
     """What `profile` was told."""
 
     config: str | None
+    flags: Mapping[str, str | None]
     assignments: list[str]
     sessions: str | None
     seconds: float
@@ -36,7 +37,7 @@ class Wish(msgspec.Struct):
 
 def profile(wish: Wish) -> int:
     """Print the phases of a short run, and what would help."""
-    resolved = resolve_run(wish.config, {}, wish.assignments)
+    resolved = resolve_run(wish.config, wish.flags, wish.assignments)
     found = _measured(resolved.config, wish.sessions, wish.seconds)
     hints = advice(found, resolved.config)
     if wish.json:
