@@ -37,6 +37,7 @@ CASES = {
     "ppo autograd": ("ppo", (Copy, Nim, Aim), SMALL | POOLED | {"gradients": "autograd", "shared": True}),
     "ppo normalised": ("ppo", (Copy, Aim, Resetting), SMALL | NORMALISED),
     "ppo squashed": ("ppo", (Copy, Aim), SMALL | {"squash_output": True, "ent_coef": 0.001}),
+    "ppo bfloat16": ("ppo", (Copy, Nim, Aim), SMALL | POOLED | {"precision": "bfloat16"}),
     "ppo annealed": ("ppo", (Copy, Nim), SMALL | {"learning_rate_final": 0.5, "clip_range_final": 0.2}),
     "dqn double": ("dqn", (Copy, Endless, Masked, Resetting, Nim), QUICK),
     "dqn plain": ("dqn", (Copy, Nim), QUICK | {"double": False, "tau": 0.5}),
@@ -306,7 +307,7 @@ def test_ppo_plays_nim_perfectly_by_self_play(case):
     assert metrics["game/black_rate"] + metrics["game/white_rate"] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("case", ["ppo autograd", "ppo normalised", "ppo squashed"])
+@pytest.mark.parametrize("case", ["ppo autograd", "ppo normalised", "ppo squashed", "ppo bfloat16"])
 def test_ppo_aims_a_box_action(case):
     _, learner, _ = trained(case, Aim, 80)
     obs = np.array([[-0.6], [0.0], [0.6]], np.float32)

@@ -27,9 +27,30 @@ CASES = {
     "conv board": ("ppo", lambda: tasks.make("connect_four", {}, 16), {"network": "conv"}),
     "lines": ("ppo", lambda: tasks.make("connect_four", {}, 16), {"network": "lines"}),
     "lines small": ("ppo", lambda: tasks.make("tictactoe", {}, 16), {"network": "lines", "shared": True}),
+    "planes": ("ppo", lambda: Planes(), {"network": "planes", "hidden": [6, 6]}),
     "dqn": ("dqn", Nim, {}),
     "dqn dueling": ("dqn", Nim, {"dueling": True}),
 }
+
+
+class Planes(Masked):
+    """Two planes of actions over a board of 3 x 4; the mask is noise."""
+
+    n = 24
+
+    def __init__(self) -> None:
+        super().__init__()
+        fields = {f: getattr(self.spec, f) for f in self.spec.__struct_fields__}
+        self.spec = type(self.spec)(**fields | {"obs_shape": (2, 3, 4), "action_planes": 2})
+
+    def observe(self):
+        return self.rng.integers(0, 2, (16, 2, 3, 4)).astype(np.uint8)
+
+    def legal(self):
+        return np.concatenate([np.ones((16, 1), np.bool_), self.rng.random((16, 23)) < 0.5], 1)
+
+    def play(self, action):
+        return action / 24.0, ~self._none(), self._none()
 
 
 def trained(case: str):

@@ -9,9 +9,11 @@ from tests.algorithms.helpers import settings, update
 from tests.algorithms.probes import Aim, Copy, Endless, Masked, Nim, Probe, Resetting
 from tui_trainer.algorithms import build
 from tui_trainer.algorithms.episodes import Episodes
+from tui_trainer.algorithms.mlp import Batch, Shape, Weights
 from tui_trainer.algorithms.moments import Moments
+from tui_trainer.algorithms.networks import HalfNet, MlpNet
 from tui_trainer.algorithms.rollout import Rollout
-from tui_trainer.algorithms.updates import squashing
+from tui_trainer.algorithms.updates import AutogradUpdater, squashing
 from tui_trainer.core.protocols import Reset, Step
 from tui_trainer.errors import ConfigError, Diverged
 
@@ -69,6 +71,38 @@ def test_the_notes_say_which_gradients_are_used():
     assert "hand-derived" in learner_of(Copy()).notes[0]
     assert "autograd" in learner_of(Copy(), gradients="autograd").notes[0]
     assert "autograd" in learner_of(Aim()).notes[0]
+
+
+# --- precision -----------------------------------------------------------------------------------------------------
+
+
+def gradient_of(net, flat, rows: int) -> np.ndarray:
+    """Of PPO's loss on made-up rows."""
+    rng = np.random.default_rng(5)
+    updater = AutogradUpdater(net, torch.from_numpy(flat.copy()))
+    x = rng.standard_normal((rows, 6)).astype(np.float32)
+    column = [rng.standard_normal(rows).astype(np.float32) for _ in range(4)]
+    batch = Batch(x, rng.integers(0, 4, rows), column[0] - 1.5, column[1], column[2], column[3], None, None)
+    updater.step(batch, Weights(0.2, 0.0, 0.01, 0.5), learning_rate=1e-9, max_grad_norm=1e9, max_kl=0.0)
+    return updater.gradient().numpy()
+
+
+@pytest.mark.parametrize("hidden", [(64, 64), (256, 256)])
+def test_a_gradient_in_bfloat16_is_float32s_within_a_hundredth(hidden):
+    net = MlpNet(Shape(6, 4, hidden, "tanh", False, False))
+    flat = net.initial(np.random.default_rng(1))
+    whole, half = gradient_of(net, flat, 2048), gradient_of(HalfNet(net), flat, 2048)
+    assert np.linalg.norm(half - whole) < 0.01 * np.linalg.norm(whole)
+    assert not np.array_equal(half, whole)
+
+
+def test_a_policy_trained_in_bfloat16_leaves_in_float32():
+    learner, plain = learner_of(Copy(), precision="bfloat16"), learner_of(Copy())
+    update(learner)
+    state = learner.state_dict()
+    obs = Copy().observe()
+    assert "bfloat16" in learner.notes[0]
+    np.testing.assert_array_equal(learner.policy().value(obs), plain.policy_from(state).value(obs))
 
 
 # --- squashed actions --------------------------------------------------------------------------------------------
@@ -179,9 +213,10 @@ def test_a_checkpoint_of_another_algorithm_is_refused():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize(("network", "task"), [("mlp", Nim), ("mlp", Aim)])
-def test_a_learner_on_the_gpu_learns_and_its_state_goes_on_on_the_cpu(network, task):
-    config = settings(ppo=SMALL | {"network": network, "pool_every": 2})
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("network", "task"), [("mlp", Nim), ("mlp", Aim), ("conv", Corner)])
+def test_a_learner_on_the_gpu_learns_and_its_state_goes_on_on_the_cpu(network, task, precision):
+    config = settings(ppo=SMALL | {"network": network, "pool_every": 2, "precision": precision})
     learner, here = build("ppo", task(), config, "cuda"), build("ppo", task(), config, "cpu")
     for _ in range(5):
         update(learner)

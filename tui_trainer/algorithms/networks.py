@@ -109,6 +109,31 @@ def network(spec: TaskSpec, settings: PPOSettings, inputs: int) -> Net:
     return ConvNet(spec, shape)
 
 
+class HalfNet:
+    """Another network with its products in bfloat16; parameters, sums of the loss and the optimizer stay in float32."""
+
+    def __init__(self, net: Net) -> None:
+        self._net = net
+
+    @property
+    def count(self) -> int:
+        return self._net.count
+
+    def initial(self, rng: np.random.Generator) -> Float:
+        return self._net.initial(rng)
+
+    def bind(self, flat: torch.Tensor) -> Forward:
+        return TorchForward(self, flat)
+
+    def torch_heads(self, flat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.autocast(flat.device.type, dtype=torch.bfloat16):
+            outputs, values = self._net.torch_heads(flat, x)
+        return outputs.float(), values.float()
+
+    def log_std(self, flat: torch.Tensor) -> torch.Tensor:
+        return self._net.log_std(flat)
+
+
 class MlpNet:
     """An MLP, see mlp.py."""
 
@@ -188,10 +213,10 @@ class PlanesNet:
     def __init__(self, spec: TaskSpec, settings: PPOSettings) -> None:
         if not spec.action_planes:
             raise ConfigError(f"ppo.network: planes needs actions in planes over a board, {spec.id} has none")
-        self._board = spec.obs_shape
+        self.board = spec.obs_shape
         planes, rows, columns = spec.obs_shape
         squares, top = rows * columns, settings.hidden[-1]
-        self._trunk = len(settings.hidden)
+        self.trunk = len(settings.hidden)
         channels = (planes, *settings.hidden)
         convs = [(after, before, _KERNEL, _KERNEL) for before, after in itertools.pairwise(channels)]
         heads = [(spec.action_planes, top, 1, 1), (self._VALUE_PLANES, top, 1, 1)]
@@ -214,16 +239,18 @@ class PlanesNet:
         return TorchForward(self, flat)
 
     def torch_heads(self, flat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        layers = self._layers(flat)
-        h = x.reshape(-1, *self._board)
-        for weight, bias in layers[: self._trunk]:
+        layers = self.layers(flat)
+        h = x.reshape(-1, *self.board)
+        for weight, bias in layers[: self.trunk]:
             h = torch.relu(functional.conv2d(h, weight, bias, padding=_KERNEL // 2))
-        policy, narrow, dense, last = layers[self._trunk :]
+        policy, narrow, dense, last = layers[self.trunk :]
         outputs = functional.conv2d(h, *policy).flatten(1)
         value = torch.relu(functional.conv2d(h, *narrow)).flatten(1)
         return outputs, functional.linear(torch.relu(functional.linear(value, *dense)), *last)[:, 0]
 
-    def _layers(self, flat: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def layers(self, flat: Any) -> list[tuple[Any, Any]]:
+        """Views of a flat vector, numpy or torch alike: weight and bias of the trunk's convolutions, then of the
+        policy's and the value's, then of the value's two layers."""
         found, start = [], 0
         for shape in self._shapes:
             length = math.prod(shape)

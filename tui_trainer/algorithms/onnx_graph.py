@@ -14,9 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 from tui_trainer.algorithms.arrays import Array
 from tui_trainer.algorithms.lines import LineFeatures
 from tui_trainer.algorithms.mlp import FORBIDDEN, Layers, Shape
-from tui_trainer.algorithms.networks import ConvNet, MlpForward, TorchForward
+from tui_trainer.algorithms.networks import ConvNet, MlpForward, PlanesNet, TorchForward
 from tui_trainer.algorithms.policies import FrozenPolicy, GreedyPolicy, Inputs
 from tui_trainer.core.protocols import TaskSpec
+from tui_trainer.errors import UsageError
 
 OPSET, IR_VERSION = 18, 9
 """Of 2022: read by every runtime in use."""
@@ -194,18 +195,35 @@ def _heads(graph: Graph, policy: FrozenPolicy, x: str) -> tuple[str, str]:
             return _mlp(graph, shape, layers, x)
         case TorchForward(net=ConvNet() as net, flat=flat):
             return _conv(graph, net, flat.numpy(), x)
+        case TorchForward(net=PlanesNet() as planes, flat=flat):
+            return _planes(graph, planes, flat.numpy(), x)
         case _:
-            raise AssertionError("a policy is exported from the CPU")
+            raise UsageError("this network cannot be written as an ONNX model")
 
 
 def _conv(graph: Graph, net: ConvNet, flat: Array, x: str) -> tuple[str, str]:
     h = graph.shaped(x, -1, *net.board)
     convolutions, top = net.layers(flat)
-    for weight, bias in convolutions:
-        margin = [weight.shape[-1] // 2] * 4
-        h = graph.add("Conv", h, graph.constant(weight), graph.constant(bias), pads=margin)
-        h = graph.add("Relu", h)
+    for layer in convolutions:
+        h = graph.add("Relu", _convolved(graph, h, layer))
     return _mlp(graph, net.top, top, graph.shaped(h, -1, net.top.inputs))
+
+
+def _planes(graph: Graph, net: PlanesNet, flat: Array, x: str) -> tuple[str, str]:
+    layers, squares = net.layers(flat), net.board[1] * net.board[2]
+    h = graph.shaped(x, -1, *net.board)
+    for layer in layers[: net.trunk]:
+        h = graph.add("Relu", _convolved(graph, h, layer))
+    policy, narrow, dense, last = layers[net.trunk :]
+    outputs = graph.shaped(_convolved(graph, h, policy), -1, len(policy[0]) * squares)
+    value = graph.shaped(graph.add("Relu", _convolved(graph, h, narrow)), -1, len(narrow[0]) * squares)
+    value = graph.add("Relu", graph.add("Gemm", value, *map(graph.constant, dense), transB=1))
+    return outputs, graph.shaped(graph.add("Gemm", value, *map(graph.constant, last), transB=1), -1)
+
+
+def _convolved(graph: Graph, h: str, layer: tuple[Array, Array]) -> str:
+    weight, bias = layer
+    return graph.add("Conv", h, graph.constant(weight), graph.constant(bias), pads=[weight.shape[-1] // 2] * 4)
 
 
 def _mlp(graph: Graph, shape: Shape, layers: Layers, x: str) -> tuple[str, str]:

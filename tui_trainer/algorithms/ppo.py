@@ -35,7 +35,7 @@ from tui_trainer.algorithms.gae import gae
 from tui_trainer.algorithms.live import Live
 from tui_trainer.algorithms.mlp import FORBIDDEN, Batch, Losses, Weights
 from tui_trainer.algorithms.moments import Moments, RewardScale
-from tui_trainer.algorithms.networks import Forward, MlpNet, Net, features, network
+from tui_trainer.algorithms.networks import Forward, HalfNet, MlpNet, Net, features, network
 from tui_trainer.algorithms.noise import Noise
 from tui_trainer.algorithms.policies import FrozenPolicy, Inputs, to_environment
 from tui_trainer.algorithms.pool import Pool
@@ -79,8 +79,10 @@ class PPO:
         inputs = int(np.prod(spec.obs_shape)) if self._features is None else self._features.size
         self._net = network(spec, settings, inputs)
         self._flat = torch.from_numpy(self._net.initial(generator_of(seed, 0))).to(device)
-        self._forward = self._net.bind(self._flat)
-        self._updater, self._path = _updater(self._net, self._flat, settings, spec.action)
+        self._trained = self._net if settings.precision == "float32" else HalfNet(self._net)
+        """The network as it is trained; a policy that leaves is in float32."""
+        self._forward = self._trained.bind(self._flat)
+        self._updater, self._path = _updater(self._trained, self._flat, settings, spec.action)
         self._limits = config.manager.termination
         self._noise = Noise(generator_of(seed, 1), spec)
         self._shuffle = generator_of(seed, 2)
@@ -141,7 +143,7 @@ class PPO:
         if pool is None or pool.opponent is None:
             return
         if self._opponent is None:
-            self._opponent = self._net.bind(torch.from_numpy(pool.opponent).to(self._flat.device))
+            self._opponent = self._trained.bind(torch.from_numpy(pool.opponent).to(self._flat.device))
         seated = np.flatnonzero(pool.plays(self._rollout.to_move[t]))
         self._rollout.own[t] = True
         self._rollout.own[t, seated] = False
@@ -381,11 +383,13 @@ def _updater(net: Net, flat: torch.Tensor, settings: PPOSettings, action: str) -
     fits = isinstance(net, MlpNet) and action == "discrete" and flat.device.type == "cpu"
     if settings.gradients == "derived" and not fits:
         raise ConfigError(
-            'ppo.gradients: "derived" needs network = "mlp", discrete actions and device = "cpu"', 'choose "auto"'
+            'ppo.gradients: "derived" needs network = "mlp", discrete actions, device = "cpu", float32', 'choose "auto"'
         )
     if isinstance(net, MlpNet) and fits and settings.gradients != "autograd":
         return DerivedUpdater(net, flat), "hand-derived gradients (numpy)"
-    return AutogradUpdater(net, flat, squash=settings.squash_output), f"autograd gradients (torch, {flat.device})"
+    half = ", products in bfloat16" if isinstance(net, HalfNet) else ""
+    path = f"autograd gradients (torch, {flat.device}{half})"
+    return AutogradUpdater(net, flat, squash=settings.squash_output), path
 
 
 def _pool(settings: PPOSettings, task: Task, seed: int) -> Pool | None:

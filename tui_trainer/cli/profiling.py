@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
@@ -38,8 +39,9 @@ class Wish(msgspec.Struct):
 def profile(wish: Wish) -> int:
     """Print the phases of a short run, and what would help."""
     resolved = resolve_run(wish.config, wish.flags, wish.assignments)
+    busy = _busy()
     found = _measured(resolved.config, wish.sessions, wish.seconds)
-    hints = advice(found, resolved.config)
+    hints = (*busy, *advice(found, resolved.config))
     if wish.json:
         facts = {**msgspec.to_builtins(found), "sps": found.sps, "advice": hints}
         sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
@@ -72,6 +74,8 @@ def calibrate_machine(sessions: str | None, config: str | None, seconds: float, 
     """Print how fast each number of environments and threads is here, and the settings of the fastest."""
     base = resolve_run(config, {}, []).config
     trials = []
+    if not json:
+        print("".join(f"→ {text}\n" for text in _busy()), end="")
     for trial in calibrate(base, available_cores(), lambda settings: _measured(settings, sessions, seconds).sps):
         trials.append(trial)
         print(msgspec.json.encode(trial).decode() if json else _told(trial), flush=True)
@@ -80,6 +84,14 @@ def calibrate_machine(sessions: str | None, config: str | None, seconds: float, 
         print(f"\nfastest here: {_settings(best)} ({best.sps / first.sps:.2f}x of the settings as they are)")
         print("num_envs changes what is learned, too: compare with `tui-trainer ab` before you keep it")
     return 0
+
+
+def _busy() -> tuple[str, ...]:
+    """A word where others use the machine, so that nobody tunes for their load."""
+    load, cores = os.getloadavg()[0], available_cores()
+    if load < 0.5 * cores:
+        return ()
+    return (f"others use this machine (load {load:.1f} on {cores} cores): speeds are too low, and shaky",)
 
 
 def _told(trial: Trial) -> str:

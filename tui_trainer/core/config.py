@@ -186,6 +186,10 @@ class PPOSettings(Settings, frozen=True):
         Literal["auto", "autograd", "derived"],
         Meta(description="auto: hand-derived for small discrete MLPs on the CPU, autograd elsewhere."),
     ] = "auto"
+    precision: Annotated[
+        Literal["float32", "bfloat16"],
+        Meta(description="bfloat16: the network's products at half the width while training, for GPUs, wide networks."),
+    ] = "float32"
     normalize_observations: Annotated[bool, Meta(description="Running mean and variance of observations.")] = False
     normalize_rewards: Annotated[bool, Meta(description="Running variance of returns.")] = False
     pool_size: Annotated[int, Meta(ge=0, description="Self-play: snapshots kept as opponents; 0 = none.")] = 8
