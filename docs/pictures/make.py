@@ -118,6 +118,10 @@ def pictures() -> list[Picture]:
         Picture("run", "tui-trainer run", live(), (120, 36), moment),
         Picture("small", "tui-trainer run, 80x24", live(), (80, 24), moment),
         Picture("replay", "tui-trainer replay", replay, (120, 36), end),
+        Picture(
+            "chart", "tui-trainer run, after 2, enter and ←", live(), (120, 36), moment, ("2", "2", *["left"] * 12)
+        ),
+        Picture("ended", "tui-trainer run, ended", Standing("sample", events), (120, 36), end),
         Picture("help", "tui-trainer run, after ?", live(), (120, 40), moment, ("question_mark",)),
     ]
 

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
+from textual.app import App
+from textual.pilot import Pilot
 
 from tests.ui.fakes import FakePlayer, FakeSource
 from tests.ui.history import START, UPDATES, history, state_at
+from tests.ui.test_browser import ROWS, Cupboard
+from tests.ui.test_compare import found
+from tui_trainer.client.source import Link
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import RunPaused, stamp
+from tui_trainer.ui.aids import Aids
 from tui_trainer.ui.app import TrainerApp
+from tui_trainer.ui.browser import BrowserApp
+from tui_trainer.ui.compare import CompareApp
 from tui_trainer.ui.look import Look
 
 
@@ -58,3 +67,52 @@ def test_list(snap_compare: Any, scene: str, size: tuple[int, int]) -> None:
         source(), UiSettings(), look=Look(), clock=lambda: START + 120, monotonic=lambda: 0.0, sender="test"
     )
     assert snap_compare(app, press=[key], terminal_size=size)
+
+
+# --- the other screens -------------------------------------------------------------------------------------------
+
+
+def run_on(source: FakeSource) -> TrainerApp:
+    return TrainerApp(source, UiSettings(), look=Look(), clock=lambda: START + 120, monotonic=lambda: 0.0)
+
+
+def crashed() -> TrainerApp:
+    source = FakeSource(state_at(780))
+    source.publish(Link("gone", "the engine is gone"))
+    lines = ("Traceback (most recent call last):", '  File "task.py", line 7, in step', "ValueError: no such move")
+    return TrainerApp(
+        source, UiSettings(), look=Look(), clock=lambda: START + 120, monotonic=lambda: 0.0,
+        aids=Aids(last_words=lambda: lines),
+    )  # fmt: skip
+
+
+def listed() -> BrowserApp:
+    scores = tuple(0.1 * i for i in range(8))
+    rows = [msgspec.structs.replace(row, scores=scores) for row in ROWS]
+    return BrowserApp(Cupboard(rows), UiSettings(), look=Look(), clock=lambda: START)
+
+
+SIZES = ((40, 12), (80, 24), (120, 40))
+OTHERS: dict[str, tuple[Callable[[], App[Any]], tuple[str, ...]]] = {
+    "chart": (lambda: run_on(FakeSource(state_at(780))), ("2", "2", "left", "left", "left", "left")),
+    "chart-log-zoomed": (lambda: run_on(FakeSource(state_at(780))), ("5", "5", "l", "f", "plus", "v")),
+    "crashed": (crashed, ()),
+    "sessions": (listed, ("down",)),
+    "form": (listed, ("n", "down", "down")),
+    "compare": (lambda: CompareApp(found, UiSettings(), look=Look(), baseline="a-seed-1"), ("left",)),
+}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_screen(snap_compare: Any, name: str, size: tuple[int, int]) -> None:
+    make, keys = OTHERS[name]
+
+    async def press(pilot: Pilot[Any]) -> None:
+        await pilot.pause(0.2)
+        if isinstance(pilot.app, CompareApp):
+            await pilot.app.workers.wait_for_complete()
+        await pilot.press(*keys)
+        await pilot.pause(0.3)
+
+    assert snap_compare(make(), terminal_size=size, run_before=press)

@@ -65,6 +65,12 @@ class Canvas:
             if 0 <= column + offset < self.width and 0 <= row < self.height:
                 self._char[column + offset, row] = (char, style)
 
+    def stroke(self, column: int, char: str, style: str) -> None:
+        """A vertical of characters, behind dots and behind words."""
+        for row in range(self.height):
+            if column not in self._words[row]:
+                self.put(column, row, char, style)
+
     def put_clear(self, column: int, text: str, style: str) -> None:
         """`text` in the first row from the top where it hides behind no dot and covers no other such text.
 

@@ -263,9 +263,7 @@ def _draw_cross(plot: Canvas, chart: Chart, laid: Plan) -> None:
     column = None if chart.cross is None else laid.x.column(chart.cross, laid.width)
     if column is None:
         return
-    stroke = "|" if plot.glyphs == "ascii" else "│"
-    for row in range(plot.height):
-        plot.put(column, row, stroke, "key")
+    plot.stroke(column, "|" if plot.glyphs == "ascii" else "│", "key")
 
 
 def readout(chart: Chart, laid: Plan) -> Row:

@@ -38,6 +38,8 @@ from tui_trainer.ui.view import Pointed, RunScreen, RunView
 
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 0.0)
 NOTICE_S = 5.0
+AIDED_S = 20.0
+"""A path is read more slowly than a word."""
 _EAGER_S = 0.3
 """How long after a transport key its answers are painted at once."""
 DOUBLE_CLICK_S = 0.4
@@ -264,12 +266,12 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         shown = any(place.panel == "recommendation" for place in places_of(self.scene, *self.size))
         return shown and self.scene.overlay is None
 
-    def _say(self, text: str, style: str = "warn") -> None:
+    def _say(self, text: str, style: str = "warn", seconds: float = NOTICE_S) -> None:
         """One line for a few seconds."""
         self._change(notice=Notice(clean_line(text), style))
         if self._notice_timer is not None:
             self._notice_timer.stop()
-        self._notice_timer = self.set_timer(NOTICE_S, self._hush)
+        self._notice_timer = self.set_timer(seconds, self._hush)
 
     def _hush(self) -> None:
         self._change(notice=None)
@@ -362,12 +364,12 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         if aid is None:
             self._say(f"this view cannot write files: {command}")
         else:
-            self._say("one moment", "")
+            self._say("one moment", "", AIDED_S)
             self.run_worker(self._aided(aid, done), name="aid", exit_on_error=True)
 
     async def _aided(self, aid: Callable[[], str], done: str) -> None:
         try:
-            self._say(done.format(await asyncio.to_thread(aid)), "good")
+            self._say(done.format(await asyncio.to_thread(aid)), "good", AIDED_S)
         except TuiTrainerError as error:
             self._say(str(error), "bad")
         self._paint()
