@@ -95,7 +95,7 @@ def listed() -> BrowserApp:
 SIZES = ((40, 12), (80, 24), (120, 40))
 OTHERS: dict[str, tuple[Callable[[], App[Any]], tuple[str, ...]]] = {
     "chart": (lambda: run_on(FakeSource(state_at(780))), ("2", "2", "left", "left", "left", "left")),
-    "chart-log-zoomed": (lambda: run_on(FakeSource(state_at(780))), ("5", "5", "l", "f", "plus", "v")),
+    "chart-log-zoomed": (lambda: run_on(FakeSource(state_at(780))), ("4", "4", "l", "f", "plus", "v")),
     "crashed": (crashed, ()),
     "sessions": (listed, ("down",)),
     "form": (listed, ("n", "down", "down")),

@@ -214,7 +214,8 @@ def chart_height(desk: Desk, height: int) -> int:
     if desk.large or contrast is None:
         return height
     below = 3 + len(contrast.entries) + (2 + len(contrast.settings) if contrast.settings else 0) + len(contrast.groups)
-    return max(min(height, 7), height - min(below, max(0, height * 11 // 20)))
+    top = max(min(height, 7), height - min(below, max(0, height * 11 // 20)))
+    return top if height - top >= 4 else height
 
 
 def _chart_box(desk: Desk, width: int, height: int) -> list[Row]:

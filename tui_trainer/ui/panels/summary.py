@@ -67,10 +67,10 @@ def _scores(scene: Scene) -> list[tuple[int, Row]]:
 
 
 def _last_words(scene: Scene) -> list[tuple[int, Row]]:
-    """The end of the traceback, its last line first in importance."""
-    lines = scene.last_words
-    far = len(lines)
-    return [(6 + far - index, plain(line, "bad" if index == far - 1 else "dim")) for index, line in enumerate(lines)]
+    """The end of the traceback; its last line names the error and matters most."""
+    *before, last = scene.last_words or ("",)
+    rows = [(6 + len(before) - index, plain(line, "dim")) for index, line in enumerate(before)]
+    return [*rows, (0, plain(last.strip(), "bad"))] if last else []
 
 
 def _next(scene: Scene, width: int) -> list[Row]:
