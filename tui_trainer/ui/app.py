@@ -440,6 +440,8 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
     def _wheel(self, pointed: Pointed, place: Place) -> None:
         if PANELS[place.panel].chart is not None:
             self._change(**charting.wheeled(self.scene, place, pointed.x, pointed.step))
+        elif place.panel in PAGES:
+            self.act("up" if pointed.step < 0 else "down")
         elif place.panel in SCROLLED:
             self._change(focus=place.panel, scroll=self.scene.scroll_of(place.panel))
             self._scroll("up" if pointed.step < 0 else "down")

@@ -21,7 +21,9 @@ Changes = dict[str, object]
 
 
 def changes(action: Action, scene: Scene) -> bool:
-    """Is the action one of the charts' now? Arrows are where a chart is focused."""
+    """Is the action one of the charts' now? Arrows only where one is focused; a list leaves none on the screen."""
+    if scene.page:
+        return False
     if action in _ALWAYS:
         return True
     if action in ("up", "down"):
