@@ -98,7 +98,6 @@ OTHERS: dict[str, tuple[Callable[[], App[Any]], tuple[str, ...]]] = {
     "chart-log-zoomed": (lambda: run_on(FakeSource(state_at(780))), ("4", "4", "l", "f", "plus", "v")),
     "crashed": (crashed, ()),
     "sessions": (listed, ("down",)),
-    "form": (listed, ("n", "down", "down")),
     "compare": (lambda: CompareApp(found, UiSettings(), look=Look(), baseline="a-seed-1"), ("left",)),
 }
 
