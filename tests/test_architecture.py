@@ -29,6 +29,7 @@ PROCESS_BOUNDARIES = {
     "services/outlet.py": "foreign programs, servers and libraries: what they raise is told once",
     "tasks/check.py": "the conformance kit: what a foreign task raises is what its author must know",
     "data/worker.py": "foreign libraries: whatever ends a job there, panics included, is that job's failure",
+    "tasks/remote/worker.py": "foreign environments in a process of their own: what they raise is told to the engine",
     "tasks/failures.py": "foreign code of tasks: what a step raises costs its episode, counted and told",
     "ui/frame.py": "a failing panel costs that panel and nothing else",
 }

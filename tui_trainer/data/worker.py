@@ -20,7 +20,7 @@ LONGEST = 300
 def main() -> None:
     """Answer jobs until the pipe ends."""
     descriptor, parent, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    _die_with(parent)
+    die_with(parent)
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(name, signal.SIG_IGN)  # sent to the whole group: the caller decides
     os.dup2(2, 1)  # what libraries print goes where the caller's complaints go
@@ -43,7 +43,7 @@ def _outcome(function: Callable[[Any], Any], job: Any) -> tuple[bool, Any]:
         return False, text[:LONGEST]
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Be killed when the parent ends, however it ends; Linux only, elsewhere the pipe's end must do."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -139,6 +139,11 @@ def bare_task(config: Config) -> Task:
     return tasks.make(config.run.task, config.task, num_envs, config.manager.episodes.max_steps)
 
 
+def examined_task(config: Config) -> Task:
+    """The task in this process, whatever the run does: it offers all that it can."""
+    return bare_task(msgspec.structs.replace(config, task=tasks.in_process(config.task)))
+
+
 def data_report(task: Task) -> DataReport | None:
     """What the task found in a person's files."""
     bare = unguarded(task)
@@ -147,7 +152,7 @@ def data_report(task: Task) -> DataReport | None:
 
 def make_table(config: Config, seed: int) -> tuple[Table, int]:
     """One game of the task to watch or play at, and how many players the task is for."""
-    task = tasks.make(config.run.task, config.task, 1, config.manager.episodes.max_steps)
+    task = tasks.make(config.run.task, tasks.in_process(config.task), 1, config.manager.episodes.max_steps)
     own = getattr(task, "table", None)
     return (EpisodeTable(task, seed) if own is None else own()), task.spec.players
 

@@ -59,7 +59,7 @@ def policy_of(subject: Subject) -> Policy:
     """The greedy policy in a checkpoint, on the CPU."""
     from tui_trainer.engine import assembly
 
-    task = assembly.bare_task(subject.config)
+    task = assembly.examined_task(subject.config)
     try:
         return assembly.make_learner(task, subject.config, "cpu").policy_from(subject.state["learner"])
     finally:
@@ -70,7 +70,7 @@ def apply(subject: Subject, source: Path, target: Path, pixels: int) -> Iterator
     """Let the policy work on a person's files. Raises UsageError for a task that has no use for them."""
     from tui_trainer.engine import assembly
 
-    task = assembly.bare_task(subject.config)
+    task = assembly.examined_task(subject.config)
     try:
         if not isinstance(task, HasApply):
             raise UsageError(f"{task.spec.id} has nothing to apply to files", "vectorize has")
@@ -119,7 +119,7 @@ def rate(
     from tui_trainer.tasks.ratings import rated
 
     torch.set_num_threads(subject.config.run.threads)
-    task = assembly.make_task(subject.config)
+    task = assembly.examined_task(subject.config)
     try:
         arbiter = _arbiter(task, subject.config.run.task, opponents)
         learner = assembly.make_learner(task, subject.config, "cpu")

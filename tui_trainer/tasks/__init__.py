@@ -22,8 +22,12 @@ from tui_trainer.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from tui_trainer.tasks.options import OptionDoc
+    from tui_trainer.tasks.remote.task import ProcessOptions
 
 ENTRY_POINTS = "tui_trainer.tasks"
+
+PROCESSES = "processes"
+"""The option of every task that puts its environments into worker processes."""
 
 Factory = Callable[[Mapping[str, Any], int, int], Task]
 
@@ -85,10 +89,31 @@ def make(task_id: str, options: Mapping[str, Any], num_envs: int, max_episode_st
     Raises UsageError for an unknown id, ConfigError for an unknown or impossible option, MissingExtra.
     """
     entry, name = _find(task_id)
+    if PROCESSES in options:
+        options, how = _split(options, task_id)
+        if how.processes:
+            from tui_trainer.tasks.remote.task import RemoteTask
+
+            return RemoteTask(task_id, options, num_envs, max_episode_steps, how)
     factory: Callable[..., Task] = load(entry)
     if entry.id.endswith(":"):
         return factory(name, options, num_envs, max_episode_steps)
     return factory(options, num_envs, max_episode_steps)
+
+
+def in_process(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options without those of worker processes: for a task that is watched, played or examined."""
+    return dict(_split(options, "")[0]) if PROCESSES in options else dict(options)
+
+
+def _split(options: Mapping[str, Any], task_id: str) -> tuple[Mapping[str, Any], ProcessOptions]:
+    """The task's own options, and how many processes hold it."""
+    from tui_trainer.tasks.options import read_options
+    from tui_trainer.tasks.remote.task import ProcessOptions
+
+    common = ProcessOptions.__struct_fields__
+    how = read_options(ProcessOptions, {key: value for key, value in options.items() if key in common}, task_id)
+    return {key: value for key, value in options.items() if key not in common}, how
 
 
 def check_options(task_id: str, options: Mapping[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""A task for tui-trainer in a package of its own."""
