@@ -20,6 +20,8 @@ from tui_trainer.core.config import Config, get, known_keys, setting_choices, se
 from tui_trainer.core.metrics import MEANINGS
 from tui_trainer.core.values import EvalResult, PartResult
 from tui_trainer.sessions import checkpoints, pack, store
+from tui_trainer.telemetry import alerts as a
+from tui_trainer.training.health import CHECKS, CLEAR_AFTER
 from tui_trainer.ui.tables import markdown as keys_table
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -28,7 +30,7 @@ HEAD = """# Reference
 
 Made from the code by `make reference`; a test keeps the two equal. Contents:
 [commands](#commands) · [exit codes](#exit-codes) · [keys](#keys) · [settings](#settings) · [metrics](#metrics) ·
-[formats](#formats) · [events](#events) · [orders](#orders)
+[alerts](#alerts) · [formats](#formats) · [events](#events) · [orders](#orders)
 """
 
 EXITS = """## Exit codes
@@ -64,6 +66,7 @@ def page() -> str:
         keys_table(),
         *settings(),
         *metrics(),
+        *alert_sections(),
         *formats(),
         *facts(),
     ]
@@ -158,6 +161,28 @@ def metrics() -> Iterator[str]:
     )
     rows = (f"| `{name}` | {cell(text)} |" for name, text in MEANINGS.items())
     yield "\n".join(("| metric | |", "|---|---|", *rows)) + "\n"
+
+
+def alert_sections() -> Iterator[str]:
+    yield "## Alerts\n"
+    yield (
+        "Raised once, said again when it turns critical, cleared only past a kinder bound. `telemetry.alerts = false` "
+        "switches them off. They reach the panel, the log, callbacks (`AlertRaised`), `[notify]` and exports.\n"
+    )
+    rows = (
+        ("memory", f"{a.MEMORY_HIGH:.0%} used", f"{a.MEMORY_CRITICAL:.0%}", f"below {a.MEMORY_OK:.0%}"),
+        ("disk", f"{a.DISK_LOW_GIB:g} GiB free", f"{a.DISK_CRITICAL_GIB:g} GiB", f"above {a.DISK_OK_GIB:g} GiB"),
+        ("disk_pace", f"full within {minutes(a.DISK_SOON_S)}", minutes(a.DISK_AT_ONCE_S), f"{minutes(a.DISK_LATER_S)}"),
+        ("gpu*_hot", f"{a.GPU_HOT_C:g} °C", f"{a.GPU_CRITICAL_C:g} °C", f"below {a.GPU_OK_C:g} °C"),
+        ("sps_low", f"SPS below {a.SLOW:.0%} of what was usual", "-", f"above {a.WELL:.0%}"),
+        *((key, text, "-", f"after {CLEAR_AFTER} well updates") for key, (_, text) in CHECKS.items()),
+    )
+    lines = (f"| `{key}` | {cell(raised)} | {critical} | {cleared} |" for key, raised, critical, cleared in rows)
+    yield "\n".join(("| alert | raised | critical | cleared |", "|---|---|---|---|", *lines)) + "\n"
+
+
+def minutes(seconds: float) -> str:
+    return f"{seconds / 60:g} min"
 
 
 def formats() -> Iterator[str]:

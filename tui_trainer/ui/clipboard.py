@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 
-_SCREEN_PIECE = 500
-"""Characters that GNU screen passes on in one go."""
+from tui_trainer.ui.passthrough import passed_through
 
 
 def sequence(text: str, environ: Mapping[str, str]) -> str:
@@ -16,10 +15,5 @@ def sequence(text: str, environ: Mapping[str, str]) -> str:
     `allow-passthrough` is; the other is ignored.
     """
     plain = f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\x07"
-    if environ.get("TMUX"):
-        doubled = plain.replace("\x1b", "\x1b\x1b")
-        return f"{plain}\x1bPtmux;{doubled}\x1b\\"
-    if environ.get("STY"):
-        pieces = (plain[i : i + _SCREEN_PIECE] for i in range(0, len(plain), _SCREEN_PIECE))
-        return "".join(f"\x1bP{piece}\x1b\\" for piece in pieces)
-    return plain
+    wrapped = passed_through(plain, environ)
+    return plain + wrapped if environ.get("TMUX") else wrapped
