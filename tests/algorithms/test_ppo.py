@@ -358,6 +358,21 @@ def test_a_snapshot_plays_one_seat_of_the_pools_environments_only():
     assert len(to_move) == len(own) + 1
 
 
+def test_the_pools_share_can_change_while_it_runs_and_is_resumed():
+    learner = learner_of(Nim(), pool_every=1, pool_share=0.5)
+    update(learner)
+    assert learner.set("pool_share", 0.75) == 0.5
+    for _ in range(3):
+        learner.collect(0.0)
+    own = learner.state_dict()["collector"]["rollout"]["own"].numpy()
+    assert own[:, 12:].all()
+    assert not own[:, 8:12].all()
+    again = learner_of(Nim(), pool_every=1, pool_share=0.5)
+    again.load_state_dict(learner.state_dict())
+    assert again.state_dict()["settings"]["pool_share"] == 0.75
+    assert len(again.state_dict()["pool"]["seats"]) == 12
+
+
 def test_without_a_pool_every_row_is_the_learners():
     learner = learner_of(Nim(), pool_size=0)
     update(learner)

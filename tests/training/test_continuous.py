@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from tui_trainer.core import commands as orders
-from tui_trainer.core.actions import ApplyDifficulty, ApplySetting, Collect, End
+from tui_trainer.core.actions import ApplyDifficulty, ApplySetting, Collect, End, Restore
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.events import (
     AnyEvent,
@@ -314,3 +316,62 @@ def test_two_changes_at_once_are_told_together() -> None:
     world.update_by(14).until(Collect)
     first = next(e for e in world.events if isinstance(e, RecommendationScored))
     assert first.evidence.endswith("together with 2")
+
+
+@pytest.mark.parametrize(
+    ("settings", "accepted"),
+    [
+        ({}, True),
+        ({"continuous__auto_accept_subjects": ["learning_rate"]}, False),
+        ({"continuous__auto_accept_subjects": ["learning_rate", "difficulty"]}, True),
+        ({"continuous__auto_accept_confidence": 1.0}, False),
+    ],
+    ids=["every subject", "another subject", "this subject", "not sure enough"],
+)
+def test_auto_accept_can_be_bounded_by_subject_and_confidence(settings: dict[str, object], accepted: bool) -> None:
+    world = watched(continuous__auto_accept=True, **settings).update_by(6).until(Collect)
+    assert bool(verdicts(world)) is accepted
+
+
+def falling(update: int, part: str) -> float:
+    """Good for 24 evaluations, then lost for good."""
+    wobble = 0.004 * ((update // 2) % 3 - 1)
+    return (0.6 if update < 50 else 0.3) + wobble
+
+
+def fallen(**settings: object) -> tuple[World, RecommendationRaised]:
+    world = watched(falling, manager__termination={"intelligent": False}, **settings).update_by(70).until(Collect)
+    return world, next(r for r in raised(world) if r.rule == "rollback")
+
+
+def test_an_accepted_rollback_goes_back_once_and_keeps_what_was_set() -> None:
+    world, advice = fallen()
+    order(world, orders.SetSetting(id="1", key="ppo.learning_rate", value=1e-4))
+    world.until(Collect)
+    answer(world, advice.id, "accept")
+    update = world.manager.update
+    world.update_by(2).until(Collect)
+    assert world.actions.count(Restore("best")) == 1
+    assert world.actions[world.actions.index(Restore("best")) :].count(ApplySetting("ppo.learning_rate", 1e-4)) == 1
+    assert world.manager.update == update + 2
+    assert "cannot be undone" in refusal(answer(world, advice.id, "undo"))
+
+
+def test_a_rollback_cannot_be_tried() -> None:
+    world, advice = fallen()
+    assert "accept or reject it" in refusal(answer(world, advice.id, "try"))
+
+
+def jumping(update: int, part: str) -> float:
+    return 0.5 + 0.3 * math.sin(7.0 * update)
+
+
+def test_what_only_a_new_run_can_change_is_never_accepted() -> None:
+    only = {"continuous__auto_accept": True, "continuous__auto_accept_subjects": ["rollout"]}
+    world = watched(jumping, manager__termination={"intelligent": False}, **only)
+    world.update_by(120).until(Collect)
+    advice = next(r for r in raised(world) if r.rule == "rollout")
+    assert "fork NAME --set ppo.n_steps=256" in refusal(answer(world, advice.id, "accept"))
+    assert advice.id not in [number for number, _, _ in verdicts(world)]
+    answer(world, advice.id, "reject")
+    assert verdicts(world)[-1] == (advice.id, "rejected", "user")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 import pytest
@@ -28,6 +29,7 @@ def history(
     algorithm: str = "ppo",
     trend: Trend | None = None,
     metric: str = "win_rate",
+    more_settings: dict[str, float] | None = None,
 ) -> History:
     """One row an evaluation: win rate against each level."""
     difficulty = Difficulty(level=level, low=low)
@@ -55,7 +57,7 @@ def history(
         floor=0.3,
         step=0.05,
         algorithm=algorithm,
-        settings=settings,
+        settings=settings | (more_settings or {}),
         changed_at=changed_at,
     )
 
@@ -189,6 +191,64 @@ def test_entropy_is_raised_after_a_collapse_without_a_rise() -> None:
 )
 def test_entropy_is_silent(silent: History) -> None:
     assert says("entropy", silent) is None
+
+
+# --- without wins and losses -----------------------------------------------------------------------------------------
+
+PLATEAU = Trend(name="plateau", confidence=0.9, evidence="no progress for 16 evaluations", noise=0.01)
+FALLING = Trend(name="degrading", confidence=0.95, evidence="0.2 below its best", fallen=7, noise=0.01)
+
+
+def scored(rows: int, trend: Trend, **more: Any) -> History:
+    return history([EVEN] * rows, metric="score", trend=trend, **more)
+
+
+def test_harder_fires_on_a_plateau_where_nothing_is_won_or_lost() -> None:
+    proposal = says("harder", scored(12, PLATEAU, space=RANGED))
+    assert proposal is not None
+    assert (proposal.change.key, proposal.change.new) == ("difficulty.low", 0.65)
+    assert says("harder", scored(12, PLATEAU, space=RANGED, changed_at=4)) is None
+    assert says("harder", scored(12, FALLING, space=RANGED)) is None
+
+
+def test_easier_fires_on_a_fall_above_the_first_difficulty_only() -> None:
+    proposal = says("easier", scored(12, FALLING, level=1))
+    assert proposal is not None
+    assert (proposal.change.old, proposal.change.new, proposal.aim) == (1, 0, "rise")
+    assert says("easier", scored(12, FALLING)) is None
+    assert says("easier", scored(12, PLATEAU, level=1)) is None
+
+
+# --- opponent pool, rollback, rollouts -------------------------------------------------------------------------------
+
+
+def test_opponent_pool_is_played_more_when_self_play_forgets() -> None:
+    pool = {"ppo.pool_share": 0.2}
+    proposal = says("opponent_pool", history([EVEN] * 8, trend=FALLING, more_settings=pool))
+    assert proposal is not None
+    assert (proposal.change.key, proposal.change.new) == ("ppo.pool_share", 0.4)
+    assert says("opponent_pool", history([EVEN] * 8, trend=PLATEAU, more_settings=pool)) is None
+    assert says("opponent_pool", history([EVEN] * 8, trend=FALLING)) is None
+    assert says("opponent_pool", history([EVEN] * 8, trend=FALLING, more_settings={"ppo.pool_share": 0.6})) is None
+
+
+def test_rollback_offers_the_best_checkpoint_after_a_lasting_fall() -> None:
+    fallen = msgspec.structs.replace(history([EVEN] * 8, trend=FALLING), best_update=40)
+    proposal = says("rollback", fallen)
+    assert proposal is not None
+    assert (proposal.change.key, proposal.change.new) == ("rollback", 40)
+    assert says("rollback", msgspec.structs.replace(fallen, best_update=0)) is None
+    short = msgspec.structs.replace(FALLING, fallen=5)
+    assert says("rollback", msgspec.structs.replace(fallen, trend=short)) is None
+
+
+def test_rollouts_are_to_be_longer_when_the_policy_jumps_on_a_plateau() -> None:
+    jumping = msgspec.structs.replace(PLATEAU, noise=0.2)
+    fixed = {"ppo.n_steps": 128.0}
+    proposal = says("rollout", msgspec.structs.replace(history([EVEN] * 14, trend=jumping), fixed=fixed))
+    assert proposal is not None
+    assert (proposal.change.key, proposal.change.new) == ("fork.ppo.n_steps", 256)
+    assert says("rollout", msgspec.structs.replace(history([EVEN] * 14, trend=PLATEAU), fixed=fixed)) is None
 
 
 # --- stop ------------------------------------------------------------------------------------------------------------

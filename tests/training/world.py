@@ -127,6 +127,8 @@ class World:
             case Keep(branch=branch):
                 self.kept[branch] = (dict(self.settings), self.collected)
                 return KeptReport(branch=branch)
+            case Restore(branch="best"):
+                return RestoredReport(branch="best")
             case Restore(branch=branch):
                 settings, self.collected = self.kept.pop(branch)
                 self.settings = dict(settings)

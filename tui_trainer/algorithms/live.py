@@ -43,4 +43,5 @@ class Live(Generic[S]):
         return {key: float(getattr(self.settings, key)) for key in self._keys}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        self._replace({key: float(take(state, key)) for key in self._keys})
+        """A checkpoint from before a setting became live leaves it as configured."""
+        self._replace({key: float(take(state, key)) for key in self._keys if key in state})

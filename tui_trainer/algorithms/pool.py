@@ -11,7 +11,6 @@ from tui_trainer.algorithms.arrays import (
     Float,
     Small,
     as_tensor,
-    copy_into,
     generator_of,
     generator_state,
     load_generator,
@@ -27,7 +26,7 @@ class Pool:
     """
 
     def __init__(self, *, size: int, share: float, every: int, num_envs: int, seed: int) -> None:
-        self._size, self._every = size, every
+        self._size, self._every, self._num_envs = size, every, num_envs
         self.envs = round(share * num_envs) if size else 0
         self._rng = generator_of(seed, 3)
         self._seats = self._rng.integers(0, 2, self.envs).astype(np.int8)
@@ -38,6 +37,12 @@ class Pool:
     def opponent(self) -> Float | None:
         """The snapshot that plays in this rollout, or None while there is none."""
         return self._snapshots[self._opponent] if self._snapshots and self.envs else None
+
+    def resize(self, share: float) -> None:
+        """Play another share of the environments from the next rollout on; new ones draw their seats."""
+        self.envs = round(share * self._num_envs)
+        more = self._rng.integers(0, 2, max(0, self.envs - len(self._seats))).astype(np.int8)
+        self._seats = np.concatenate([self._seats[: self.envs], more])
 
     def offer(self, parameters: Float, update: int) -> None:
         """Keep a snapshot when one is due."""
@@ -69,7 +74,8 @@ class Pool:
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        copy_into(self._seats, state, "seats")
+        self._seats = np.array(take_array(state, "seats"), np.int8)
+        self.envs = len(self._seats)
         snapshots = take(state, "snapshots")
         self._snapshots = [take_array({"snapshot": s}, "snapshot") for s in snapshots]
         self._opponent = int(take(state, "opponent"))

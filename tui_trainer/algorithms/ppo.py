@@ -48,7 +48,7 @@ from tui_trainer.errors import ConfigError
 
 _LIVE = (
     "learning_rate", "ent_coef", "vf_coef", "clip_range", "clip_range_vf", "max_grad_norm", "target_kl",
-    "gamma", "gae_lambda",
+    "gamma", "gae_lambda", "pool_share",
 )  # fmt: skip
 _CHUNK = 1024
 """Rows of one pass over a rollout: what fits in a cache."""
@@ -337,7 +337,10 @@ class PPO:
         return FrozenPolicy(self._spec, self._net.bind(flat), inputs, squash=self._settings.squash_output)
 
     def set(self, key: str, value: float) -> float:
-        return self._live.set(key, value)
+        old = self._live.set(key, value)
+        if key.endswith("pool_share") and self._pool is not None:
+            self._pool.resize(value)
+        return old
 
     def state_dict(self) -> dict[str, object]:
         return {

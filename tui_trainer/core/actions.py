@@ -44,7 +44,10 @@ class Keep(Action, frozen=True):
 
 
 class Restore(Action, frozen=True):
-    """Go back to what was kept under this name, which is forgotten."""
+    """Go back to what was kept under this name, which is forgotten.
+
+    `best` is the newest best checkpoint on the disk: learner and task go back to it, counters and generators do not.
+    """
 
     branch: BranchName
 

@@ -118,6 +118,12 @@ class ContinuousSettings(Settings, frozen=True):
 
     enabled: Annotated[bool, Meta(description="Raise recommendations.")] = True
     auto_accept: Annotated[bool, Meta(description="Accept confident recommendations without a person.")] = False
+    auto_accept_subjects: Annotated[
+        tuple[str, ...], Meta(description='Only these, such as ["difficulty", "learning_rate"]; empty = every subject.')
+    ] = ()
+    auto_accept_confidence: Annotated[
+        float, Meta(ge=0, le=1, description="None below this confidence is accepted without a person.")
+    ] = 0.0
     min_confidence: Annotated[float, Meta(ge=0, le=1, description="No recommendation below this confidence.")] = 0.6
     level: Annotated[int, Meta(ge=0, description="Difficulty level at the start.")] = 0
     initial_quality_range: Annotated[tuple[float, float], Meta(description="Quality range at the start.")] = (0.7, 1.0)

@@ -58,9 +58,10 @@ class KeptReport(Report, frozen=True):
 
 
 class RestoredReport(Report, frozen=True):
-    """Learner, task and generators are back where they were kept."""
+    """Learner, task and generators are back where they were kept; not `ok` where there was nothing to go back to."""
 
     branch: BranchName
+    ok: bool = True
 
 
 class DifficultyReport(Report, frozen=True):

@@ -10,8 +10,8 @@ Metrics: TypeAlias = dict[str, float | None]
 """Name → value; None stands for a value that was not finite."""
 
 CheckpointKind: TypeAlias = Literal["regular", "best", "manual", "final", "emergency", "stage", "try"]
-BranchName: TypeAlias = Literal["start", "without"]
-"""States that a try keeps in memory: where it began, and the end of the branch without the change."""
+BranchName: TypeAlias = Literal["start", "without", "best"]
+"""States to go back to: where a try began, the end of its branch without the change, the newest best checkpoint."""
 Suite: TypeAlias = Literal["reference", "present", "final"]
 Verdict: TypeAlias = Literal["accepted", "rejected", "expired", "undone", "withdrawn"]
 Author: TypeAlias = Literal["user", "manager", "adviser", "signal", "engine", "curriculum"]

@@ -279,11 +279,20 @@ class Run:
 
     def _restore(self, branch: BranchName) -> reports.RestoredReport:
         """Only the manager's memory is its own business: it follows the report."""
+        if branch == "best":
+            return self._roll_back()
         state = self._branches.pop(branch).state
         restore(self._learner, self._task, state)
         self._state_parts.write(state)
         self._submitted_update = -1
         return reports.RestoredReport(branch=branch)
+
+    def _roll_back(self) -> reports.RestoredReport:
+        self._saver.finish()
+        best = self._archive.best_state()
+        if best is not None:
+            restore(self._learner, self._task, best[1])
+        return reports.RestoredReport(branch="best", ok=best is not None)
 
     def _job_of(self, copy: Copy, kind: CheckpointKind) -> SaveJob:
         """A save of a state that was kept in memory."""

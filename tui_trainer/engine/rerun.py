@@ -168,6 +168,14 @@ class Rerun:
             case actions.Evaluate(suite=suite, part=part, episodes=episodes, seed=seed):
                 result = self._task.evaluate(self._learner.policy(), part=part, episodes=episodes, seed=seed)
                 return reports.EvaluationReport(suite=suite, part=part, result=result)
+            case actions.SaveCheckpoint(kind="best"):
+                best = {"learner": self._learner.state_dict(), "task": self._task.state_dict()}
+                self._branches["best"] = {key: frozen_copy(value, key) for key, value in best.items()}
+                return reports.CheckpointReport(kind="best", number=0)
+            case actions.Restore(branch="best"):
+                if "best" in self._branches:
+                    restore(self._learner, self._task, self._branches["best"])
+                return reports.RestoredReport(branch="best", ok="best" in self._branches)
             case actions.SaveCheckpoint(kind=kind):
                 return reports.CheckpointReport(kind=kind, number=0)
             case actions.Keep(branch=branch):

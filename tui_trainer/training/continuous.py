@@ -35,6 +35,8 @@ GUARD_FALL = 4.0
 """Noise deviations below the score before acceptance, and below its forecast, that call the guard, twice in a row."""
 KEPT_ANSWERS = 200
 GUARD = "guard"
+ELSEWHERE = "fork."
+"""Prefix of a change's key where only a new run can make it."""
 
 Outcome = Literal["", "helped", "hurt", "unclear"]
 
@@ -95,6 +97,7 @@ class ContinuousTraining:
         *,
         start: Difficulty,
         algorithm: str,
+        fixed: Mapping[str, float] | None = None,
         rules: Mapping[str, Rule] = RULES,
     ) -> None:
         self._settings = settings
@@ -102,6 +105,7 @@ class ContinuousTraining:
         self._space = space
         self._start = start
         self._algorithm = algorithm
+        self._fixed = dict(fixed or {})
         self._rules = rules
         self._trend: Trend = UNKNOWN
         self.state = AdviserState()
@@ -138,6 +142,7 @@ class ContinuousTraining:
         settings: dict[str, float],
         subjects: tuple[str, ...] | None,
         silenced: tuple[str, ...] = (),
+        best_update: int = 0,
     ) -> list[AnyEvent]:
         """Outcomes that can be told now, then new recommendations.
 
@@ -146,7 +151,7 @@ class ContinuousTraining:
         events: list[AnyEvent] = [*self._scores()]
         if not self._settings.enabled:
             return events
-        history = self._history(difficulty, settings)
+        history = self._history(difficulty, settings, best_update)
         events += self._warnings(update)
         for name, proposal in self._proposals(history):
             if proposal.subject not in silenced and self._wanted(proposal, subjects):
@@ -185,11 +190,21 @@ class ContinuousTraining:
         is_open = any(r.id == number for r in self.state.open)
         if not is_open and found is None:
             return f"there is no recommendation {number}"
+        if verdict != "undo" and not is_open:
+            return f"recommendation {number} is already {found}"
         if verdict != "undo":
-            return "" if is_open else f"recommendation {number} is already {found}"
+            return "" if verdict == "reject" else self.acceptance_objection(self.open(number))
         if found != "accepted":
             return f"recommendation {number} is {found or 'still open'}: only an accepted one can be undone"
         return "" if self.accepted(number) else f"recommendation {number} is too long ago to be undone"
+
+    def acceptance_objection(self, raised: RecommendationRaised) -> str:
+        """Why a change cannot be made in this run at all; empty where it can."""
+        key = raised.change.key
+        if not key.startswith(ELSEWHERE):
+            return ""
+        setting = f"{key.removeprefix(ELSEWHERE)}={raised.change.new:g}"
+        return f"this cannot change while the run is live: `tui-trainer fork NAME --set {setting}` goes on with it"
 
     def open(self, number: int) -> RecommendationRaised:
         """The open recommendation with this number."""
@@ -248,7 +263,7 @@ class ContinuousTraining:
         """The index among the kept points of the first one after so many evaluations."""
         return max(0, evaluation - (self.state.evaluations - len(self.state.points)))
 
-    def _history(self, difficulty: Difficulty, settings: dict[str, float]) -> History:
+    def _history(self, difficulty: Difficulty, settings: dict[str, float], best_update: int) -> History:
         return History(
             points=self.state.points,
             trend=self._trend,
@@ -260,6 +275,8 @@ class ContinuousTraining:
             step=self._settings.step,
             algorithm=self._algorithm,
             settings=settings,
+            fixed=self._fixed,
+            best_update=best_update,
             changed_at=self._index(self.state.changed_at),
         )
 
@@ -405,7 +422,7 @@ def _fits(change: Change, difficulty: Difficulty, settings: Mapping[str, float])
             return difficulty.level == int(change.old)
         case "difficulty.low":
             return abs(difficulty.low - change.old) < 1e-9
-        case "stop":
+        case "stop" | "rollback":
             return True
         case key:
             return settings.get(key, change.old) == change.old

@@ -76,6 +76,10 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     algorithm: str
     settings: dict[str, float]
     """Live settings that advice may touch, such as `ppo.learning_rate`, as they are now."""
+    best_update: int = 0
+    """Update of the best checkpoint; 0 while there is none."""
+    fixed: dict[str, float] = {}
+    """Settings that only a new run can change, such as `ppo.n_steps`."""
     changed_at: int = 0
     """Index of the first point after the last change of difficulty or setting."""
 

@@ -86,7 +86,13 @@ from tui_trainer.training.forecast import foretell
 from tui_trainer.training.health import changed_standing, examine, standing
 from tui_trainer.training.history import Rule, point_of
 from tui_trainer.training.modes import MODES
-from tui_trainer.training.orders import LEARNER_KEYS, learner_settings, setting_objection, with_values
+from tui_trainer.training.orders import (
+    LEARNER_KEYS,
+    fixed_settings,
+    learner_settings,
+    setting_objection,
+    with_values,
+)
 from tui_trainer.training.rules import RULES
 from tui_trainer.training.schedule import evaluation_due, regular_save_due
 from tui_trainer.training.state import (
@@ -138,7 +144,13 @@ class TrainingManager:
         self._state = ManagerState(difficulty=start, live=learner_settings(config))
         self._wall = WallState()
         self._adviser = ContinuousTraining(
-            config.continuous, spec, space, start=start, algorithm=config.run.algorithm, rules=rules
+            config.continuous,
+            spec,
+            space,
+            start=start,
+            algorithm=config.run.algorithm,
+            fixed=fixed_settings(config),
+            rules=rules,
         )
         self._adviser.restore(self._state.adviser)
         self._actions = spec.n if spec.action == "discrete" else 0
@@ -367,6 +379,8 @@ class TrainingManager:
         problem = setting_objection(self._config, key, value)
         if problem:
             raise Refused(problem)
+        if key == "ppo.pool_share" and self._spec.players != 2:
+            raise Refused(f"{self._spec.id} has no opponents")
         if key in LEARNER_KEYS:
             self._tune(key, value, by, f"ordered by {by}")
             return f"{key} = {value:g} after this update", []
@@ -420,6 +434,8 @@ class TrainingManager:
         entry = self._adviser.accepted(number)
         if entry is None or entry.undone:
             raise Refused(f"recommendation {number} is already undone")
+        if entry.change.key == "rollback":
+            raise Refused("what was trained after the best checkpoint is gone: a rollback cannot be undone")
         if not self._stands_at(entry.change):
             raise Refused(f"{entry.change.key} has been changed since recommendation {number}: set it by hand")
         back = Change(key=entry.change.key, old=entry.change.new, new=entry.change.old)
@@ -448,6 +464,8 @@ class TrainingManager:
             case "difficulty.low":
                 wish = msgspec.structs.replace(present, low=change.new)
                 self._state.move = Move(wish, by, why, recommendation)
+            case "rollback":
+                self._state.rollback = True
             case key:
                 self._tune(key, change.new, by, why)
 
@@ -482,6 +500,8 @@ class TrainingManager:
                 return self._saved_other() if kind == "try" else self._saved(kind)
             case KeptReport(branch=branch):
                 return self._kept(branch)
+            case RestoredReport(branch="best", ok=ok):
+                return self._rolled_back(ok)
             case RestoredReport(branch=branch):
                 return self._restored(branch)
             case DifficultyReport(difficulty=taken):
@@ -579,6 +599,19 @@ class TrainingManager:
             return []
         changed = SettingChanged(key=key, old=old, new=new, by=tuning.by, why=tuning.why)
         return [changed, *self._adviser.changed(s.difficulty, s.live)]
+
+    def _rolled_back(self, ok: bool) -> list[AnyEvent]:
+        """Difficulty and live settings stay what they were: they are told to task and learner again."""
+        s = self._state
+        s.rollback = False
+        if not ok:
+            return [LogWritten(level="error", text="no best checkpoint could be read: nothing was rolled back")]
+        self._wall.introduce = self._space is not None
+        for key, value in s.live.items():
+            self._tune(key, value, "manager", "kept over the rollback")
+        self._adviser.begin_anew()
+        told = LogWritten(level="info", text="the learner is back at the best checkpoint")
+        return [told, *self._adviser.changed(s.difficulty, s.live)]
 
     # --- trying ----------------------------------------------------------------------------------------------
 
@@ -839,12 +872,22 @@ class TrainingManager:
             settings=self._planned_settings(),
             subjects=self._mode.subjects,
             silenced=("difficulty",) if self._is_scheduled else (),
+            best_update=self._state.best.update if self._state.best else 0,
         )
-        automatic = self._mode.accepts_by_itself or self._config.continuous.auto_accept
-        raised = [e for e in events if isinstance(e, RecommendationRaised) and e.change.key != "stop"]
-        for event in raised if automatic else []:
+        raised = [e for e in events if isinstance(e, RecommendationRaised) and self._is_automatic(e)]
+        for event in raised:
             events += self._accept(event.id, "manager")[1]
         return events
+
+    def _is_automatic(self, raised: RecommendationRaised) -> bool:
+        """Whether it is accepted without a person; what ends a run or needs a new one never is."""
+        if raised.change.key == "stop" or self._adviser.acceptance_objection(raised):
+            return False
+        s = self._config.continuous
+        wanted = not s.auto_accept_subjects or raised.subject in s.auto_accept_subjects
+        return self._mode.accepts_by_itself or (
+            s.auto_accept and wanted and raised.confidence >= s.auto_accept_confidence
+        )
 
     # --- signals, faults, storage ----------------------------------------------------------------------------
 
@@ -1010,6 +1053,8 @@ class TrainingManager:
     def _change(self) -> AnyAction | None:
         if self._state.move is not None:
             return ApplyDifficulty(self._state.move.difficulty)
+        if self._state.rollback:
+            return Restore("best")
         if self._state.tunings:
             return ApplySetting(self._state.tunings[0].key, self._state.tunings[0].value)
         return None

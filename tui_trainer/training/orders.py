@@ -9,7 +9,7 @@ from typing import Any
 from tui_trainer.core.config import Config, Layer, get, known_keys, nearest, resolve, setting_help, to_table
 from tui_trainer.errors import ConfigError
 
-LEARNER_KEYS = ("ppo.learning_rate", "ppo.ent_coef", "ppo.clip_range", "dqn.learning_rate")
+LEARNER_KEYS = ("ppo.learning_rate", "ppo.ent_coef", "ppo.clip_range", "ppo.pool_share", "dqn.learning_rate")
 """Settings that the learner takes live."""
 MANAGER_KEYS = (
     "manager.evaluation.every_updates",
@@ -29,6 +29,8 @@ def setting_objection(config: Config, key: str, value: float) -> str:
         return _unsafe(key)
     if key in LEARNER_KEYS and key.split(".")[0] != config.run.algorithm:
         return f"this run trains with {config.run.algorithm}: {key} has no effect on it"
+    if key == "ppo.pool_share" and not (config.ppo.pool_size and config.ppo.pool_share):
+        return "this run began without a pool of opponents: fork it with ppo.pool_size and ppo.pool_share above 0"
     if not math.isfinite(value):
         return f"{key} must be a finite number"
     try:
@@ -55,6 +57,11 @@ def learner_settings(config: Config) -> dict[str, float]:
     return {key: float(get(config, key)) for key in mine}
 
 
+def fixed_settings(config: Config) -> dict[str, float]:
+    """What advice may name and only a new run can change."""
+    return {"ppo.n_steps": float(config.ppo.n_steps)} if config.run.algorithm == "ppo" else {}
+
+
 def _unsafe(key: str) -> str:
     close = nearest(key, list(SAFE_KEYS))
     if key in known_keys():
@@ -75,4 +82,12 @@ def _put(table: dict[str, Any], key: str, value: float) -> None:
     table[last] = value
 
 
-__all__ = ["LEARNER_KEYS", "MANAGER_KEYS", "SAFE_KEYS", "learner_settings", "setting_objection", "with_values"]
+__all__ = [
+    "LEARNER_KEYS",
+    "MANAGER_KEYS",
+    "SAFE_KEYS",
+    "fixed_settings",
+    "learner_settings",
+    "setting_objection",
+    "with_values",
+]

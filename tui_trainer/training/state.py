@@ -80,6 +80,8 @@ class ManagerState(msgspec.Struct, kw_only=True):
     averages: dict[str, Average] = {}
     move: Move | None = None
     tunings: tuple[Tuning, ...] = ()
+    rollback: bool = False
+    """To the best checkpoint, decided and not yet done."""
     evaluating: Evaluating | None = None
     overrides: dict[str, Override] = {}
     live: dict[str, float] = {}

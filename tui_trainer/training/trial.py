@@ -133,6 +133,7 @@ def put_back(line: Line, state: ManagerState, adviser: AdviserState) -> None:
     for name in OF_THE_ADVISER:
         setattr(adviser, name, getattr(line, name))
     state.phase, state.evaluating, state.move, state.tunings = "boundary", None, None, ()
+    state.rollback = False
 
 
 def objection(change: Change, updates: int, settings: TerminationSettings, done: Progress) -> str:
