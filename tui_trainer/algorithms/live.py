@@ -12,6 +12,7 @@ from tui_trainer.core.config import Settings, nearest
 from tui_trainer.errors import UsageError
 
 S = TypeVar("S", bound=Settings)
+LATER = ("pool_share",)
 
 
 class Live(Generic[S]):
@@ -43,5 +44,6 @@ class Live(Generic[S]):
         return {key: float(getattr(self.settings, key)) for key in self._keys}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """A checkpoint from before a setting became live leaves it as configured."""
-        self._replace({key: float(take(state, key)) for key in self._keys if key in state})
+        """A checkpoint from before one of LATER became live leaves that as configured."""
+        held = [key for key in self._keys if key not in LATER or key in state]
+        self._replace({key: float(take(state, key)) for key in held})
