@@ -30,6 +30,8 @@ HARMLESS = (
 """Settings that a resume may change without changing what a rerun does, or that it repeats as orders."""
 NOW = 0.0
 """A rerun's clock stands still."""
+IN_TURN = actions.ApplySetting | actions.ApplyDifficulty | actions.Keep | actions.Restore
+"""What is done without beginning another turn."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -38,6 +40,8 @@ class Order(msgspec.Struct, frozen=True):
     turn: int
     command: AnyCommand
     by: Author
+    phase: str = ""
+    """The action before which it was taken in."""
 
 
 class Timeline(msgspec.Struct, frozen=True):
@@ -64,8 +68,8 @@ def timeline(history: Sequence[AnyEvent], inherited: int = 0) -> Timeline:
     stops_at, why = None, ""
     for event in history:
         match event:
-            case events.CommandApplied(command=command, turn=turn, by=by) if command is not None:
-                orders.append(Order(turn, command, by))
+            case events.CommandApplied(command=command, turn=turn, by=by, phase=phase) if command is not None:
+                orders.append(Order(turn, command, by, phase))
             case events.RunResumed():
                 del orders[max(0, event.orders - inherited) :]
                 if stops_at is None and (reason := _breaks(event)):
@@ -132,7 +136,7 @@ class Rerun:
             action = self._manager.next_action()
             if not self._place.is_mid_rollout:
                 self._compare()
-            if self._give_order():
+            if self._give_order(action):
                 continue
             if isinstance(action, actions.End):
                 break
@@ -143,9 +147,11 @@ class Rerun:
         left = [self._incomparable(manifest) for manifest in list(self._wanted.values())]
         return [*self._results, *(each for each in left if each.equal is None)]
 
-    def _give_order(self) -> bool:
-        """Give the next order if this is its turn."""
+    def _give_order(self, action: actions.AnyAction) -> bool:
+        """Give the next order if this is its turn, and what an order before it in the same turn asked for is done."""
         if not self._orders or self._orders[0].turn > self._place.turn:
+            return False
+        if isinstance(action, IN_TURN) and self._orders[0].phase not in ("", type(action).__name__):
             return False
         order = self._orders.pop(0)
         self._manager.handle(order.command, by=order.by, now=NOW)
