@@ -110,7 +110,7 @@ def test_both_branches_begin_in_the_same_state_and_the_winner_goes_on() -> None:
     world = tried(+0.2)
     before = len(world.actions)
     over(world)
-    assert steps(world, before) == [
+    assert [step for step in steps(world, before) if step != "save best"] == [
         "save regular", "Keep start", *["Learn"] * LENGTH, "Keep without", "Restore start", "ApplyDifficulty",
         *["Learn"] * LENGTH, "save try without",
     ]  # fmt: skip
