@@ -11,7 +11,7 @@ import torch
 
 from tests.algorithms.helpers import FOREVER, QuickDisk, differences, leaves, settings, update
 from tests.algorithms.probes import Aim, Constant, Copy, Endless, Masked, Nim, Resetting, TwoSteps
-from tui_trainer.algorithms import ALGORITHMS, build, settings_of
+from tui_trainer.algorithms import ALGORITHMS, build
 from tui_trainer.errors import DamagedSession, UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore
 
@@ -248,11 +248,6 @@ def test_an_impossible_setting_is_refused_and_changes_nothing(case):
 def test_an_unknown_algorithm_is_refused_with_the_nearest():
     with pytest.raises(UsageError, match="ppo"):
         build("pppo", Copy(), settings(), "cpu")
-
-
-def test_an_algorithms_settings_are_its_own_table():
-    config = settings(ppo={"gamma": 0.5})
-    assert settings_of(config, "ppo") is config.ppo
 
 
 # --- learning ----------------------------------------------------------------------------------------------------

@@ -35,9 +35,14 @@ def calibrate(base: Config, cores: int, sps_of: Callable[[Config], float]) -> It
 
 
 def environments(base: Config, factor: float) -> dict[str, Scalar]:
-    """`factor` times as many environments: PPO at equal minibatches an update, DQN at an equal replay ratio."""
+    """`factor` times as many environments: PPO at equal minibatches an update, DQN at an equal replay ratio.
+
+    Nothing for an algorithm from elsewhere, whose settings have other names.
+    """
     if base.run.algorithm == "dqn":
         return {"dqn.num_envs": max(1, min(base.dqn.train_freq, round(base.dqn.num_envs * factor)))}
+    if base.run.algorithm != "ppo":
+        return {}
     num_envs = max(1, round(base.ppo.num_envs * factor))
     rows = base.ppo.batch_size * num_envs // base.ppo.num_envs
     return {"ppo.num_envs": num_envs, "ppo.batch_size": max(1, rows)}

@@ -104,7 +104,8 @@ def _advice(profile: Profile, config: Config) -> Iterator[tuple[str, str]]:
     if share("env") > 0.5:
         yield "env", "the environment is the bound; `tui-trainer doctor --calibrate` tries other numbers of them"
     if share("forward") > 0.3:
-        yield "forward", f"{algorithm}.num_envs={2 * num_envs} would share each pass among more environments"
+        table = algorithm if algorithm in ("ppo", "dqn") else "algorithm"
+        yield "forward", f"{table}.num_envs={2 * num_envs} would share each pass among more environments"
     if share("learn") > 0.6 and algorithm == "ppo":
         yield "learn", "the update is the bound, as it should be; fewer ppo.n_epochs or larger ppo.batch_size cost less"
     if share("learn") > 0.6 and algorithm == "dqn":
