@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from tests.ui.history import START
 from tui_trainer.charts.span import row_cells
-from tui_trainer.core.config import Resolved, UiSettings, assignments_layer, resolve
+from tui_trainer.core.config import Resolved, UiSettings, assignments_layer, resolve, setting_doc
 from tui_trainer.errors import UsageError
 from tui_trainer.ui.browser import BrowserApp
 from tui_trainer.ui.look import Look
@@ -73,7 +73,10 @@ class Cupboard:
     def settle(self, assignments: tuple[str, ...]) -> Resolved:
         return resolve([assignments_layer(assignments)])
 
-    choices: Mapping[str, tuple[str, ...]] = {"run.task": ("connect_four", "tictactoe", "cache")}
+    choices: Mapping[str, tuple[str, ...]] = {
+        "run.task": ("connect_four", "tictactoe", "cache"),
+        "run.algorithm": ("ppo", "dqn"),
+    }
 
 
 @asynccontextmanager
@@ -254,7 +257,7 @@ async def test_the_form_checks_a_setting_when_it_is_written() -> None:
 async def test_the_form_says_what_each_setting_means_and_shows_all_of_them() -> None:
     async with seated(ROWS) as seat:
         await seat.press("n", "down", "down")
-        assert "Algorithm that updates." in seat.screen
+        assert setting_doc("run.algorithm") in seat.screen
         assert "ppo, dqn" in seat.screen
         await seat.press("tab", "end")
         assert "study." in seat.screen

@@ -53,20 +53,25 @@ class Cupboard:
         trash.bring_back(self._root, name)
 
     def settle(self, assignments: tuple[str, ...]) -> Resolved:
-        """Settings as `run --set ...` would have them; task and algorithm choose their preset."""
-        from tui_trainer import tasks
+        """Settings as `run --set ...` would have them; the task chooses its preset. Raises ConfigError, UsageError."""
+        from tui_trainer import algorithms, tasks
 
         flags = {key: value for key, value in flatten(assignments_layer(assignments).table) if key == "run.task"}
         resolved = resolve_run(None, flags, assignments)
         tasks.check_id(resolved.config.run.task)
+        algorithms.check_id(resolved.config.run.algorithm)
         return resolved
 
     @property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
-        """Task ids that need nothing behind them."""
-        from tui_trainer.tasks import TASKS
+        """Tasks and algorithms, those of installed packages, too; families of tasks need a name behind them."""
+        from tui_trainer import algorithms, tasks
+        from tui_trainer.core.registry import installed
 
-        return {"run.task": tuple(task for task in TASKS if not task.endswith(":"))}
+        return {
+            "run.task": tuple(task for task in (*tasks.TASKS, *tasks.installed()) if not task.endswith(":")),
+            "run.algorithm": (*algorithms.ALGORITHMS, *installed(algorithms.ENTRY_POINTS)),
+        }
 
 
 def row_of(s: SessionSummary, scores: Sequence[float]) -> SessionRow:
