@@ -10,6 +10,8 @@ import pytest
 gymnasium = pytest.importorskip("gymnasium")
 
 from tui_trainer import tasks  # noqa: E402
+from tui_trainer.algorithms import build  # noqa: E402
+from tui_trainer.core.config import assignments_layer, resolve  # noqa: E402
 from tui_trainer.core.protocols import Step, Task  # noqa: E402
 from tui_trainer.core.values import Difficulty  # noqa: E402
 from tui_trainer.errors import UsageError  # noqa: E402
@@ -276,3 +278,25 @@ def test_an_evaluation_ends_even_where_an_episode_would_never() -> None:
     assert gymnasium.spec("CliffWalking-v1").max_episode_steps is None
     task = tasks.make("gym:CliffWalking-v1", {}, 1)
     assert task.evaluate(Still(), part="all", episodes=2, seed=1).mean == -2000
+
+
+def test_an_image_comes_with_its_planes_first() -> None:
+    task = toy("Image")
+    assert (task.spec.obs_shape, task.spec.obs_dtype, task.spec.obs_binary) == ((3, 48, 40), "uint8", False)
+    obs = task.reset(1).obs
+    assert obs.dtype == np.uint8
+    assert (obs[:, 0] == obs[:, 2]).all()
+
+
+def test_an_image_is_learned_through_a_small_network() -> None:
+    settings = ["ppo.network=conv", "ppo.hidden=[32]", "ppo.shared=true", "ppo.num_envs=16", "ppo.n_steps=16",
+                "ppo.batch_size=128", "ppo.learning_rate=2e-3", "ppo.n_epochs=3"]  # fmt: skip
+    config = resolve([assignments_layer(settings)]).config
+    task = toy("Image", 16)
+    learner = build("ppo", task, config, "cpu")
+    assert learner.parameters_count < 300_000
+    for _ in range(15):
+        while not learner.collect(1e9).complete:
+            pass
+        learner.learn()
+    assert task.evaluate(learner.policy(), part="all", episodes=16, seed=3).mean > 9

@@ -259,3 +259,13 @@ def test_boards_are_one_character_a_square(name: str, move: str) -> None:
     assert len(rows) == 9
     assert all(len(word) == 1 for row in rows for word in row)
     assert move in rules.names(rules.start())
+
+
+def test_the_last_stone_of_othello_is_marked() -> None:
+    rules = load_rules("othello")
+    state = rules.start()
+    assert rules.mark(state) is None
+    state.apply_action(rules.names(state)["d3"])
+    line, column = rules.mark(state) or (0, 0)
+    assert (line, column) == (2, 6)
+    assert rules.draw(state).splitlines()[line][column] == "X"

@@ -51,6 +51,25 @@ class DictAction(Counter):
     action_space = Dict({"a": Discrete(2)})
 
 
+class Image(Counter):
+    """A bright square left or right; the reward is 1 for the action that names its side."""
+
+    observation_space = Box(0, 255, (48, 40, 3), np.uint8)
+    action_space = Discrete(2)
+
+    def step(self, action: Any) -> Any:
+        reward = float(action == self.side)
+        self.count += 1
+        return self._obs(), reward, self.count >= self.length, False, {}
+
+    def _obs(self) -> Any:
+        self.side = int(self.np_random.integers(2))
+        self.row = int(self.np_random.integers(36))
+        found = np.zeros((48, 40, 3), np.uint8)
+        found[self.row : self.row + 10, 20 * self.side + 5 : 20 * self.side + 15] = 255
+        return found
+
+
 class HoldsAnObject(Counter):
     """Keeps something that cannot be copied as plain values."""
 
@@ -84,6 +103,6 @@ class Fragile(Counter):
         return found
 
 
-for kind in (Counter, Hard, UnevenBox, Joint, DictAction, HoldsAnObject, Fragile):
+for kind in (Counter, Hard, UnevenBox, Joint, DictAction, Image, HoldsAnObject, Fragile):
     if f"{kind.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=50)

@@ -22,6 +22,9 @@ from tui_trainer.errors import ConfigError
 
 _CHANNELS = (32, 64)
 _KERNEL = 3
+_LARGEST_BOARD = 32
+"""Squares of a side; what is larger is an image."""
+_SQUARES = 12
 
 
 class Forward(Protocol):
@@ -158,13 +161,19 @@ class MlpNet:
 
 
 class ConvNet:
-    """Two 3x3 convolutions that keep the board's size, then an MLP."""
+    """Two 3x3 convolutions that keep a board's size, or as many as bring an image down to 12 squares, each halving it;
+    then an MLP."""
 
     def __init__(self, spec: TaskSpec, shape: mlp.Shape) -> None:
         planes, rows, columns = spec.obs_shape if len(spec.obs_shape) == 3 else (1, *spec.obs_shape)
         self.board = (planes, rows, columns)
-        self._convs = list(zip((planes, *_CHANNELS[:-1]), _CHANNELS, strict=True))
-        self.top = shape._replace(inputs=_CHANNELS[-1] * rows * columns)
+        halvings = 0 if max(rows, columns) <= _LARGEST_BOARD else math.ceil(math.log2(max(rows, columns) / _SQUARES))
+        self.stride = 2 if halvings else 1
+        channels = (_CHANNELS[0],) * (halvings - 1) + _CHANNELS[-1:] if halvings else _CHANNELS
+        self._convs = list(zip((planes, *channels[:-1]), channels, strict=True))
+        for _ in range(halvings):
+            rows, columns = -(-rows // 2), -(-columns // 2)
+        self.top = shape._replace(inputs=channels[-1] * rows * columns)
 
     @property
     def count(self) -> int:
@@ -197,7 +206,7 @@ class ConvNet:
     def torch_heads(self, flat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         h = x.reshape(-1, *self.board)
         for weight, bias in self.layers(flat)[0]:
-            h = torch.relu(functional.conv2d(h, weight, bias, padding=_KERNEL // 2))
+            h = torch.relu(functional.conv2d(h, weight, bias, stride=self.stride, padding=_KERNEL // 2))
         return mlp.torch_heads(self.top, flat[self._conv_count :], h.flatten(1))
 
     def log_std(self, flat: torch.Tensor) -> torch.Tensor:

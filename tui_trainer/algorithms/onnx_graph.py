@@ -205,7 +205,7 @@ def _conv(graph: Graph, net: ConvNet, flat: Array, x: str) -> tuple[str, str]:
     h = graph.shaped(x, -1, *net.board)
     convolutions, top = net.layers(flat)
     for layer in convolutions:
-        h = graph.add("Relu", _convolved(graph, h, layer))
+        h = graph.add("Relu", _convolved(graph, h, layer, net.stride))
     return _mlp(graph, net.top, top, graph.shaped(h, -1, net.top.inputs))
 
 
@@ -221,9 +221,10 @@ def _planes(graph: Graph, net: PlanesNet, flat: Array, x: str) -> tuple[str, str
     return outputs, graph.shaped(graph.add("Gemm", value, *map(graph.constant, last), transB=1), -1)
 
 
-def _convolved(graph: Graph, h: str, layer: tuple[Array, Array]) -> str:
+def _convolved(graph: Graph, h: str, layer: tuple[Array, Array], stride: int = 1) -> str:
     weight, bias = layer
-    return graph.add("Conv", h, graph.constant(weight), graph.constant(bias), pads=[weight.shape[-1] // 2] * 4)
+    pads, strides = [weight.shape[-1] // 2] * 4, [stride, stride]
+    return graph.add("Conv", h, graph.constant(weight), graph.constant(bias), pads=pads, strides=strides)
 
 
 def _mlp(graph: Graph, shape: Shape, layers: Layers, x: str) -> tuple[str, str]:

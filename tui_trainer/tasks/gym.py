@@ -23,7 +23,7 @@ from tui_trainer.tasks.failures import broken
 from tui_trainer.tasks.gym_failures import Breakable, marked
 from tui_trainer.tasks.gym_pictures import picture
 from tui_trainer.tasks.options import read_options
-from tui_trainer.tasks.spaces import actions_of
+from tui_trainer.tasks.spaces import actions_of, planes_are_last
 from tui_trainer.tasks.statistics import normal
 
 _WAVE = {"vector": 128, "sync": 32}
@@ -256,6 +256,19 @@ class DifficultyAtReset(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self.env.reset(seed=seed, options=options)
 
 
+class PlanesFirst(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """An image as (planes, rows, columns), which is what networks take."""
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env)
+        space = env.observation_space
+        self.observation_space = Box(np.moveaxis(space.low, 2, 0), np.moveaxis(space.high, 2, 0), dtype=space.dtype)
+
+    def observation(self, observation: Any) -> Any:
+        """Turned."""
+        return np.ascontiguousarray(np.moveaxis(observation, 2, 0))
+
+
 def _has_difficulty(env: Any) -> bool:
     return hasattr(env.unwrapped, "set_difficulty")
 
@@ -305,7 +318,9 @@ def _make_one(name: str, arguments: dict[str, Any]) -> Any:
     env = gymnasium.make(name, disable_env_checker=True, **arguments)
     if _has_difficulty(env):
         env = DifficultyAtReset(env)
-    return env if isinstance(env.observation_space, Box) else FlattenObservation(env)
+    if not isinstance(env.observation_space, Box):
+        return FlattenObservation(env)
+    return PlanesFirst(env) if planes_are_last(env.observation_space) else env
 
 
 def _seeded_reset(env: Any, form: str, rng: np.random.Generator) -> Any:

@@ -61,6 +61,11 @@ def _box_actions(space: Any) -> Actions:
     return Actions("box", n, scaled, -1.0, 1.0)
 
 
+def planes_are_last(space: Any) -> bool:
+    """Whether a box is a board or image whose planes come last."""
+    return len(space.shape) == 3 and space.shape[2] < min(space.shape[:2])
+
+
 class Views:
     """How an agent's observation becomes an array and, where it holds one, a mask of legal actions.
 
@@ -74,7 +79,7 @@ class Views:
         self.binary = box is not None and box.dtype.kind in "bui" and float(box.low.min()) >= 0 and box.high.max() <= 1
         is_bytes = self.binary or (box is not None and box.dtype == np.uint8)
         self.dtype = "uint8" if is_bytes else "float32"
-        self._turned = box is not None and len(box.shape) == 3 and box.shape[2] < min(box.shape[:2])
+        self._turned = box is not None and planes_are_last(box)
         shape = (flatdim(self._space),) if box is None else box.shape
         self.shape: tuple[int, ...] = (shape[2], shape[0], shape[1]) if self._turned else tuple(shape)
 

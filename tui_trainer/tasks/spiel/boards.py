@@ -7,6 +7,8 @@ from typing import ClassVar
 from tui_trainer.tasks.spiel.rules import Rules, State
 
 _FILES = "abcdefgh"
+_CELLS = 64
+"""Squares of Othello's board; a greater number is a pass."""
 
 
 class _Squares(Rules):
@@ -34,6 +36,11 @@ class Othello(_Squares):
     outcomes = ("black", "white", "draw")
     glyphs: ClassVar[dict[str, str]] = {"x": "X", "o": "O", "-": "."}
     ladder = ("random", "1-ply", "mcts-10")
+
+    def mark(self, state: State) -> tuple[int, int] | None:
+        """Where the last stone went."""
+        stones = [square for square in state.history()[-1:] if square < _CELLS]
+        return (stones[0] // len(_FILES), 2 * (stones[0] % len(_FILES))) if stones else None
 
 
 class Breakthrough(_Squares):
