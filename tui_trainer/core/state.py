@@ -274,12 +274,8 @@ def _folded(s: RunState, e: AnyEvent) -> RunState:
             return _answered(s, e)
         case RecommendationScored():
             return _scored(s, e)
-        case TryStarted():
-            return _try_started(s, e)
-        case TryReturned():
-            return _try_returned(s, e)
-        case TryEnded():
-            return _try_ended(s, e)
+        case TryStarted() | TryReturned() | TryEnded():
+            return _tried(s, e)
         case DifficultyChanged():
             return _difficulty(s, e)
         case SettingChanged(key=key, old=old, new=new, by=by, why=why):
@@ -425,6 +421,16 @@ _OF_A_BRANCH = (
     "difficulty",
 )  # fmt: skip
 """What belongs to one line of training; decisions, log, marks, time and the machine go on."""
+
+
+def _tried(s: RunState, e: TryStarted | TryReturned | TryEnded) -> RunState:
+    match e:
+        case TryStarted():
+            return _try_started(s, e)
+        case TryReturned():
+            return _try_returned(s, e)
+        case TryEnded():
+            return _try_ended(s, e)
 
 
 def _try_started(s: RunState, e: TryStarted) -> RunState:

@@ -69,19 +69,12 @@ def assemble(
     manager = TrainingManager(config, task.spec, task.difficulty_space(), rules=rules_of(config, inbox))
     store = CheckpointStore(session.path)
     archive = SessionArchive(store, config)
-    meter, place = Meter(config.run.log_every_updates, clock), Place()
-    if history.started is None:
-        publisher.publish(started(session, config, task, learner, manager, device), update=0, global_step=0)
-        for manifest in store.manifests():
-            publisher.publish(inherited(manifest), update=0, global_step=0)
-    if (report := data_report(task)) is not None and report != history.data:
-        publisher.publish(events.DataExamined(report=report), update=history.update, global_step=history.global_step)
+    stand = Stand(task, learner, manager, Meter(config.run.log_every_updates, clock), Place())
+    for event in first_words(session, config, stand, device, history, store):
+        publisher.publish(event, update=history.update, global_step=history.global_step)
     checkpoint = ""
     if history.started is not None or store.manifests():
-        remembered = {**session.read().overrides, **{key: _known(config, key, given[key]) for key in given}}
-        resumed = restore(archive, Stand(task, learner, manager, meter, place), device, config, given, remembered)
-        if given:
-            session.write_status(overrides=remembered)
+        resumed = take_up(session, config, archive, stand, device, given)
         publisher.publish(resumed, update=manager.update, global_step=manager.global_step)
         checkpoint = resumed.checkpoint
         for order in settings_orders(config, resumed.changed):
@@ -102,10 +95,10 @@ def assemble(
             inbox=inbox,
             state_parts=StateParts(read=global_state, write=restore_global_state),
             crash_dir=session.crash_dir,
-            place=place,
+            place=stand.place,
             is_watched=lambda: hub.is_watched,
             on_resources=alerting(watch, config),
-            meter=meter,
+            meter=stand.meter,
             clock=clock,
             checkpoint=checkpoint,
             hooks=hooks,
@@ -115,6 +108,33 @@ def assemble(
         sampler.stop()
         saver.stop()
         task.close()
+
+
+def first_words(
+    session: Session, config: Config, stand: Stand, device: str, history: RunState, store: CheckpointStore
+) -> Iterator[Event]:
+    """What a run says before it trains: that it starts, a fork's first checkpoint, what is new about its data."""
+    if history.started is None:
+        yield started(session, config, stand, device)
+        yield from map(inherited, store.manifests())
+    if (report := data_report(stand.task)) is not None and report != history.data:
+        yield events.DataExamined(report=report)
+
+
+def take_up(
+    session: Session,
+    config: Config,
+    archive: SessionArchive,
+    stand: Stand,
+    device: str,
+    given: Mapping[str, object],
+) -> events.RunResumed:
+    """Everything where the newest good checkpoint left it; what this resume was given is remembered."""
+    remembered = {**session.read().overrides, **{key: _known(config, key, given[key]) for key in given}}
+    resumed = restore(archive, stand, device, config, given, remembered)
+    if given:
+        session.write_status(overrides=remembered)
+    return resumed
 
 
 def prepare(config: Config) -> None:
@@ -199,10 +219,9 @@ def restore_global_state(state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["rng"]["torch"])
 
 
-def started(
-    session: Session, config: Config, task: Task, learner: Learner, manager: TrainingManager, device: str
-) -> events.RunStarted:
+def started(session: Session, config: Config, stand: Stand, device: str) -> events.RunStarted:
     """The first event of a session."""
+    task, learner, manager = stand.task, stand.learner, stand.manager
     return events.RunStarted(
         session=session.name,
         task=config.run.task,
