@@ -67,3 +67,16 @@ def test_a_live_run_is_watched_from_its_newest_checkpoint_and_goes_on(tmp_path: 
     assert run.poll() is None
     run.terminate()
     run.communicate(timeout=30)
+
+
+def test_shogi_is_played_in_its_own_notation(tmp_path: Path) -> None:
+    pytest.importorskip("pyspiel")
+    small = ("--set=ppo.num_envs=4", "--set=ppo.n_steps=4", "--set=ppo.batch_size=16", "--set=ppo.n_epochs=1",
+             "--set=manager.evaluation.every_updates=100", "--set=manager.evaluation.final_episodes=0")  # fmt: skip
+    made = p.run(tmp_path, "run", "shogi", "--no-ui", "--name=sh", "--max-updates=1", *small)
+    assert made.returncode == 0, made.stderr
+    done = p.run(tmp_path, "play", "sh", "--first", "--no-ui", input="7g7f\nh\nu\n9a9i\n")
+    assert done.returncode == 0, done.stderr
+    assert " .  . [P] .  .  .  .  .  . f" in done.stdout or "move 2" in done.stdout
+    assert "9a9i is no legal move here" in done.stdout
+    assert "learner: " in done.stdout
