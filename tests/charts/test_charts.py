@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tui_trainer.charts.axes import X_KINDS, XAxis, XKind, YAxis, y_axis
 from tui_trainer.charts.bars import bar, resampled, spark, stacked
 from tui_trainer.charts.canvas import Canvas
-from tui_trainer.charts.chart import Chart, Line, Mark, draw, plan
+from tui_trainer.charts.chart import Chart, Level, Line, Mark, draw, plan
 from tui_trainer.charts.columns import at, decimate, unknown_columns
 from tui_trainer.charts.scale import (
     log_range,
@@ -422,3 +422,19 @@ def test_a_sparkline_shows_lowest_highest_and_gaps() -> None:
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), max_size=120), st.integers(1, 50))
 def test_resampling_never_exceeds_the_width(values: list[float | None], width: int) -> None:
     assert len(resampled(series(values), width)) <= width
+
+
+@pytest.mark.parametrize("glyphs", GLYPHS)
+def test_a_level_is_named_dotted_across_and_within_what_is_shown(glyphs: Glyphs) -> None:
+    chart = Chart(lines=(Line(series([1.0, 2.0, 3.0]), "s0"),), levels=(Level(9.0, "solved"),))
+    rows = text(draw(chart, 50, 12, glyphs))
+    named = next(row for row in rows if "solved" in row)
+    assert rows.index(named) < 6
+    without = Chart(lines=chart.lines)
+    assert "solved" not in "".join(text(draw(without, 50, 12, glyphs)))
+
+
+def test_a_level_outside_a_given_range_is_not_drawn() -> None:
+    line = Line(series([0.2, 0.4]), "s0")
+    plain = draw(Chart(lines=(line,), y_range=(0.0, 1.0)), 50, 12)
+    assert draw(Chart(lines=(line,), y_range=(0.0, 1.0), levels=(Level(7.0, "far"),)), 50, 12) == plain

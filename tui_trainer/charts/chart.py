@@ -43,6 +43,14 @@ class Mark(msgspec.Struct, frozen=True):
     sign: str = ""
 
 
+class Level(msgspec.Struct, frozen=True):
+    """A dotted horizontal at a known value, with its name at the left."""
+
+    y: float
+    label: str
+    style: str = "mark"
+
+
 class Chart(msgspec.Struct, frozen=True):
     """What to draw. `y_range` None fits what is shown; `x_end` None fits it too, in jumps."""
 
@@ -62,6 +70,7 @@ class Chart(msgspec.Struct, frozen=True):
     """Where x is none of the kinds: what it counts."""
     cross: float | None = None
     """Where the crosshair stands; the values there are written above the chart."""
+    levels: tuple[Level, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -108,6 +117,7 @@ def draw(chart: Chart, width: int, height: int, glyphs: Glyphs = "braille") -> l
     if laid is None:
         return [fit((), width) for _ in range(max(0, height))]
     plot = Canvas(laid.width, laid.height, glyphs)
+    _draw_levels(plot, chart, laid)
     _draw_lines(plot, chart, laid)
     _draw_unknown(plot, chart, laid)
     _draw_marks(plot, chart, laid)
@@ -135,6 +145,8 @@ def _y_axis_of(chart: Chart, x: XAxis) -> YAxis:
     shown = [b for line in chart.lines for b in line.series.buckets if 0 <= x.share(x.of(b)) <= 1]
     lows = [b.low for b in shown if b.low is not None]
     highs = [b.high for b in shown if b.high is not None]
+    known = [level.y for level in chart.levels] if lows else []
+    lows, highs = lows + known, highs + known
     return y_axis(lows, highs, log=chart.log)
 
 
@@ -241,6 +253,23 @@ def _draw_unknown(plot: Canvas, chart: Chart, laid: Plan) -> None:
     for line in chart.lines:
         for column in unknown_columns(line.series, laid.x, plot.width):
             plot.put(column, plot.height - 1, sign, "bad")
+
+
+def _draw_levels(plot: Canvas, chart: Chart, laid: Plan) -> None:
+    """Dots across the plot; names where no other name stands."""
+    taken: set[int] = set()
+    for level in chart.levels:
+        share = laid.y.share(level.y)
+        if share is None or not -1e-9 <= share <= 1 + 1e-9:
+            continue
+        y = round((1 - share) * (plot.rows - 1))
+        for x in range(0, plot.columns, 2 * plot.per_x):
+            plot.dot(x, y, level.style)
+        beside = y // plot.per_y
+        row = beside - 1 if beside > 0 else beside + 1
+        if row not in taken and row < plot.height:
+            taken.add(row)
+            plot.put(1, row, cut(level.label, max(0, plot.width // 3)), level.style)
 
 
 def _draw_marks(plot: Canvas, chart: Chart, laid: Plan) -> None:

@@ -14,6 +14,7 @@ from tui_trainer.core.config import nearest
 from tui_trainer.core.format import percent
 from tui_trainer.core.values import EvalResult, Metrics, PartResult
 from tui_trainer.engine.examine import Subject, evaluate, from_file, from_session
+from tui_trainer.engine.results import in_full
 from tui_trainer.errors import UsageError
 
 
@@ -36,12 +37,6 @@ def evaluate_session(
         print(f"tui-trainer: expected {wish}", file=sys.stderr)
         return 1
     return 0
-
-
-def in_full(result: EvalResult) -> dict[str, object]:
-    """Every field, those at their defaults included: a script may rely on each."""
-    parts = {name: msgspec.structs.asdict(part) for name, part in result.by.items()}
-    return msgspec.structs.asdict(result) | {"by": parts}
 
 
 def known_metrics(result: EvalResult) -> Metrics:

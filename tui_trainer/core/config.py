@@ -277,6 +277,14 @@ class NotifySettings(Settings, frozen=True):
     timeout_s: Annotated[float, Meta(gt=0, le=600, description="Seconds that a command or a server may take.")] = 10.0
 
 
+class ReportSettings(Settings, frozen=True):
+    """[report]"""
+
+    at_end: Annotated[
+        bool, Meta(description="Write the report into the session at a normal end, after the final evaluation.")
+    ] = True
+
+
 class UiSettings(Settings, frozen=True):
     """[ui]"""
 
@@ -334,6 +342,7 @@ class Config(Settings, frozen=True):
     """The task's own options; `tasks show ID` lists them."""
     telemetry: TelemetrySettings = TelemetrySettings()
     notify: NotifySettings = NotifySettings()
+    report: ReportSettings = ReportSettings()
     ui: UiSettings = UiSettings()
     study: StudySettings = StudySettings()
 

@@ -74,6 +74,8 @@ class RunStarted(Event, frozen=True):
     """Number of trainable parameters."""
     exact: bool = True
     notes: tuple[str, ...] = ()
+    baselines: dict[str, float] = {}
+    """Scores of known players or policies in the reference evaluation, by name."""
 
 
 class DataExamined(Event, frozen=True):

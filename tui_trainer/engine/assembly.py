@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import socket
@@ -245,6 +246,7 @@ def started(session: Session, config: Config, stand: Stand, device: str) -> even
         parameters=learner.parameters_count,
         exact=task.spec.resume == "exact",
         notes=notes(task, learner, device),
+        baselines={name: value for name, value in task.baselines().items() if math.isfinite(value)},
     )
 
 

@@ -19,7 +19,7 @@ from tui_trainer.core.callbacks import Collected, Updated
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.config import Config
 from tui_trainer.core.events import Event
-from tui_trainer.core.protocols import Learner, Policy, Task
+from tui_trainer.core.protocols import HasBound, Learner, Policy, Task
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Author, BranchName, CheckpointKind, Reason, Resources
 from tui_trainer.engine import inbox as mail
@@ -553,7 +553,8 @@ class Run:
             self._tick(events.PhaseStarted(phase="final evaluation", part=part, done=index, of=len(spec.parts)))
             seed = FINAL_SEED + self._config.run.seed
             results[part] = self._task.evaluate(policy, part=part, episodes=episodes, seed=seed)
-        result = merge(spec, results)
+        bound = self._task.bound() if isinstance(self._task, HasBound) else None
+        result = merge(spec, results, baselines=self._task.baselines(), bound=bound)
         self._publish(
             events.EvaluationFinished(
                 suite="final", result=result, seconds=self._clock() - began, checkpoint=checkpoint

@@ -30,6 +30,7 @@ from tui_trainer.engine.hub import Hub
 from tui_trainer.engine.inbox import Inbox, JournalRefused, Note
 from tui_trainer.engine.outgoing import outgoing
 from tui_trainer.engine.publisher import Listener, Publisher
+from tui_trainer.engine.results import ResultsKeeper, write_report
 from tui_trainer.engine.signals import Signals
 from tui_trainer.engine.status import StatusKeeper
 from tui_trainer.errors import TuiTrainerError
@@ -110,10 +111,11 @@ class Engine:
         self._journal = Journal(session.journal_path)
         self._status = StatusKeeper(session, self._state)
         self._hub = Hub(socket_path(session.path), self._inbox, self._state)
+        self._results = ResultsKeeper(session.path, session.name)
         self._outgoing = outgoing(session, config, self._state, self._complain)
         self._publisher = Publisher(
             self._journal,
-            [self._hub.publish, self._status.note, *listeners, self._outgoing.hear],
+            [self._hub.publish, self._status.note, self._results.note, *listeners, self._outgoing.hear],
             time.time,
             max(self._journal.last_seq, self._state.seq),
             self._inbox_refusal,
@@ -138,6 +140,8 @@ class Engine:
     def farewell(self) -> None:
         """Deliver what is on its way. The session is free by then; complaints go where the engine's output goes."""
         self._outgoing.close()
+        if self._results.is_written and self._config.report.at_end:
+            write_report(self._session.path, self._session.log_path)
         for item in self._inbox.drain():
             if isinstance(item, Note):
                 print(f"tui-trainer: {item.text}", file=sys.stderr)

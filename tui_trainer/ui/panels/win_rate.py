@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tui_trainer.charts.axes import short
 from tui_trainer.charts.bars import bar
-from tui_trainer.charts.chart import DASHES, Chart, Line, draw
+from tui_trainer.charts.chart import DASHES, Chart, Level, Line, draw
 from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.format import count, si
 from tui_trainer.core.series import Bucket, Series
@@ -46,9 +46,20 @@ def chart(scene: Scene, width: int) -> Chart:
     return seen(scene, "win_rate", Chart(
         lines=_lines(scene, rate, wide=width >= 44),
         marks=moments(scene, "win_rate", ("evaluation", "level")),
+        levels=_levels(scene),
         y_range=(0.0, 1.0) if rate else None,
         y_text=(lambda value: f"{100 * value:.3g}") if rate else short,
     ))  # fmt: skip
+
+
+def _levels(scene: Scene) -> tuple[Level, ...]:
+    """Scores of known players, and the best that can be had; beside many lines only where there is room."""
+    started = scene.state.started
+    if started is None or (len(_parts(scene)) > 1 and not is_large(scene, "win_rate")):
+        return ()
+    known = [Level(value, name) for name, value in started.baselines.items()]
+    bound = next((e.result.bound for e in scene.state.final_evaluations if e.result.bound is not None), None)
+    return (*known, *([] if bound is None else [Level(bound, "bound")]))
 
 
 def _metric(scene: Scene) -> str:
