@@ -84,6 +84,18 @@ class Canvas:
                 taken.update(range(column - 1, column + len(text) + 1))
                 return
 
+    def put_beside(self, row: int, text: str, style: str) -> None:
+        """`text` in this row, as far left as it hides behind no dot and touches no other such text; or nowhere."""
+        if not 0 <= row < self.height:
+            return
+        taken = self._words[row]
+        for column in range(1, self.width - len(text)):
+            span = range(column, column + len(text))
+            if not any(self._bits[row][x] or x in taken for x in span):
+                self.put(column, row, text, style)
+                taken.update(range(column - 1, column + len(text) + 1))
+                return
+
     def lines(self) -> list[Row]:
         """The picture as rows of exactly `width` columns."""
         return [tuple(_merged(self._cells(row))) for row in range(self.height)]

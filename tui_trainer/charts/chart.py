@@ -121,6 +121,7 @@ def draw(chart: Chart, width: int, height: int, glyphs: Glyphs = "braille") -> l
     _draw_lines(plot, chart, laid)
     _draw_unknown(plot, chart, laid)
     _draw_marks(plot, chart, laid)
+    _name_levels(plot, chart, laid)
     _draw_cross(plot, chart, laid)
     labels = _placed_labels(chart, laid)
     rows = [_chart_row(index, picture, laid, labels, glyphs) for index, picture in enumerate(plot.lines())]
@@ -256,20 +257,28 @@ def _draw_unknown(plot: Canvas, chart: Chart, laid: Plan) -> None:
 
 
 def _draw_levels(plot: Canvas, chart: Chart, laid: Plan) -> None:
-    """Dots across the plot; names where no other name stands."""
-    taken: set[int] = set()
+    """Dots across the plot."""
     for level in chart.levels:
-        share = laid.y.share(level.y)
-        if share is None or not -1e-9 <= share <= 1 + 1e-9:
-            continue
-        y = round((1 - share) * (plot.rows - 1))
-        for x in range(0, plot.columns, 2 * plot.per_x):
-            plot.dot(x, y, level.style)
-        beside = y // plot.per_y
-        row = beside - 1 if beside > 0 else beside + 1
-        if row not in taken and row < plot.height:
-            taken.add(row)
-            plot.put(1, row, cut(level.label, max(0, plot.width // 3)), level.style)
+        y = _level_dot(plot, level, laid)
+        for x in range(0, plot.columns, 2 * plot.per_x) if y is not None else ():
+            plot.dot(x, y or 0, level.style)
+
+
+def _name_levels(plot: Canvas, chart: Chart, laid: Plan) -> None:
+    """Names above their dots, or beneath the topmost row's."""
+    for level in chart.levels:
+        y = _level_dot(plot, level, laid)
+        if y is not None:
+            row = y // plot.per_y
+            plot.put_beside(row - 1 if row else 1, cut(level.label, plot.width // 3), level.style)
+
+
+def _level_dot(plot: Canvas, level: Level, laid: Plan) -> int | None:
+    """Its row of dots; None where it lies outside what is shown."""
+    share = laid.y.share(level.y)
+    if share is None or not -1e-9 <= share <= 1 + 1e-9:
+        return None
+    return round((1 - share) * (plot.rows - 1))
 
 
 def _draw_marks(plot: Canvas, chart: Chart, laid: Plan) -> None:
