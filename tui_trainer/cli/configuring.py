@@ -93,6 +93,9 @@ def toml_value(value: Any) -> str:
             return dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         case list() | tuple():
             return "[" + ", ".join(toml_value(item) for item in value) + "]"
+        case msgspec.Struct():
+            fields = msgspec.structs.asdict(value).items()
+            return toml_value({name: inner for name, inner in fields if inner is not None})
         case dict():
             return "{" + ", ".join(f"{toml_value(key)} = {toml_value(item)}" for key, item in value.items()) + "}"
         case _:
