@@ -7,12 +7,18 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 
 from tests.engine import process as p
 from tests.services.server import listening
+from tests.services.test_tensorboard import scalars
 
 WRITES = "import json, os, sys; open(sys.argv[1], 'a').write(os.environ['NOTIFY_TITLE'] + '\\n')"
+
+
+CALM = '--set=notify.events=["end", "pause"]'
+"""A busy machine raises alerts of its own."""
 
 
 def warnings(session: Path) -> list[str]:
@@ -36,7 +42,7 @@ def test_a_run_that_dies_of_a_signal_still_tells_its_end(tmp_path: Path) -> None
     with listening() as server:
         process = p.start(
             tmp_path, "run", "--no-ui", "--json", *p.TINY, "--max-updates=100000", "--name=a",
-            f"--set=notify.webhook={server.url}",
+            f"--set=notify.webhook={server.url}", CALM,
         )  # fmt: skip
         p.until(process, lambda e: e["type"] == "UpdateFinished")
         assert p.stop(process) == 143
@@ -61,7 +67,7 @@ def test_during_the_run_a_failure_is_one_line_in_the_log(tmp_path: Path) -> None
     with listening(status=503) as server:
         process = p.start(
             tmp_path, "run", "--no-ui", "--json", *p.TINY, "--max-updates=100000", "--name=a",
-            f"--set=notify.webhook={server.url}",
+            f"--set=notify.webhook={server.url}", CALM,
         )  # fmt: skip
         p.until(process, lambda e: e["type"] == "UpdateFinished")
         for _ in range(2):
@@ -86,6 +92,37 @@ def test_outside_monitoring_reads_the_runs_figures(tmp_path: Path) -> None:
     assert {"tui_trainer_cpu_percent", "tui_trainer_process_resident_bytes"} <= families.keys()
     names = {sample.labels["name"] for sample in families["tui_trainer_metric"].samples}
     assert {"train/loss", "time/fps", "eval/win_rate"} <= names
+
+
+def test_tensorboard_follows_a_live_run_and_its_resume(tmp_path: Path) -> None:
+    live = f"--set=telemetry.tensorboard={tmp_path}/runs"
+    assert p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=5", "--name=a", live).returncode == 0
+    assert p.run(tmp_path, "resume", "a", "--no-ui", "--max-updates=8").returncode == 0
+    logged = [(e["global_step"], e["sps"]) for e in p.journal(tmp_path / "a") if e["type"] == "UpdateFinished"]
+    assert len(logged) == 8
+    assert scalars(tmp_path / "runs/a")["time/fps"] == [(step, pytest.approx(sps)) for step, sps in logged]
+
+
+def test_places_that_cannot_be_written_cost_a_line_each(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    places = (f"--set=telemetry.{name}={tmp_path}/file/x" for name in ("tensorboard", "openmetrics"))
+    done = p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=200", "--name=a", *places)
+    assert done.returncode == 0
+    assert sorted(text.partition(",")[0] for text in warnings(tmp_path / "a")) == [
+        "telemetry.openmetrics failed", "telemetry.tensorboard failed",
+    ]  # fmt: skip
+
+
+def test_a_pause_at_a_condition_is_told(tmp_path: Path) -> None:
+    with listening() as server:
+        words = (*p.TINY, "--max-updates=100000", "--name=a", f"--set=notify.webhook={server.url}", CALM)
+        assert p.run(tmp_path, "run", "--detach", *words).returncode == 0
+        p.wait_for(lambda: (tmp_path / "a/events.jsonl").read_text().count(",") > 0, 60)
+        assert p.run(tmp_path, "pause", "a", "--when", "eval/win_rate >= 0").returncode == 0
+        p.wait_for(lambda: server.bodies)
+        assert p.run(tmp_path, "stop", "a").returncode == 0
+    first = json.loads(server.bodies[0])
+    assert (first["kind"], first["detail"]) == ("pause", "eval/win_rate >= 0 holds")
 
 
 def test_a_session_from_elsewhere_starts_and_sends_nothing(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -16,7 +17,14 @@ from tui_trainer.core.notices import KINDS, NOTABLE, notice_of
 from tui_trainer.core.values import Change, Reason
 from tui_trainer.engine.outgoing import notifiers, told_kinds
 from tui_trainer.errors import ConfigError
-from tui_trainer.services.notify import CommandNotice, NotDelivered, WebhookNotice, named_in_environment, post
+from tui_trainer.services.notify import (
+    CommandNotice,
+    NotDelivered,
+    Selection,
+    WebhookNotice,
+    named_in_environment,
+    post,
+)
 
 NASTY = "$(touch hacked); `touch hacked` && touch hacked\n\x1b]0;x\x07 'quoted\" \x00"
 END = RunEnded(
@@ -78,6 +86,18 @@ def test_every_kind_has_an_event_and_a_persons_own_pause_is_no_news() -> None:
     assert {notice.kind for event in events if (notice := notice_of(event, "a"))} == set(KINDS)
     assert notice_of(RunPaused(by="user", why="p"), "a") is None
     assert notice_of(UpdateFinished(updates=1, metrics={}, sps=1, seconds={}, episodes=0, elapsed_s=0), "a") is None
+
+
+def test_an_alert_that_comes_and_goes_is_told_once_in_ten_minutes_and_at_once_when_it_turns_critical() -> None:
+    selection = Selection("a", KINDS)
+
+    def is_told(time: float, severity: Literal["warning", "critical"] = "warning", key: str = "sps_low") -> bool:
+        return selection.notice(AlertRaised(key=key, severity=severity, text="", time=time)) is not None
+
+    assert [is_told(t) for t in (1000.0, 1001.0, 1599.0, 1601.0, 1602.0)] == [True, False, False, True, False]
+    assert is_told(1603.0, "critical")
+    assert is_told(1603.0, key="disk")
+    assert [selection.notice(ASK) is not None for _ in range(2)] == [True, True]
 
 
 # --- a program -------------------------------------------------------------------------------------------------------

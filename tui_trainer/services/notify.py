@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tui_trainer.core.config import NotifySettings
-from tui_trainer.core.events import AnyEvent
+from tui_trainer.core.events import AlertRaised, AnyEvent
 from tui_trainer.core.notices import Kind, Notice, notice_of, where
 from tui_trainer.errors import ConfigError
 
@@ -22,19 +22,47 @@ class NotDelivered(Exception):
     """A message reached nobody; says why in one line."""
 
 
+QUIET_S = 600.0
+"""An alert that comes and goes is told once in this time."""
+
+
+class Selection:
+    """Which events are told, and in what words."""
+
+    def __init__(self, session: str, kinds: Sequence[Kind]) -> None:
+        self._session = session
+        self._kinds = kinds
+        self._alerts: dict[tuple[str, str], float] = {}
+
+    def notice(self, event: AnyEvent) -> Notice | None:
+        """The message, or None for what nobody wants to hear, or has heard a moment ago."""
+        found = notice_of(event, self._session)
+        if found is None or found.kind not in self._kinds or self._is_repeated(event):
+            return None
+        return found
+
+    def _is_repeated(self, event: AnyEvent) -> bool:
+        if not isinstance(event, AlertRaised):
+            return False
+        alert = (event.key, event.severity)
+        if 0 <= event.time - self._alerts.get(alert, float("-inf")) < QUIET_S:
+            return True
+        self._alerts[alert] = event.time
+        return False
+
+
 class CommandNotice:
     """Runs a program for each message; waits `timeout_s` seconds for it, then ends it and all that it started."""
 
     def __init__(self, settings: NotifySettings, session: str, kinds: Sequence[Kind]) -> None:
         self._argv = settings.command
         self._timeout_s = settings.timeout_s
-        self._session = session
-        self._kinds = kinds
+        self._selection = Selection(session, kinds)
 
     def take(self, event: AnyEvent) -> None:
         """Raises NotDelivered where the program does not end well."""
-        notice = notice_of(event, self._session)
-        if notice is not None and notice.kind in self._kinds:
+        notice = self._selection.notice(event)
+        if notice is not None:
             run_command(self._argv, variables(notice), self._timeout_s)
 
     def close(self) -> None:
@@ -47,13 +75,12 @@ class WebhookNotice:
     def __init__(self, settings: NotifySettings, session: str, kinds: Sequence[Kind]) -> None:
         self._url = named_in_environment(settings.webhook, os.environ)
         self._timeout_s = settings.timeout_s
-        self._session = session
-        self._kinds = kinds
+        self._selection = Selection(session, kinds)
 
     def take(self, event: AnyEvent) -> None:
         """Raises NotDelivered where the server does not answer with 2xx in time."""
-        notice = notice_of(event, self._session)
-        if notice is not None and notice.kind in self._kinds:
+        notice = self._selection.notice(event)
+        if notice is not None:
             post(self._url, body(notice), self._timeout_s)
 
     def close(self) -> None:
