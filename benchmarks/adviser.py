@@ -23,7 +23,7 @@ import msgspec
 from tui_trainer.core import actions, reports
 from tui_trainer.core.commands import Answer
 from tui_trainer.core.config import Config, Layer, resolve
-from tui_trainer.core.events import AnyEvent, RecommendationRaised, RecommendationScored
+from tui_trainer.core.events import AnyEvent, RecommendationRaised, RecommendationScored, TrendAssessed
 from tui_trainer.engine import assembly
 from tui_trainer.studies.paired import compare, interval
 from tui_trainer.training.evaluation import merge
@@ -32,6 +32,16 @@ from tui_trainer.training.manager import TrainingManager
 PRESET = Path(__file__).resolve().parent.parent / "configs" / "connect_four.toml"
 FINAL_SEED, FINAL_EPISODES = 1_234_567, 400
 CONDITIONS = ("fixed", "advised", "random")
+PAIRS = (("fixed", "advised"), ("random", "advised"), ("fixed", "random"))
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One accepted recommendation and its outcome."""
+
+    rule: str
+    trend: str
+    confidence: float
+    outcome: str
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -40,7 +50,7 @@ class Result(msgspec.Struct, frozen=True):
     minimax: float
     ladder: float
     level: int
-    outcomes: tuple[str, ...]
+    cases: tuple[Case, ...]
     seconds: float
 
 
@@ -54,7 +64,9 @@ class Driven:
         self._manager = TrainingManager(config, self._task.spec, self._task.difficulty_space())
         self._condition = condition
         self._coin = random.Random(config.run.seed)
-        self._outcomes: list[str] = []
+        self._taken: dict[int, tuple[str, str, float]] = {}
+        self._cases: list[Case] = []
+        self._trend = "unknown"
 
     def execute(self) -> Result:
         """To the limit."""
@@ -71,18 +83,23 @@ class Driven:
         level = self._manager.difficulty.level
         rate = parts["minimax-2"].win_rate or 0.0
         seconds = time.perf_counter() - began
-        return Result(rate, merge(spec, parts).value, level, tuple(self._outcomes), seconds)
+        return Result(rate, merge(spec, parts).value, level, tuple(self._cases), seconds)
 
     def _heard(self, events: list[AnyEvent]) -> None:
         for event in events:
+            if isinstance(event, TrendAssessed):
+                self._trend = event.trend
             if isinstance(event, RecommendationScored):
-                self._outcomes.append(event.outcome)
+                self._cases.append(Case(*self._taken[event.id], event.outcome))
             if isinstance(event, RecommendationRaised):
+                self._taken[event.id] = (event.rule, self._trend, event.confidence)
                 verdict = "accept" if self._takes(event) else "reject"
                 command = Answer(id="a", recommendation=event.id, verdict=verdict)
                 self._heard(self._manager.handle(command, by="user", now=0.0))
 
     def _takes(self, raised: RecommendationRaised) -> bool:
+        if self._condition == "everything":
+            return raised.change.key != "stop" and not raised.change.key.startswith("fork.")
         if raised.subject != "difficulty" or self._condition == "fixed":
             return False
         return self._condition == "advised" or self._coin.random() < 0.5
@@ -98,6 +115,11 @@ class Driven:
                 return reports.EvaluationReport(suite=suite, part=part, result=result)
             case actions.SaveCheckpoint(kind=kind):
                 return reports.CheckpointReport(kind=kind, number=0)
+            case actions.ApplySetting(key=key, value=value):
+                old = self._learner.set(key.split(".")[-1], value)
+                return reports.SettingReport(key=key, old=old, new=value)
+            case actions.Restore(branch="best"):
+                return reports.RestoredReport(branch="best", ok=False)
             case actions.ApplyDifficulty(difficulty=difficulty):
                 self._task.set_difficulty(difficulty)
                 return reports.DifficultyReport(difficulty=difficulty)
@@ -124,12 +146,12 @@ def show(results: dict[str, list[Result]]) -> None:
     for name, runs in results.items():
         rates = [r.minimax for r in runs]
         low, high = interval(rates)
-        told = Counter(outcome for r in runs for outcome in r.outcomes)
+        told = Counter(case.outcome for r in runs for case in r.cases)
         print(
             f"{name:<9}   {100 * fmean(rates):5.1f} % [{100 * low:4.1f}, {100 * high:4.1f}]   "
             f"{100 * fmean(r.ladder for r in runs):8.1f} %   {fmean(r.level for r in runs):5.1f}   {dict(told)}"
         )
-    for a, b in (("fixed", "advised"), ("random", "advised"), ("fixed", "random")):
+    for a, b in PAIRS if set(CONDITIONS) <= set(results) else ():
         for what in ("minimax", "ladder"):
             found = compare(
                 [getattr(r, what) for r in results[a]], [getattr(r, what) for r in results[b]], higher_is_better=True
@@ -141,26 +163,53 @@ def show(results: dict[str, list[Result]]) -> None:
             )
 
 
+def weigh(runs: list[Result]) -> None:
+    """Would the record of earlier sessions have foretold later outcomes better than the confidence does?
+
+    For each seed in turn: the chance that advice helped, learned from the other seeds by rule and trend (a Beta(1, 1)
+    prior), against the confidence of the advice and against the overall rate; the mean squared error of each.
+    """
+    errors: dict[str, list[float]] = {"confidence": [], "rate of all": [], "rule and trend": []}
+    for index, run in enumerate(runs):
+        others = [case for other, each in enumerate(runs) if other != index for case in each.cases]
+        for case in run.cases:
+            alike = [c for c in others if (c.rule, c.trend) == (case.rule, case.trend)]
+            truth = float(case.outcome == "helped")
+            guesses = (case.confidence, _rate(others), _rate(alike))
+            for name, guess in zip(errors, guesses, strict=True):
+                errors[name].append((guess - truth) ** 2)
+    print(f"\nchance that advice helps, foretold for held-out seeds, {len(errors['confidence'])} cases, squared error:")
+    for name, each in errors.items():
+        print(f"  {name:<15} {fmean(each):.3f}" if each else f"  {name:<15} -")
+    print("  " + str(Counter((c.rule, c.trend, c.outcome) for r in runs for c in r.cases)))
+
+
+def _rate(cases: list[Case]) -> float:
+    return (1 + sum(case.outcome == "helped" for case in cases)) / (2 + len(cases))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--seeds", default="1-10", help="such as 1-10")
     parser.add_argument("--updates", type=int, default=400)
     parser.add_argument("--every", type=int, default=10, help="updates between evaluations")
     parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--conditions", default=",".join(CONDITIONS), help="also: everything (all advice taken)")
     parser.add_argument("--share", type=float, default=0.5, help="share of games against the present level")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
-    results: dict[str, list[Result]] = {name: [] for name in CONDITIONS}
+    results: dict[str, list[Result]] = {name: [] for name in options.conditions.split(",")}
     for seed in range(int(first), int(last or first) + 1):
-        for name in CONDITIONS:
+        for name in results:
             result = Driven(configured(seed, options), name).execute()
             results[name].append(result)
             print(
                 f"seed {seed} {name:<8} v minimax-2 {100 * result.minimax:5.1f} % ladder {100 * result.ladder:5.1f} % "
-                f"level {result.level}  {','.join(result.outcomes)}  {result.seconds:.0f} s",
+                f"level {result.level}  {','.join(c.outcome for c in result.cases)}  {result.seconds:.0f} s",
                 flush=True,
             )
     show(results)
+    weigh([run for name in results if name != "fixed" for run in results[name]])
 
 
 if __name__ == "__main__":

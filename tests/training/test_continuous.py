@@ -375,3 +375,14 @@ def test_what_only_a_new_run_can_change_is_never_accepted() -> None:
     assert advice.id not in [number for number, _, _ in verdicts(world)]
     answer(world, advice.id, "reject")
     assert verdicts(world)[-1] == (advice.id, "rejected", "user")
+
+
+def test_a_steep_rise_before_there_is_a_trend_is_nobodys_merit() -> None:
+    def skill(update: int, part: str) -> float:
+        return {"random": 0.96, "1-ply": 0.2, "minimax-2": 0.05}[part] + (0.15 * math.log(update) if update else 0.0)
+
+    world = watched(skill).update_by(6).until(Collect)
+    answer(world, 1, "accept")
+    world.update_by(14).until(Collect)
+    (scored,) = [e for e in world.events if isinstance(e, RecommendationScored)]
+    assert scored.outcome == "unclear"

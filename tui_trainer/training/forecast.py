@@ -89,10 +89,12 @@ def fit(points: Sequence[Point], part: str = "") -> Line | None:
 
 
 def flat(points: Sequence[Point]) -> Line:
-    """What stands in for a fit while there are too few evaluations: the score stays where it is."""
+    """What stands in for a fit while there are too few evaluations: the score stays, or goes on as far as it came."""
     values = [p.value for p in points[-FEWEST:]]
+    folds = math.log(max(1, points[-1].update) / max(1, points[0].update)) or 1.0
+    spread = max(values) - min(values)
     sigma = max(noise(values), median([p.high - p.low for p in points[-FEWEST:]]) / 7.84, 1e-9)
-    return Line(points[-1].update, mean(values), 0.0, 0.0, sigma, max(values) - min(values), len(values))
+    return Line(max(1, points[-1].update), mean(values), 0.0, spread / folds, sigma, spread, len(values))
 
 
 def next_mean(points: Sequence[Point], spec: TaskSpec, evaluations: int) -> Range:

@@ -16,7 +16,6 @@ from tui_trainer.core import commands as orders
 from tui_trainer.core.actions import (
     AnyAction,
     ApplyDifficulty,
-    ApplySetting,
     Collect,
     End,
     Evaluate,
@@ -39,8 +38,6 @@ from tui_trainer.core.events import (
     EvaluationStopped,
     LogWritten,
     RecommendationRaised,
-    RunContinued,
-    RunPaused,
     SettingChanged,
     TrendAssessed,
     TryEnded,
@@ -78,7 +75,7 @@ from tui_trainer.core.values import (
     Reason,
 )
 from tui_trainer.errors import ConfigError
-from tui_trainer.training import curriculum, models, trial
+from tui_trainer.training import curriculum, models, trial, wishes
 from tui_trainer.training import difficulty as ladder
 from tui_trainer.training.continuous import GUARD, ContinuousTraining
 from tui_trainer.training.evaluation import merge, suite_seed
@@ -97,9 +94,7 @@ from tui_trainer.training.rules import RULES
 from tui_trainer.training.schedule import evaluation_due, regular_save_due
 from tui_trainer.training.state import (
     FORMAT,
-    Cause,
     Evaluating,
-    Hold,
     ManagerState,
     Move,
     Override,
@@ -121,7 +116,6 @@ WAIT_S = 0.5
 LONGEST_STEP_S = 3600.0
 """A longer gap between two observations is the clock's fault, not training."""
 FAILURES_TOLD_SINGLY = 10
-SAVE_ORDER: tuple[CheckpointKind, ...] = ("stage", "manual", "best", "regular")
 
 
 class Refused(Exception):
@@ -323,20 +317,20 @@ class TrainingManager:
                 assert_never(command)
 
     def _pause(self, when: str, by: Author) -> tuple[str, list[AnyEvent]]:
-        if self._held_by("order"):
+        if wishes.held_by(self._wall, "order"):
             raise Refused("the run is already paused")
         if when:
             condition = _condition(when)
             self._state.pause_when = str(condition)
             return f"pauses once {condition}", []
         self._drop_planned_pause()
-        return "paused", self._hold("order", by, f"ordered by {by}")
+        return "paused", wishes.hold(self._wall, "order", by, f"ordered by {by}")
 
     def _resume(self, by: Author) -> tuple[str, list[AnyEvent]]:
-        if self._held_by("storage"):
-            raise Refused(f"{self._held_by('storage')}: the run goes on by itself once it can write")
+        if wishes.held_by(self._wall, "storage"):
+            raise Refused(f"{wishes.held_by(self._wall, 'storage')}: the run goes on by itself once it can write")
         if self._wall.holds:
-            return "goes on", self._release(("order", "memory"), by)
+            return "goes on", wishes.release(self._wall, ("order", "memory"), by)
         if self._state.pause_when or self._state.pause_at:
             self._drop_planned_pause()
             return "the planned pause is dropped", []
@@ -345,15 +339,15 @@ class TrainingManager:
     def _run_for(self, updates: int, by: Author) -> tuple[str, list[AnyEvent]]:
         if updates < 1:
             raise Refused("run-for needs at least one update")
-        if self._held_by("storage"):
-            raise Refused(f"{self._held_by('storage')}: the run goes on by itself once it can write")
+        if wishes.held_by(self._wall, "storage"):
+            raise Refused(f"{wishes.held_by(self._wall, 'storage')}: the run goes on by itself once it can write")
         self._state.pause_at = self._state.update + updates
-        return f"pauses after update {self._state.pause_at}", self._release(("order", "memory"), by)
+        return f"pauses after update {self._state.pause_at}", wishes.release(self._wall, ("order", "memory"), by)
 
     def _order_save(self) -> str:
         if "manual" in self._wall.saves:
             raise Refused("a checkpoint is already on its way")
-        self._queue_save("manual")
+        wishes.queue_save(self._wall, "manual")
         if self.is_probing:
             return "saved once the try is decided"
         return "saved at once" if self.is_paused else "saved after this update"
@@ -370,7 +364,7 @@ class TrainingManager:
         if problem:
             raise Refused(problem)
         name = ladder.label(target, self._space)
-        if target == self._planned_difficulty():
+        if target == wishes.planned_difficulty(self._state):
             raise Refused(f"the difficulty is already {name}")
         self._state.move = Move(target, by, f"ordered by {by}")
         return f"{name} from the next episodes on, after this update{self._override_curriculum()}"
@@ -382,7 +376,7 @@ class TrainingManager:
         if key == "ppo.pool_share" and self._spec.players != 2:
             raise Refused(f"{self._spec.id} has no opponents")
         if key in LEARNER_KEYS:
-            self._tune(key, value, by, f"ordered by {by}")
+            wishes.tune(self._state, key, value, by, f"ordered by {by}")
             return f"{key} = {value:g} after this update", []
         old = float(get(self._config, key))
         if old == value:
@@ -413,7 +407,7 @@ class TrainingManager:
         if raised.change.key == "stop":
             evidence = f"recommendation {number} accepted by {by}: {'; '.join(raised.evidence)}"
             return "the run ends", [*events, *self._end(Reason(name="user", evidence=evidence))]
-        self._plan(raised.change, by, raised.title, number)
+        wishes.plan(self._state, raised.change, by, raised.title, number)
         if raised.rule == GUARD:
             events += self._guarded(number, by)
         left = self._override_curriculum() if raised.subject == "difficulty" else ""
@@ -436,48 +430,12 @@ class TrainingManager:
             raise Refused(f"recommendation {number} is already undone")
         if entry.change.key == "rollback":
             raise Refused("what was trained after the best checkpoint is gone: a rollback cannot be undone")
-        if not self._stands_at(entry.change):
+        if not wishes.stands_at(self._state, entry.change):
             raise Refused(f"{entry.change.key} has been changed since recommendation {number}: set it by hand")
         back = Change(key=entry.change.key, old=entry.change.new, new=entry.change.old)
-        self._plan(back, by, f"recommendation {number} undone", None)
+        wishes.plan(self._state, back, by, f"recommendation {number} undone", None)
         left = self._override_curriculum() if entry.subject == "difficulty" else ""
         return f"{entry.change.key} back to {entry.change.old:g}{left}", [self._adviser.undo(number, by)]
-
-    def _stands_at(self, change: Change) -> bool:
-        """Whether what a change set still is, or is planned to be, so."""
-        planned = self._planned_difficulty()
-        match change.key:
-            case "difficulty.level":
-                return planned.level == int(change.new)
-            case "difficulty.low":
-                return abs(planned.low - change.new) < 1e-9
-            case key:
-                return self._planned_settings().get(key) == change.new
-
-    def _plan(self, change: Change, by: Author, why: str, recommendation: int | None) -> None:
-        """Note a decided change; the loop applies it at the next boundary after learn."""
-        present = self._planned_difficulty()
-        match change.key:
-            case "difficulty.level":
-                wish = msgspec.structs.replace(present, level=int(change.new))
-                self._state.move = Move(wish, by, why, recommendation)
-            case "difficulty.low":
-                wish = msgspec.structs.replace(present, low=change.new)
-                self._state.move = Move(wish, by, why, recommendation)
-            case "rollback":
-                self._state.rollback = True
-            case key:
-                self._tune(key, change.new, by, why)
-
-    def _planned_difficulty(self) -> Difficulty:
-        return self._state.move.difficulty if self._state.move else self._state.difficulty
-
-    def _planned_settings(self) -> dict[str, float]:
-        return {**self._state.live, **{t.key: t.value for t in self._state.tunings}}
-
-    def _tune(self, key: str, value: float, by: Author, why: str) -> None:
-        others = tuple(t for t in self._state.tunings if t.key != key)
-        self._state.tunings = (*others, Tuning(key, value, by, why))
 
     # --- facts -----------------------------------------------------------------------------------------------
 
@@ -549,7 +507,7 @@ class TrainingManager:
             s.evaluating = Evaluating("reference")
         since = self._wall.elapsed_s - self._wall.saved_at_s
         if regular_save_due(self._config.manager.checkpoints, s.update, since, wall_clock=self._mode.wall_clock):
-            self._queue_save("regular")
+            wishes.queue_save(self._wall, "regular")
         return [*self._health(report.metrics), *self._adviser.expire(s.update)]
 
     def _health(self, metrics: Metrics) -> list[AnyEvent]:
@@ -608,7 +566,7 @@ class TrainingManager:
             return [LogWritten(level="error", text="no best checkpoint could be read: nothing was rolled back")]
         self._wall.introduce = self._space is not None
         for key, value in s.live.items():
-            self._tune(key, value, "manager", "kept over the rollback")
+            wishes.tune(self._state, key, value, "manager", "kept over the rollback")
         self._adviser.begin_anew()
         told = LogWritten(level="info", text="the learner is back at the best checkpoint")
         return [told, *self._adviser.changed(s.difficulty, s.live)]
@@ -626,7 +584,7 @@ class TrainingManager:
             recommendation=number, title=raised.title, change=raised.change, by=by, updates=updates
         )
         self._adviser.state.trying = number
-        self._queue_save("regular")
+        wishes.queue_save(self._wall, "regular")
         what = raised.change.label or raised.title
         return f"tried after this update: {updates} updates as it is, then {updates} with {what}"
 
@@ -663,7 +621,7 @@ class TrainingManager:
         if branch == "without":
             return events + self._try_over(trying, "without")
         self._state.trying = trying.at("with")
-        self._plan(trying.change, trying.by, trying.title, trying.recommendation)
+        wishes.plan(self._state, trying.change, trying.by, trying.title, trying.recommendation)
         return events
 
     def _went_back(self, trying: trial.Trying, branch: BranchName) -> list[AnyEvent]:
@@ -694,7 +652,7 @@ class TrainingManager:
         number, why = trying.recommendation, trying.why
         ended = TryEnded(id=number, won=won, why=why, with_change=trying.with_change, without=trying.without_change)
         self._forget_try()
-        self._queue_save("regular")
+        wishes.queue_save(self._wall, "regular")
         if won == "without":
             return [ended, self._adviser.reject(number, "manager", why)]
         base, raised = trying.base, self._adviser.open(number)
@@ -775,7 +733,7 @@ class TrainingManager:
         wish = curriculum.target(stage, s.difficulty, self._space)
         if wish != s.difficulty:
             s.move = Move(wish, "curriculum", f"stage {s.curriculum.stage}: {stage.when}")
-            self._queue_save("stage")
+            wishes.queue_save(self._wall, "stage")
 
     def _override_curriculum(self) -> str:
         """A person's order about difficulty ends the curriculum; says so."""
@@ -858,7 +816,7 @@ class TrainingManager:
         self._state.score = sign * score
         if models.is_better(score, level, self._state.best):
             self._state.best = models.Best(score, level, self._state.update)
-            self._queue_save("best")
+            wishes.queue_save(self._wall, "best")
 
     @property
     def _is_scheduled(self) -> bool:
@@ -869,7 +827,7 @@ class TrainingManager:
         events = self._adviser.advise(
             update=self._state.update,
             difficulty=self._state.difficulty,
-            settings=self._planned_settings(),
+            settings=wishes.planned_settings(self._state),
             subjects=self._mode.subjects,
             silenced=("difficulty",) if self._is_scheduled else (),
             best_update=self._state.best.update if self._state.best else 0,
@@ -894,7 +852,7 @@ class TrainingManager:
     def _signalled(self, name: str) -> list[AnyEvent]:
         match name:
             case "usr1":
-                self._queue_save("manual")
+                wishes.queue_save(self._wall, "manual")
                 return self._touch("signal: checkpoint")
             case "usr2":
                 return [*self._touch("signal: pause"), *self._toggle_pause()]
@@ -902,9 +860,9 @@ class TrainingManager:
                 return self._end(signal_end(name, self._config.run.on_term))
 
     def _toggle_pause(self) -> list[AnyEvent]:
-        if self._held_by("order") or self._held_by("memory"):
-            return self._release(("order", "memory"), "signal")
-        return self._hold("order", "signal", "SIGUSR2")
+        if wishes.held_by(self._wall, "order") or wishes.held_by(self._wall, "memory"):
+            return wishes.release(self._wall, ("order", "memory"), "signal")
+        return wishes.hold(self._wall, "order", "signal", "SIGUSR2")
 
     def _faulted(self, kind: str, detail: str) -> list[AnyEvent]:
         if kind == "memory_limit":
@@ -914,18 +872,20 @@ class TrainingManager:
         return self._end(fault_end(kind, detail))
 
     def _memory_short(self, detail: str) -> list[AnyEvent]:
-        if self._held_by("memory"):
+        if wishes.held_by(self._wall, "memory"):
             return []
-        self._queue_save("regular")
-        return self._hold("memory", "engine", detail)
+        wishes.queue_save(self._wall, "regular")
+        return wishes.hold(self._wall, "memory", "engine", detail)
 
     def _storage(self, ok: bool, detail: str) -> list[AnyEvent]:
+        stands = wishes.held_by(self._wall, "storage")
         if not ok:
-            return [] if self._held_by("storage") else self._hold("storage", "engine", detail or "the disk refused")
-        if not self._held_by("storage"):
+            why = detail or "the disk refused"
+            return [] if stands else wishes.hold(self._wall, "storage", "engine", why)
+        if not stands:
             return []
-        self._queue_save("regular")
-        return self._release(("storage",), "engine")
+        wishes.queue_save(self._wall, "regular")
+        return wishes.release(self._wall, ("storage",), "engine")
 
     def _touch(self, what: str) -> list[AnyEvent]:
         """In a mode that promises equal runs, the first order from outside is told."""
@@ -936,24 +896,6 @@ class TrainingManager:
         return [AlertRaised(key="trial_touched", severity="warning", text=text)]
 
     # --- pauses ----------------------------------------------------------------------------------------------
-
-    def _hold(self, cause: Cause, by: Author, why: str) -> list[AnyEvent]:
-        self._wall.holds = (*(h for h in self._wall.holds if h.cause != cause), Hold(cause, by, why))
-        return [RunPaused(by=by, why=why)]
-
-    def _release(self, causes: tuple[Cause, ...], by: Author) -> list[AnyEvent]:
-        before = self._wall.holds
-        self._wall.holds = tuple(hold for hold in before if hold.cause not in causes)
-        if not before:
-            return []
-        if self._wall.holds:
-            left = self._wall.holds[-1]
-            return [RunPaused(by=left.by, why=left.why)] if self._wall.holds != before else []
-        return [RunContinued(by=by)]
-
-    def _held_by(self, cause: Cause) -> str:
-        """Why this cause holds the run; empty when it does not."""
-        return next((hold.why for hold in self._wall.holds if hold.cause == cause), "")
 
     def _drop_planned_pause(self) -> None:
         self._state.pause_when, self._state.pause_at = "", 0
@@ -967,7 +909,7 @@ class TrainingManager:
         else:
             return []
         self._drop_planned_pause()
-        return self._hold("order", "manager", why)
+        return wishes.hold(self._wall, "order", "manager", why)
 
     # --- ends ------------------------------------------------------------------------------------------------
 
@@ -1041,23 +983,18 @@ class TrainingManager:
             return Collect()
         if "stage" in self._wall.saves:
             return SaveCheckpoint("stage")
-        return self._change() or self._evaluation() or self._save() or self._try_action() or Collect()
+        return wishes.next_change(self._state) or self._evaluation() or self._save() or self._try_action() or Collect()
 
     def _paused_action(self) -> AnyAction:
         """Orders given during a pause are met at once where the moment is consistent."""
-        can_save = not self._held_by("storage")
-        if self._state.phase == "boundary" and "stage" not in self._wall.saves and (change := self._change()):
+        can_save = not wishes.held_by(self._wall, "storage")
+        if (
+            self._state.phase == "boundary"
+            and "stage" not in self._wall.saves
+            and (change := wishes.next_change(self._state))
+        ):
             return change
         return (self._save() if can_save else None) or Wait(WAIT_S)
-
-    def _change(self) -> AnyAction | None:
-        if self._state.move is not None:
-            return ApplyDifficulty(self._state.move.difficulty)
-        if self._state.rollback:
-            return Restore("best")
-        if self._state.tunings:
-            return ApplySetting(self._state.tunings[0].key, self._state.tunings[0].value)
-        return None
 
     def _evaluation(self) -> AnyAction | None:
         running = self._state.evaluating
@@ -1075,10 +1012,6 @@ class TrainingManager:
         if self.is_probing:
             return None
         return SaveCheckpoint(self._wall.saves[0]) if self._wall.saves else None
-
-    def _queue_save(self, kind: CheckpointKind) -> None:
-        """The regular one comes last: any other save of the same moment makes it needless."""
-        self._wall.saves = tuple(k for k in SAVE_ORDER if k == kind or k in self._wall.saves)
 
     def _saves_after_this(self) -> tuple[CheckpointKind, ...]:
         action = self.next_action()
