@@ -48,7 +48,8 @@ def main() -> None:
             tell(f"{task}, excelling", events(task, options.seed, UPDATES[task], EXCEL[task]))
         if options.only != "excelling":
             every = next(s for s in EXCEL[task] if "every_updates" in s).replace(s_number(EXCEL[task]), "2")
-            hard = 'curriculum.schedule=[{when = "update >= 1", low = 0.3}]'
+            step = "level = 1" if task == "vectorize" else "low = 0.3"
+            hard = f'curriculum.schedule=[{{when = "update >= 1", {step}}}]'
             rest = [s for s in EXCEL[task] if "every_updates" not in s and "curriculum" not in s]
             slow = [every, hard, "ppo.learning_rate=1e-9", *STRUGGLE[task]]
             tell(f"{task}, struggling", events(task, options.seed, 40, [*rest, *slow]))

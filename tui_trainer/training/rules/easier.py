@@ -72,8 +72,8 @@ def _overtaxed(history: History, space: DifficultySpace) -> Proposal | None:
 
 
 def _recent(history: History) -> list[Share]:
-    """Shares at the present level, or of the whole evaluation, since the last change."""
+    """Shares at the present level, or of the whole evaluation where levels are no parts, since the last change."""
     points = history.since_change
-    if history.space is not None and history.space.levels:
+    if history.space is not None and history.space.levels and set(history.space.levels) <= set(history.spec.parts):
         return present_shares(points, history.space)[-PATIENCE:]
     return [Share(p.value, p.low, p.high) for p in points][-PATIENCE:]
