@@ -679,25 +679,26 @@ def test_a_trial_ignores_the_clock_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "evaluated", "reason"),
-    [({"max_updates": 6}, [4, 6], "max_updates"), ({"max_updates": 8}, [4, 8], "max_updates"),
-     ({"max_steps": 110}, [4, 6], "max_steps"), ({"max_episodes": 9}, [4, 5], "max_episodes")],
+    ("limits", "evaluated", "judge"),
+    [({"max_updates": 6}, [4], True), ({"max_updates": 8}, [4], True), ({"max_steps": 110}, [4], True),
+     ({"max_steps": 90}, [4], False)],
 )  # fmt: skip
-def test_a_trial_ends_after_an_update_once_that_is_evaluated(
-    limits: dict[str, object], evaluated: list[int], reason: str
+def test_a_trial_is_judged_by_what_it_was_at_its_limit(
+    limits: dict[str, object], evaluated: list[int], judge: bool
 ) -> None:
-    """An update is 20 steps and 2 episodes: 110 steps and 9 episodes are reached within one."""
+    """An update is 20 steps: 90 are reached within the fifth, whose parameters were evaluated after the fourth."""
     world = build(manager__mode="optuna", manager__evaluation__every_updates=4, manager__termination=limits).run()
-    assert evaluated_at(world) == evaluated
-    assert ended(world).name == reason
-    assert isinstance(world.manager.next_action(), End)
+    end = world.manager.next_action()
+    assert isinstance(end, End)
+    assert (evaluated_at(world), end.judge, end.reason.name) == (evaluated, judge, next(iter(limits)))
 
 
-def test_a_trial_whose_limit_was_raised_goes_on_from_its_last_evaluation() -> None:
-    settings = {"manager__mode": "optuna", "manager__evaluation__every_updates": 4}
-    world = build(**settings, manager__termination={"max_updates": 6}).run()  # type: ignore[arg-type]
-    after = restored(world, **settings, manager__termination={"max_updates": 9}).run()  # type: ignore[arg-type]
-    assert evaluated_at(after) == [4, 6, 8, 9]
+def test_only_a_trial_is_judged_at_its_end() -> None:
+    end = (
+        build(manager__evaluation__every_updates=4, manager__termination={"max_updates": 6}).run().manager.next_action()
+    )
+    assert isinstance(end, End)
+    assert not end.judge
 
 
 # --- saving and restoring --------------------------------------------------------------------------------------------

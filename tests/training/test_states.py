@@ -273,10 +273,7 @@ class Steering(RuleBasedStateMachine):
             "max_hours": m.elapsed_s / 3600,
         }
         if any(done[name] >= limit for name, limit in m.limits.items()):
-            assert isinstance(m.next_action(), End) or self.owes_an_evaluation()
-
-    def owes_an_evaluation(self) -> bool:
-        return False
+            assert isinstance(m.next_action(), End)
 
     @invariant()
     def the_end_is_the_end(self) -> None:
@@ -311,14 +308,9 @@ class Steering(RuleBasedStateMachine):
 
 
 class Studying(Steering):
-    """The same machine with a trial of a study: a limit ends it after an update that is evaluated."""
+    """The same machine with a trial of a study."""
 
     mode = "optuna"
-
-    def owes_an_evaluation(self) -> bool:
-        state = self.manager.state_dict()["manager"]
-        assert isinstance(state, dict)
-        return state["phase"] != "boundary" or state["evaluated_at"] != state["update"]
 
 
 class TwoClocks(RuleBasedStateMachine):

@@ -74,6 +74,7 @@ class Wait(Action, frozen=True):
 class End(Action, frozen=True):
     """The run is over: save if `save`, evaluate best and last on unseen seeds if `evaluate`, then leave.
 
+    `judge`: before that the last parameters play the reference evaluation, by which a trial counts.
     `branch`: what was kept under this name is the run's last state, not what is at hand.
     """
 
@@ -81,6 +82,7 @@ class End(Action, frozen=True):
     save: bool
     evaluate: bool
     branch: BranchName | None = None
+    judge: bool = False
 
 
 AnyAction: TypeAlias = (

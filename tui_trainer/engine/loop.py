@@ -21,7 +21,7 @@ from tui_trainer.core.config import Config
 from tui_trainer.core.events import Event
 from tui_trainer.core.protocols import HasBound, Learner, Policy, Task
 from tui_trainer.core.text import clean_line
-from tui_trainer.core.values import Author, BranchName, CheckpointKind, Reason, Resources
+from tui_trainer.core.values import Author, BranchName, CheckpointKind, Reason, Resources, Suite
 from tui_trainer.engine import inbox as mail
 from tui_trainer.engine.callbacks import Callbacks
 from tui_trainer.engine.crash import write_crash_report
@@ -30,7 +30,7 @@ from tui_trainer.engine.meter import Meter
 from tui_trainer.engine.publisher import Publisher
 from tui_trainer.engine.saver import SaveJob, Saver
 from tui_trainer.errors import Diverged
-from tui_trainer.training.evaluation import merge
+from tui_trainer.training.evaluation import merge, suite_seed
 from tui_trainer.training.manager import TrainingManager
 
 SLICE_S = 0.25
@@ -476,8 +476,8 @@ class Run:
         reason = end.reason
         if end.save and not self._save_last(end):
             reason = self._lost(reason)
-        elif end.evaluate and self._config.manager.evaluation.final_episodes:
-            self._evaluate_finally(end)
+        else:
+            self._evaluate_at_end(end)
         self._publish(
             events.RunEnded(
                 reason=reason,
@@ -531,34 +531,47 @@ class Run:
             reason, evidence=f"{reason.evidence}; the last save failed: {self._save_failed}", exit_code=code
         )
 
-    def _evaluate_finally(self, end: actions.End) -> None:
-        self._guarded("final evaluation", lambda: self._evaluate_last_and_best(end))
+    def _evaluate_at_end(self, end: actions.End) -> None:
+        if end.judge:
+            self._guarded("evaluation", self._judge)
+        if end.evaluate and self._config.manager.evaluation.final_episodes:
+            self._guarded("final evaluation", lambda: self._evaluate_last_and_best(end))
+
+    def _judge(self) -> None:
+        """The reference evaluation of the last parameters: the same games as in the run's others."""
+        seed = suite_seed(self._config.run.seed, "reference")
+        self._evaluate_policy(
+            self._learner.policy(), "", suite="reference", episodes=self._config.manager.evaluation.episodes, seed=seed
+        )
 
     def _evaluate_last_and_best(self, end: actions.End) -> None:
         kept = None if end.branch is None else self._branches[end.branch].state["learner"]
         assert kept is None or isinstance(kept, Mapping)
         last = self._learner.policy() if kept is None else self._learner.policy_from(kept)
-        self._evaluate_policy(last, self._latest_checkpoint)
+        self._evaluate_unseen(last, self._latest_checkpoint)
         best = self._archive.best_state()
         if best is not None and best[0] != self._latest_checkpoint:
             path, state = best
             learner_state = state["learner"]
             assert isinstance(learner_state, Mapping)
-            self._evaluate_policy(self._learner.policy_from(learner_state), path)
+            self._evaluate_unseen(self._learner.policy_from(learner_state), path)
 
-    def _evaluate_policy(self, policy: Policy, checkpoint: str) -> None:
-        spec, episodes = self._task.spec, self._config.manager.evaluation.final_episodes
+    def _evaluate_unseen(self, policy: Policy, checkpoint: str) -> None:
+        seed, episodes = FINAL_SEED + self._config.run.seed, self._config.manager.evaluation.final_episodes
+        self._evaluate_policy(policy, checkpoint, suite="final", episodes=episodes, seed=seed)
+
+    def _evaluate_policy(self, policy: Policy, checkpoint: str, *, suite: Suite, episodes: int, seed: int) -> None:
+        spec = self._task.spec
+        phase = "evaluate" if suite == "reference" else f"{suite} evaluation"
         results, began = {}, self._clock()
         for index, part in enumerate(spec.parts):
-            self._tick(events.PhaseStarted(phase="final evaluation", part=part, done=index, of=len(spec.parts)))
-            seed = FINAL_SEED + self._config.run.seed
+            self._tick(events.PhaseStarted(phase=phase, part=part, done=index, of=len(spec.parts)))
             results[part] = self._task.evaluate(policy, part=part, episodes=episodes, seed=seed)
-        bound = self._task.bound() if isinstance(self._task, HasBound) else None
-        result = merge(spec, results, baselines=self._task.baselines(), bound=bound)
+        is_final = suite == "final"
+        bound = self._task.bound() if is_final and isinstance(self._task, HasBound) else None
+        result = merge(spec, results, baselines=self._task.baselines() if is_final else None, bound=bound)
         self._publish(
-            events.EvaluationFinished(
-                suite="final", result=result, seconds=self._clock() - began, checkpoint=checkpoint
-            )
+            events.EvaluationFinished(suite=suite, result=result, seconds=self._clock() - began, checkpoint=checkpoint)
         )
 
 

@@ -927,8 +927,6 @@ class TrainingManager:
     def _ending(self) -> Reason | None:
         s, settings = self._state, self._config.manager.termination
         reason = limit_reached(settings, self._progress(), wall_clock=self._mode.wall_clock)
-        if reason is not None and self._mode.ends_evaluated and not self._is_evaluated_here():
-            return None
         if reason is not None or self.is_probing:
             return reason
         reason = target_reached(settings, self.metrics)
@@ -939,14 +937,6 @@ class TrainingManager:
     def _progress(self) -> Progress:
         s = self._state
         return Progress(s.update, s.global_step, s.episodes, self._wall.elapsed_s)
-
-    def _is_evaluated_here(self) -> bool:
-        """After an update whose reference evaluation is played; plans that where it is not."""
-        s = self._state
-        if s.phase != "boundary" or s.evaluated_at == s.update:
-            return s.phase == "boundary"
-        s.evaluating = s.evaluating or Evaluating("reference")
-        return False
 
     def _end(self, reason: Reason) -> list[AnyEvent]:
         self._reason = reason
@@ -970,7 +960,7 @@ class TrainingManager:
     def next_action(self) -> AnyAction:
         """What the loop does next; the same answer until something is handled or observed."""
         if self._reason is not None:
-            return End(self._reason, save=True, evaluate=self._reason.name in NORMAL_ENDS, branch=self._end_branch)
+            return self._end_action(self._reason)
         if self._state.trying is not None and self._state.trying.stage == "leave":
             return Restore("without")
         if self._wall.introduce:
@@ -984,6 +974,11 @@ class TrainingManager:
         if "stage" in self._wall.saves:
             return SaveCheckpoint("stage")
         return wishes.next_change(self._state) or self._evaluation() or self._save() or self._try_action() or Collect()
+
+    def _end_action(self, reason: Reason) -> End:
+        normal = reason.name in NORMAL_ENDS
+        judge = normal and self._mode.is_judged and self._state.evaluated_at != self._state.update
+        return End(reason, save=True, evaluate=normal, branch=self._end_branch, judge=judge)
 
     def _paused_action(self) -> AnyAction:
         """Orders given during a pause are met at once where the moment is consistent."""

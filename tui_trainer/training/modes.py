@@ -21,8 +21,8 @@ class Mode(msgspec.Struct, frozen=True, kw_only=True):
     """Advice is applied at the evaluation boundary without a person."""
     orders: tuple[type, ...] | None
     """Orders that people may give; None = all."""
-    ends_evaluated: bool
-    """A hard limit ends the run after an update only, once the reference evaluation of that update is played."""
+    is_judged: bool
+    """After a hard limit the last parameters play the reference evaluation, where they have not yet."""
     marks_touched: bool
     """An order from a person marks the run as touched, since it may no longer equal its twin."""
 
@@ -41,7 +41,7 @@ MODES = {
             subjects=None,
             accepts_by_itself=False,
             orders=None,
-            ends_evaluated=False,
+            is_judged=False,
             marks_touched=False,
         ),
         Mode(
@@ -51,7 +51,7 @@ MODES = {
             subjects=("difficulty",),
             accepts_by_itself=True,
             orders=(Pause, Resume, SaveCheckpoint, Stop),
-            ends_evaluated=True,
+            is_judged=True,
             marks_touched=True,
         ),
     )
