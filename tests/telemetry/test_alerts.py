@@ -91,15 +91,28 @@ def test_raising_and_clearing_alternate(samples: list[Resources]) -> None:
 # --- falling speed ---------------------------------------------------------------------------------------------------
 
 
+def told_of(course: list[float], apart_s: float = 1.0) -> list[AlertRaised | AlertCleared]:
+    """What is told while one measurement after the other comes in, so many seconds apart."""
+    now = 0.0
+    watch, found = SpeedWatch(lambda: now), []
+    for sps in course:
+        now += apart_s
+        found += watch.observe(sps)
+    return found
+
+
 def speeds(course: list[float]) -> list[str]:
-    watch = SpeedWatch()
-    return [type(event).__name__ for sps in course for event in watch.observe(sps)]
+    return [type(event).__name__ for event in told_of(course)]
+
+
+def test_fast_updates_that_jitter_are_no_fall() -> None:
+    course = ([1000.0] * 40 + [400.0] * 15) * 20
+    assert speeds(course) != []
+    assert told_of(course, apart_s=0.01) == []
 
 
 def test_a_lasting_fall_of_the_speed_is_told_once_with_advice_and_over_once_it_is_back() -> None:
-    watch = SpeedWatch()
-    course = [1000.0] * 60 + [500.0] * 40 + [1000.0] * 20
-    told = [event for sps in course for event in watch.observe(sps)]
+    told = told_of([1000.0] * 60 + [500.0] * 40 + [1000.0] * 20)
     assert [type(event).__name__ for event in told] == ["AlertRaised", "AlertCleared"]
     assert isinstance(told[0], AlertRaised)
     assert told[0].text.startswith("SPS fell to 500 from 1,000: ")

@@ -103,7 +103,7 @@ def assemble(
             clock=clock,
             checkpoint=checkpoint,
             hooks=hooks,
-            on_speed=SpeedWatch().observe if config.telemetry.alerts else lambda sps: (),
+            on_speed=SpeedWatch(clock).observe if config.telemetry.alerts else lambda sps: (),
         )
     finally:
         sampler.stop()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from statistics import median
+from collections.abc import Callable, Iterator
+from statistics import mean, median
 from typing import Literal, NamedTuple
 
 from tui_trainer.core.events import AlertCleared, AlertRaised
@@ -99,6 +99,8 @@ def _heat(gpu: Gpu, celsius: float) -> _Gauge:
 
 # --- falling speed ---------------------------------------------------------------------------------------------------
 
+EVERY_S = 1.0
+"""What is measured within so many seconds counts as one: fast updates jitter, and ten of them are no trend."""
 WINDOW = 10
 """Measurements in the newer median."""
 BEFORE = 60
@@ -110,7 +112,11 @@ SLOW, WELL = 0.7, 0.85
 class SpeedWatch:
     """Tells when training has become clearly slower than it usually is. Medians, so that a pause is no fall."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock` gives seconds and never runs back."""
+        self._clock = clock
+        self._due = clock()
+        self._fresh: list[float] = []
         self._seen: deque[float] = deque(maxlen=BEFORE + WINDOW)
         self._usual = 0.0
         """The speed at the moment of the alert; 0 while none is up."""
@@ -119,7 +125,15 @@ class SpeedWatch:
         """What changed with this measurement of environment steps a second."""
         if sps <= 0:
             return []
-        self._seen.append(sps)
+        self._fresh.append(sps)
+        if self._clock() < self._due:
+            return []
+        self._due = self._clock() + EVERY_S
+        self._seen.append(mean(self._fresh))
+        self._fresh = []
+        return self._judged()
+
+    def _judged(self) -> list[AlertRaised | AlertCleared]:
         seen = list(self._seen)
         if len(seen) < 3 * WINDOW:
             return []
