@@ -455,6 +455,13 @@ def test_a_pause_can_wait_for_a_condition() -> None:
     assert not world.manager.is_paused
 
 
+def test_a_planned_pause_may_name_the_update() -> None:
+    world = build().until(Learn)
+    order(world, orders.Pause(id="1", when="update >= 5"))
+    world.until(Wait)
+    assert world.manager.update == 5
+
+
 def test_run_for_pauses_after_so_many_updates() -> None:
     world = build().update_by(3)
     order(world, orders.Pause(id="1"))

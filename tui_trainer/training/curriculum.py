@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from tui_trainer.core.conditions import parse_condition
 from tui_trainer.core.config import CurriculumSettings, StageSettings
-from tui_trainer.core.values import Difficulty, DifficultySpace, Metrics
+from tui_trainer.core.values import Difficulty, DifficultySpace
 from tui_trainer.errors import ConfigError
 from tui_trainer.training import difficulty as ladder
 
@@ -40,12 +39,6 @@ def next_stage(settings: CurriculumSettings, state: CurriculumState) -> StageSet
     if state.is_overridden or state.stage >= len(settings.schedule):
         return None
     return settings.schedule[state.stage]
-
-
-def holds(stage: StageSettings, metrics: Metrics, *, update: int, global_step: int, episodes: int) -> bool:
-    """Whether the stage's condition holds; it may name metrics, `update`, `global_step` and `episodes`."""
-    counters: Metrics = {"update": float(update), "global_step": float(global_step), "episodes": float(episodes)}
-    return parse_condition(stage.when).holds({**metrics, **counters})
 
 
 def target(stage: StageSettings, present: Difficulty, space: DifficultySpace) -> Difficulty:

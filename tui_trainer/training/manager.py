@@ -716,8 +716,7 @@ class TrainingManager:
             or s.move is not None
         ):
             return
-        at = {"update": s.update, "global_step": s.global_step, "episodes": s.episodes}
-        if not s.curriculum.is_due and not curriculum.holds(stage, self.metrics, **at):
+        if not s.curriculum.is_due and not _condition(stage.when).holds(self._facts()):
             return
         if s.evaluated_at != s.update:
             s.curriculum = msgspec.structs.replace(s.curriculum, is_due=True)
@@ -904,7 +903,7 @@ class TrainingManager:
         s = self._state
         if s.pause_at and s.update >= s.pause_at:
             why = f"ran to update {s.pause_at} as ordered"
-        elif s.pause_when and _condition(s.pause_when).holds(self.metrics):
+        elif s.pause_when and _condition(s.pause_when).holds(self._facts()):
             why = f"{s.pause_when} holds"
         else:
             return []
@@ -933,6 +932,15 @@ class TrainingManager:
         if reason is None and self._is_intelligent:
             reason = intelligent_end(settings, self._adviser.trend, s.update)
         return reason
+
+    def _facts(self) -> Metrics:
+        """What a condition may name: metrics, `update`, `global_step` and `episodes`."""
+        return {
+            **self.metrics,
+            "update": float(self.update),
+            "global_step": float(self.global_step),
+            "episodes": float(self.episodes),
+        }
 
     def _progress(self) -> Progress:
         s = self._state
