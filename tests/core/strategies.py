@@ -8,6 +8,7 @@ from typing import Any
 import msgspec.inspect as mi
 from hypothesis import strategies as st
 
+from tui_trainer.core.state import RunState
 from tui_trainer.core.text import clean
 
 TEXTS = st.text(max_size=12).map(clean)
@@ -41,6 +42,8 @@ def _of(kind: mi.Type, texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
             return st.lists(_of(item, texts), max_size=3).map(tuple)
         case mi.TupleType(item_types=items):
             return st.tuples(*(_of(item, texts) for item in items))
+        case mi.DictType(value_type=mi.StructType(cls=cls)) if cls is RunState:
+            return st.dictionaries(NAMES, st.just(RunState()), max_size=1)  # a try's branches: states like this one
         case mi.DictType(key_type=key, value_type=value):
             keys = NAMES if isinstance(key, mi.StrType) else _of(key, texts)
             return st.dictionaries(keys, _of(value, texts), max_size=3)

@@ -274,7 +274,7 @@ def test_a_normal_end_evaluates_and_saves() -> None:
 def test_a_limit_reached_in_an_evaluation_ends_the_run_before_its_next_part() -> None:
     world = build(manager__evaluation__every_updates=1, manager__termination__max_hours=0.9).until(Evaluate)
     (stopped,) = world.step(seconds=3550)
-    assert stopped == EvaluationStopped(suite="reference", why="the run ends: max_hours")
+    assert stopped == EvaluationStopped(suite="reference", why="the run ends: max_hours", parts=1)
     assert ended(world).name == "max_hours"
 
 

@@ -162,6 +162,8 @@ class EvaluationStopped(Event, frozen=True):
 
     suite: Suite
     why: str
+    parts: int = 0
+    """How many had been played."""
 
 
 class TrendAssessed(Event, frozen=True):

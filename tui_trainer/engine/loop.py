@@ -456,6 +456,8 @@ class Run:
 
     def _tell(self, outcomes: Sequence[Event]) -> None:
         for event in outcomes:
+            if isinstance(event, events.EvaluationStopped) and self._manager.reason is not None:
+                self._place.turn -= event.parts  # they are played anew by a resume, and once by a rerun
             self._publish(event)
 
     def _publish(self, event: Event) -> None:

@@ -961,7 +961,7 @@ class TrainingManager:
             return []
         self._state.evaluating = Evaluating(running.suite)
         self._wall.evaluation_s = 0.0
-        return [EvaluationStopped(suite=running.suite, why=why)]
+        return [EvaluationStopped(suite=running.suite, why=why, parts=len(running.done))]
 
     # --- the next action -------------------------------------------------------------------------------------
 
