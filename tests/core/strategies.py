@@ -42,8 +42,8 @@ def _of(kind: mi.Type, texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
             return st.lists(_of(item, texts), max_size=3).map(tuple)
         case mi.TupleType(item_types=items):
             return st.tuples(*(_of(item, texts) for item in items))
-        case mi.DictType(value_type=mi.StructType(cls=cls)) if cls is RunState:
-            return st.dictionaries(NAMES, st.just(RunState()), max_size=1)  # a try's branches: states like this one
+        case mi.DictType(key_type=key, value_type=mi.StructType(cls=cls)) if cls is RunState:
+            return st.dictionaries(_of(key, texts), st.just(RunState()), max_size=1)  # a try's branches, like this one
         case mi.DictType(key_type=key, value_type=value):
             keys = NAMES if isinstance(key, mi.StrType) else _of(key, texts)
             return st.dictionaries(keys, _of(value, texts), max_size=3)
