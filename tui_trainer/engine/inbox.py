@@ -65,7 +65,17 @@ class Told(msgspec.Struct, frozen=True):
     metrics: Metrics
 
 
-Item: TypeAlias = Order | SignalReport | Resources | SaveDone | SaveFailed | StorageBack | JournalRefused | Note | Told
+class Woken(msgspec.Struct, frozen=True):
+    """The process had been stopped and goes on.
+
+    Without an item a wait that a signal interrupted past its deadline would last for ever: SimpleQueue.get waits for
+    what is left of its time, and takes a negative rest for no limit at all.
+    """
+
+
+Item: TypeAlias = (
+    Order | SignalReport | Resources | SaveDone | SaveFailed | StorageBack | JournalRefused | Note | Told | Woken
+)  # fmt: skip
 
 
 class Inbox:

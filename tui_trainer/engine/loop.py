@@ -404,6 +404,8 @@ class Run:
             case mail.Told(metrics=metrics):
                 self._meter.told(metrics)
                 return self._manager.observe(reports.MetricsReport(metrics=metrics), now)
+            case mail.Woken():
+                return []
             case mail.Note(level=level, text=text):
                 return [events.LogWritten(level=level, text=clean_line(text))]
             case _:

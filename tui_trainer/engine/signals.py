@@ -12,7 +12,7 @@ from typing import Literal
 
 from tui_trainer.core.reports import SignalReport
 from tui_trainer.engine.clock import SteadyClock
-from tui_trainer.engine.inbox import Inbox
+from tui_trainer.engine.inbox import Inbox, Woken
 
 Name = Literal["term", "int", "usr1", "usr2"]
 _NAMES: dict[signal.Signals, Name] = {
@@ -59,3 +59,4 @@ class Signals:
         began = time.monotonic()
         os.kill(os.getpid(), signal.SIGSTOP)
         self._clock.skip(time.monotonic() - began)
+        self._inbox.put(Woken())
