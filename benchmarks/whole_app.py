@@ -2,7 +2,8 @@
 
 Starts the real engine on connect_four and measures
 - time from the command to the first frame of the app, and to the first update shown,
-- SPS headless (`run --no-ui`), detached, and with an app attached at 120x40, interleaved, as ratios,
+- SPS headless (`run --no-ui`), detached, and with an app attached at 120x40, interleaved, as ratios; the same while
+  the terminal is resized a hundred times a second,
 - key to its *sent* mark and to its effect (pause, go on) on the screen, p50 and p95, while it trains,
 - bytes a second to the terminal and the app's share of a core at 80x24 and 120x40,
 - journal growth, and the time of `--help` and `sessions list`.
@@ -12,7 +13,9 @@ Linux only.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
+import select
 import shutil
 import signal
 import socket
@@ -63,6 +66,9 @@ def headless(root: Path) -> Iterator[Path]:
     finally:
         process.kill()
         process.wait()
+
+
+SIZES = ((120, 40), (80, 24), (40, 12), (1, 1), (200, 50), (3, 90))
 
 
 def training(session: Path) -> Path:
@@ -118,6 +124,29 @@ def sps_attached(root: Path, seconds: float) -> float:
     after = live_state(root / "bench")
     terminal.close()
     return (after.global_step - before.global_step) / (time.monotonic() - began)
+
+
+def sps_resized(root: Path, seconds: float) -> float:
+    """As `sps_attached`, the terminal changing its size a hundred times a second, down to one cell."""
+    terminal = attached(root)
+    terminal.screen.resize = lambda *size: None  # only the program's own work counts, not that of our picture of it
+    before, began = live_state(root / "bench"), time.monotonic()
+    for size in itertools.cycle(SIZES):
+        if time.monotonic() - began > seconds:
+            break
+        terminal.resize(*size)
+        drain(terminal.fd, 0.01)
+    after, span = live_state(root / "bench"), time.monotonic() - began
+    terminal.close()
+    return (after.global_step - before.global_step) / span
+
+
+def drain(fd: int, seconds: float) -> None:
+    """Take what comes for so long, and look at none of it."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if select.select([fd], [], [], left)[0]:
+            os.read(fd, 1 << 16)
 
 
 def first_frame(tries: int) -> tuple[list[float], list[float]]:
@@ -222,14 +251,22 @@ def speeds(root: Path, session: Path, options: argparse.Namespace) -> None:
         say("", f"{name} {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
 
 
+def storm(root: Path, session: Path, options: argparse.Namespace) -> None:
+    """What resizing costs training, in turn with none."""
+    pairs = [(sps(session, options.seconds), sps_resized(root, options.seconds)) for _ in range(options.slices)]
+    ratios = sorted(resized / alone for alone, resized in pairs)
+    say("resize storm", f"SPS {statistics.median(ratios):.3f} of detached ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+
+
 def say(what: str, figure: str) -> None:
-    print(f"{what:<17}{figure}", flush=True)
+    print(f"{what:<18}{figure}", flush=True)
 
 
 def measure(root: Path, session: Path, options: argparse.Namespace) -> None:
     """Everything that needs a run under way."""
     began, size = time.monotonic(), (session / "events.jsonl").stat().st_size
     speeds(root, session, options)
+    storm(root, session, options)
     hub = received(session, 50)
     p95 = hub[int(0.95 * len(hub))]
     say("order received", f"p50 {1000 * statistics.median(hub):.1f} ms, p95 {1000 * p95:.1f} ms, by the hub thread")

@@ -228,12 +228,14 @@ def _check(resolved: Resolved, callbacks: Sequence[str]) -> None:
     is, its numpy must find the threads pinned.
     """
     from tui_trainer import algorithms, tasks
-    from tui_trainer.engine.callbacks import check_rules
     from tui_trainer.engine.main import pin_threads
 
     config = resolved.config
     algorithms.check_id(config.run.algorithm)
-    check_rules(config)
+    if config.continuous.rules:  # else nothing of theirs is loaded: it would cost the first frame a tenth
+        from tui_trainer.engine.callbacks import check_rules
+
+        check_rules(config)
     for path in callbacks:
         _check_callback(path)
     pin_threads(config.run.threads)
