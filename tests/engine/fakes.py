@@ -76,13 +76,14 @@ class FakeLearner:
     steps_per_update = 20
     notes = ("a fake",)
 
-    def __init__(self, *, diverge_at: int = 0, break_at: int = 0, out_of_memory_at: int = 0) -> None:
+    def __init__(self, *, diverge_at: int = 0, break_at: int = 0, out_of_memory_at: int = 0, kl: float = 0.0) -> None:
         self.slices = 0
         self.updates = 0
         self.learning_rate = 1e-3
         self._diverge_at = diverge_at
         self._break_at = break_at
         self._oom_at = out_of_memory_at
+        self._kl = kl
 
     def collect(self, budget_s: float) -> CollectReport:
         self.slices += 1
@@ -97,7 +98,7 @@ class FakeLearner:
         if coming == self._oom_at:
             raise MemoryError("no room for 8 GiB")
         self.updates = coming
-        return UpdateReport(metrics={"train/loss": 1.0 / coming})
+        return UpdateReport(metrics={"train/loss": 1.0 / coming, "train/approx_kl": self._kl})
 
     def policy(self) -> Any:
         return object()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tui_trainer.core.reports import SignalReport
 from tui_trainer.core.state import RunState, fold
 from tui_trainer.core.values import Reason
 from tui_trainer.engine.assembly import SessionArchive
+from tui_trainer.engine.callbacks import Callbacks, Updated
 from tui_trainer.engine.inbox import Inbox, Order
 from tui_trainer.engine.loop import Place, Run, StateParts
 from tui_trainer.engine.meter import Meter
@@ -27,7 +29,7 @@ from tui_trainer.sessions.store import Session
 from tui_trainer.training.manager import TrainingManager
 
 
-def settings(**limits: Any) -> Resolved:
+def settings(*, adviser: bool = False, **limits: Any) -> Resolved:
     return resolve(
         [
             Layer(
@@ -39,11 +41,22 @@ def settings(**limits: Any) -> Resolved:
                         "checkpoints": {"every_updates": 2, "every_minutes": 0},
                     },
                     "run": {"log_every_updates": 1},
-                    "continuous": {"enabled": False},
+                    "continuous": {"enabled": adviser, "try_updates": 4},
                 },
             )
         ]
     )
+
+
+class Told(Callbacks):
+    """A person's callback, called where the real ones are."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__({}, bench.inbox)
+        self._bench = bench
+
+    def updated(self, told: Updated) -> None:
+        self._bench.after_update()
 
 
 class Bench:
@@ -54,6 +67,8 @@ class Bench:
         self.config: Config = resolved.config
         self.session = Session.create(tmp_path, "bench", resolved, {})
         self.task, self.learner, self.inbox = FakeTask(), learner or FakeLearner(), Inbox()
+        self.after_update: Callable[[], None] = lambda: None
+        self.answering: Callable[[AnyEvent], None] = lambda event: None
         self.manager = TrainingManager(self.config, self.task.spec, self.task.difficulty_space())
         self.store = CheckpointStore(self.session.path)
         self.heard: list[AnyEvent] = []
@@ -79,12 +94,14 @@ class Bench:
             on_resources=lambda resources: [],
             meter=Meter(1, clock),
             clock=clock,
+            hooks=Told(self),
         )
         self.orders: dict[int, commands.AnyCommand | SignalReport] = {}
 
     def hear(self, event: AnyEvent) -> None:
         """A listener that plays the person: gives the order planned for an update when that update is told."""
         self.heard.append(event)
+        self.answering(event)
         if isinstance(event, events.UpdateFinished) and event.update in self.orders:
             order = self.orders.pop(event.update)
             self.inbox.put(order if isinstance(order, SignalReport) else Order(order, "user"))
@@ -140,16 +157,12 @@ def test_regular_and_final_checkpoints_reach_the_disk_before_they_are_told(tmp_p
 def test_pause_then_stop_saves_and_exits_with_zero(tmp_path: Path) -> None:
     bench = Bench(tmp_path, max_updates=10_000)
     bench.orders = {2: commands.Pause(id="1")}
-    resume = commands.Stop(id="2")
-    told = bench.hear
 
-    def hear(event: AnyEvent) -> None:
-        told(event)
+    def answer(event: AnyEvent) -> None:
         if isinstance(event, events.RunPaused):
-            bench.inbox.put(Order(resume, "user"))
+            bench.inbox.put(Order(commands.Stop(id="2"), "user"))
 
-    bench.hear = hear  # type: ignore[method-assign]
-    bench.run._publisher._listeners[:] = [lambda e, line: hear(e)]
+    bench.answering = answer
     reason = bench.execute()
     assert (reason.name, reason.exit_code) == ("user", 0)
     assert bench.learner.updates == 2
@@ -172,6 +185,24 @@ def test_a_signal_saves_and_leaves_with_its_code(tmp_path: Path, name: Any, code
     bench.orders = {3: SignalReport(name=name)}
     assert bench.execute().exit_code == code
     assert bench.store.newest_good().manifest.update == 3
+
+
+def test_a_signal_heard_right_after_an_update_of_a_try_saves_the_branch_without_the_change(tmp_path: Path) -> None:
+    """The end forgets the try; what was kept of it has to outlast that."""
+    bench = Bench(tmp_path, FakeLearner(kl=1.0), max_updates=100, adviser=True)
+
+    def hear(event: AnyEvent) -> None:
+        if isinstance(event, events.RecommendationRaised):
+            answer = commands.Answer(id="t", recommendation=event.id, verdict="try")
+            bench.inbox.put(Order(answer, "user"))
+        elif isinstance(event, events.TryReturned):
+            bench.after_update = lambda: bench.inbox.put(SignalReport(name="term"))
+
+    bench.answering = hear
+    assert bench.execute().exit_code == 143
+    (_, back) = bench.of(events.TryReturned)
+    newest = bench.store.newest_good().manifest
+    assert (newest.kind, newest.update) == ("final", back.to_update)
 
 
 def test_divergence_keeps_the_last_consistent_state_and_exits_with_five(tmp_path: Path) -> None:
@@ -198,14 +229,11 @@ def test_a_broken_phase_leaves_an_emergency_checkpoint_and_a_crash_report(tmp_pa
 
 def test_an_evaluation_that_breaks_at_the_very_end_does_not_undo_a_finished_run(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.orders = {}
-    told = bench.hear
 
     def hear(event: AnyEvent) -> None:
-        told(event)
         if isinstance(event, events.CheckpointSaved) and event.kind == "final":
             bench.task.fail_evaluation = True
 
-    bench.run._publisher._listeners[:] = [lambda e, line: hear(e)]
+    bench.answering = hear
     assert bench.execute().exit_code == 0
     assert "fell off" in str(bench.of(events.LogWritten)[-1].text)

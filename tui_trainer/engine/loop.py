@@ -351,7 +351,7 @@ class Run:
         if now >= self._frame_due and self._is_watched():
             self._frame_due = now + FRAME_S
             self._publish(events.FrameDrawn(text=self._task.render_text(0)))
-        if not self._manager.is_trying:
+        if not self._manager.is_trying and self._manager.reason is None:  # an end in a try saves one of them
             self._branches.clear()
         if now >= self._copy_due and not self._manager.is_probing:
             self._keep_copy(now)
