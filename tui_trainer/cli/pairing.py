@@ -11,7 +11,7 @@ from tui_trainer import tasks
 from tui_trainer.cli import find
 from tui_trainer.cli.settings import resolve_run
 from tui_trainer.core.config import Resolved
-from tui_trainer.engine.main import pin_threads
+from tui_trainer.engine.threads import pin_threads
 from tui_trainer.errors import UsageError
 from tui_trainer.sessions.names import check_name
 from tui_trainer.sessions.provenance import collect

@@ -7,7 +7,7 @@ import sys
 import msgspec
 
 from tui_trainer.cli import find
-from tui_trainer.engine.main import pin_threads
+from tui_trainer.engine.threads import pin_threads
 from tui_trainer.errors import SessionInUse, UsageError
 from tui_trainer.sessions.store import Session
 

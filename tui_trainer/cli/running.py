@@ -19,7 +19,6 @@ from tui_trainer.core.config import Resolved, assignments_layer, get, resolve
 from tui_trainer.core.events import AnyEvent, RunEnded
 from tui_trainer.errors import OrderRefused, SessionInUse, TuiTrainerError, UsageError
 from tui_trainer.launch.spawn import spawn
-from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.names import check_name, default_name
 from tui_trainer.sessions.provenance import collect
 from tui_trainer.sessions.store import Session
@@ -86,6 +85,8 @@ def attach_view(sessions: str | None, name: str | None, readonly: bool) -> int:
 
 def resume_session(wish: Resume) -> int:
     """`resume`: orders a paused run on, or executes the session from its newest good checkpoint."""
+    from tui_trainer.sessions.checkpoints import CheckpointStore
+
     session = find.live_session(wish.sessions, wish.name)
     owner = session.owner()
     if owner is not None:
@@ -228,7 +229,7 @@ def _check(resolved: Resolved, callbacks: Sequence[str]) -> None:
     is, its numpy must find the threads pinned.
     """
     from tui_trainer import algorithms, tasks
-    from tui_trainer.engine.main import pin_threads
+    from tui_trainer.engine.threads import pin_threads
 
     config = resolved.config
     algorithms.check_id(config.run.algorithm)

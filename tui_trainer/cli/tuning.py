@@ -18,7 +18,7 @@ from tui_trainer.cli.settings import resolve_run
 from tui_trainer.core.config import Dimension, Resolved, Scalar, UiSettings, search_space
 from tui_trainer.core.study import Trial
 from tui_trainer.core.text import clean_line
-from tui_trainer.engine.main import pin_threads
+from tui_trainer.engine.threads import pin_threads
 from tui_trainer.errors import ConfigError, MissingExtra, UsageError
 from tui_trainer.launch.spawn import spawn_words
 from tui_trainer.sessions.names import check_name

@@ -33,6 +33,7 @@ from tui_trainer.engine.publisher import Listener, Publisher
 from tui_trainer.engine.results import ResultsKeeper, write_report
 from tui_trainer.engine.signals import Signals
 from tui_trainer.engine.status import StatusKeeper
+from tui_trainer.engine.threads import pin_threads
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.sessions.index import state_at_end
 from tui_trainer.sessions.journal import Journal
@@ -218,12 +219,6 @@ class LeaveAtOnce:
 def _history(session: Session) -> RunState:
     """The fold of what the session's journal holds."""
     return msgspec.structs.replace(state_at_end(session.journal_path), status="starting", ended=None)
-
-
-def pin_threads(threads: int) -> None:
-    """Fix the arithmetic libraries' threads; acts only before numpy and torch are imported."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)
 
 
 def redirect_output(log: Path) -> TextIO:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.errors import DamagedSession
+from tui_trainer.errors import DamagedSession, UsageError
 
 Array: TypeAlias = NDArray[Any]
 Float: TypeAlias = NDArray[np.float32]
@@ -57,3 +57,22 @@ def loaded(like: Array, state: Mapping[str, Any], key: str) -> Array:
             "resume with the settings it was made with",
         )
     return value
+
+
+def between(ascending: Array, low: float, high: float) -> tuple[int, int]:
+    """First and past-the-last index of the values in [low, high]; the nearest one's where there is none."""
+    first = int(np.searchsorted(ascending, low - 1e-9, "left"))
+    last = int(np.searchsorted(ascending, high + 1e-9, "right"))
+    if last > first:
+        return first, last
+    nearest = min(first, len(ascending) - 1)
+    return nearest, nearest + 1
+
+
+def require_legal(task: str, action: Int, mask: Bool) -> None:
+    """`action` (N,) within `mask` (N, n). Raises UsageError naming the first that is not."""
+    known = (action >= 0) & (action < mask.shape[1])
+    legal = mask[np.arange(len(action)), np.where(known, action, 0)] & known
+    if not legal.all():
+        row = int(np.flatnonzero(~legal)[0])
+        raise UsageError(f"{task}: action {int(action[row])} is illegal in environment {row}")

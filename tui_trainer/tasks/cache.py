@@ -18,7 +18,17 @@ from tui_trainer.core.data import DataReport
 from tui_trainer.core.protocols import Policy, Reset, Step, TaskSpec
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
 from tui_trainer.errors import DamagedSession, UsageError
-from tui_trainer.tasks.arrays import Array, Bool, Float, Int, Small, generator_of, generator_state, load_generator
+from tui_trainer.tasks.arrays import (
+    Array,
+    Bool,
+    Float,
+    Int,
+    Small,
+    generator_of,
+    generator_state,
+    load_generator,
+    require_legal,
+)
 from tui_trainer.tasks.caching import traces
 from tui_trainer.tasks.caching.observations import COUNT, Watcher, load_watcher, watcher_state
 from tui_trainer.tasks.caching.results import Counts, picture, result
@@ -117,18 +127,11 @@ class CacheTask:
 
     def serve(self, action: Array) -> Float:
         """Move every cache on by one request; the rewards (N,)."""
-        self._require_legal(action)
+        require_legal("cache", action, self._legal)
         likely = self._watcher.before(action)
         fetched = self._caches.act(action)
         self._watcher.after(likely, fetched)
         return (self._caches.is_hit - self._options.fetch_cost * fetched).astype(np.float32)
-
-    def _require_legal(self, action: Array) -> None:
-        known = (action >= 0) & (action < len(ACTIONS))
-        legal = self._legal[self._caches.rows, np.where(known, action, 0)] & known
-        if not legal.all():
-            row = int(np.flatnonzero(~legal)[0])
-            raise UsageError(f"action {int(action[row])} is illegal in environment {row}")
 
     # --- difficulty ------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from tui_trainer.tasks.arrays import (
     generator_state,
     load_generator,
     loaded,
+    require_legal,
 )
 from tui_trainer.tasks.options import read_options
 from tui_trainer.tasks.spiel.matches import play_games, random_opening, result_of
@@ -143,11 +144,7 @@ class OpenSpielTask:
         )  # fmt: skip
 
     def _move(self, action: Int, movers: Small) -> None:
-        known = (action >= 0) & (action < self._spec.n)
-        legal = self._now.mask[self._rows, np.where(known, action, 0)] & known
-        if not legal.all():
-            row = int(np.flatnonzero(~legal)[0])
-            raise UsageError(f"{self._spec.id}: action {int(action[row])} is illegal in environment {row}")
+        require_legal(self._spec.id, action, self._now.mask)
         for state, move in zip(self._states, self._rules.moves_of(movers, action).tolist(), strict=True):
             state.apply_action(move)
 

@@ -1,8 +1,14 @@
-"""Intervals of evaluation scores."""
+"""Intervals of evaluation scores, and an evaluation's part from its episodes."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+from tui_trainer.core.values import Metrics, PartResult
+
+if TYPE_CHECKING:
+    from tui_trainer.tasks.arrays import Array
 
 Z95 = 1.959963984540054
 
@@ -21,3 +27,32 @@ def normal(mean: float, std: float, count: int) -> tuple[float, float]:
     """The 95 % interval of a mean over `count` independent episodes with standard deviation `std`."""
     half = Z95 * std / math.sqrt(max(1, count))
     return mean - half, mean + half
+
+
+def tally(
+    scores: Array, wins: int, draws: int, *, distinct: int | None = None, extra: Metrics | None = None, frame: str = ""
+) -> PartResult:
+    """A part of episodes that are won, drawn or lost; `scores` (N,) are their returns, N > 0."""
+    count = len(scores)
+    return PartResult(
+        episodes=count,
+        win_rate=wins / count,
+        ci=wilson(wins, count),
+        draw_rate=draws / count,
+        loss_rate=(count - wins - draws) / count,
+        mean=float(scores.mean()),
+        std=math.sqrt(float(scores.var())),
+        min=float(scores.min()),
+        max=float(scores.max()),
+        distinct=distinct,
+        extra=extra or {},
+        frame=frame,
+    )
+
+
+def tally_games(
+    scores: Array, *, distinct: int | None = None, extra: Metrics | None = None, frame: str = ""
+) -> PartResult:
+    """The same of games whose score is above 0 where they are won and 0 where they are drawn."""
+    wins, losses = int((scores > 0).sum()), int((scores < 0).sum())
+    return tally(scores, wins, len(scores) - wins - losses, distinct=distinct, extra=extra, frame=frame)

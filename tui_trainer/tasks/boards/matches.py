@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable
 
@@ -15,7 +14,7 @@ from tui_trainer.tasks.arrays import Bool, Float, Int, Small, generator_of
 from tui_trainer.tasks.boards.geometry import Geometry
 from tui_trainer.tasks.boards.openings import distinct_openings
 from tui_trainer.tasks.boards.rungs import choose
-from tui_trainer.tasks.statistics import wilson
+from tui_trainer.tasks.statistics import tally_games
 
 
 class Match:
@@ -88,20 +87,11 @@ def _reply(match: Match, reply: Reply, rows: Int) -> None:
 
 
 def _result(match: Match) -> PartResult:
-    games = len(match.score)
-    wins, losses = int((match.score > 0).sum()), int((match.score < 0).sum())
     first = np.where(match.to_move == 0, match.own, match.other)
     second = np.where(match.to_move == 0, match.other, match.own)
-    return PartResult(
-        episodes=games,
-        win_rate=wins / games,
-        ci=wilson(wins, games),
-        draw_rate=(games - wins - losses) / games,
-        loss_rate=losses / games,
-        mean=float(match.score.mean()),
-        std=math.sqrt(float(match.score.var())),
-        min=float(match.score.min()),
-        max=float(match.score.max()),
-        distinct=len({*zip(first.tolist(), second.tolist(), (np.arange(games) % 2).tolist())}),
+    sides = np.arange(len(match.score)) % 2
+    return tally_games(
+        match.score,
+        distinct=len({*zip(first.tolist(), second.tolist(), sides.tolist())}),
         frame=match.board.draw(int(first[-1]), int(second[-1])),
     )

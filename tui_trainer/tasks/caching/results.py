@@ -11,7 +11,7 @@ from tui_trainer.core.values import Metrics, PartResult
 from tui_trainer.tasks.arrays import Array, Int
 from tui_trainer.tasks.caching.simulator import ACTIONS, Caches
 from tui_trainer.tasks.caching.traces import LENGTH, Baselines
-from tui_trainer.tasks.statistics import wilson
+from tui_trainer.tasks.statistics import tally
 
 _EPSILON = 1e-9
 
@@ -45,19 +45,10 @@ def result(counts: Counts, known: Sequence[Baselines], fetch_cost: float, segmen
     """An evaluation's part; a segment on which the best online policy is equalled counts as a draw."""
     net, demand = counts.net(fetch_cost), counts.demand()
     best = np.array([baselines.best for baselines in known])
-    count, wins = len(net), int((net > best + _EPSILON).sum())
-    draws = int((np.abs(net - best) <= _EPSILON).sum())
-    returns = net * counts.requests
-    return PartResult(
-        episodes=count,
-        win_rate=wins / count,
-        ci=wilson(wins, count),
-        draw_rate=draws / count,
-        loss_rate=(count - wins - draws) / count,
-        mean=float(returns.mean()),
-        std=float(returns.std()),
-        min=float(returns.min()),
-        max=float(returns.max()),
+    return tally(
+        net * counts.requests,
+        wins=int((net > best + _EPSILON).sum()),
+        draws=int((np.abs(net - best) <= _EPSILON).sum()),
         distinct=len(np.unique(segments)),
         extra=_metrics(demand, net, counts, known),
         frame=_table(demand, net, known),

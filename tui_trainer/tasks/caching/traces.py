@@ -28,7 +28,7 @@ from tui_trainer.core.data import DataReport
 from tui_trainer.data import requests as files
 from tui_trainer.data.catalogue import Catalogue, Item, measure_requests
 from tui_trainer.errors import UsageError
-from tui_trainer.tasks.arrays import Array, Float, Int
+from tui_trainer.tasks.arrays import Array, Float, Int, between
 from tui_trainer.tasks.caching import workloads
 from tui_trainer.tasks.caching.policies import ONLINE, belady
 
@@ -73,12 +73,7 @@ class Traces:
 
     def between(self, low: float, high: float) -> tuple[int, int]:
         """First and past-the-last index of the qualities in [low, high]; the nearest segment where there is none."""
-        first = int(np.searchsorted(self.quality, low - 1e-9, "left"))
-        last = int(np.searchsorted(self.quality, high + 1e-9, "right"))
-        if last > first:
-            return first, last
-        nearest = min(first, len(self.quality) - 1)
-        return nearest, nearest + 1
+        return between(self.quality, low, high)
 
     def baselines(self, segment: int) -> Baselines:
         """Known policies on a segment; worked out when first asked for."""

@@ -12,7 +12,7 @@ from tui_trainer.data.bars import Double
 from tui_trainer.tasks.arrays import Array, Int, Small
 from tui_trainer.tasks.market.market import Market
 from tui_trainer.tasks.market.segments import LENGTH
-from tui_trainer.tasks.statistics import wilson
+from tui_trainer.tasks.statistics import tally
 
 QUARTERS = 4
 RUIN = 0.99
@@ -59,19 +59,10 @@ def log_growth(gain: Array) -> Array:
 def result(account: Account, scale: float, bars_per_year: float, frame: str) -> PartResult:
     """An evaluation's part. A win is a segment with a gain after costs; one that comes out even counts as a draw."""
     total = account.log_gain.sum(axis=1)
-    count, wins = len(total), int((total > 0).sum())
-    returns = total / scale
-    draws = int((total == 0).sum())
-    return PartResult(
-        episodes=count,
-        win_rate=wins / count,
-        ci=wilson(wins, count),
-        draw_rate=draws / count,
-        loss_rate=(count - wins - draws) / count,
-        mean=float(returns.mean()),
-        std=float(returns.std()),
-        min=float(returns.min()),
-        max=float(returns.max()),
+    return tally(
+        total / scale,
+        wins=int((total > 0).sum()),
+        draws=int((total == 0).sum()),
         distinct=len(np.unique(account.start)),
         extra=_metrics(account, bars_per_year),
         frame=frame,

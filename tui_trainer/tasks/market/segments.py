@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tui_trainer.data.bars import EFFICIENCY_SPAN, Bars, Double, efficiency, interval
-from tui_trainer.tasks.arrays import Array, Int
+from tui_trainer.tasks.arrays import Array, Int, between
 from tui_trainer.tasks.market.features import LOOKBACK
 
 LENGTH = 256
@@ -35,12 +35,7 @@ class Segments(NamedTuple):
 
     def between(self, low: float, high: float) -> tuple[int, int]:
         """First and past-the-last index of the qualities in [low, high]; the nearest segment where there is none."""
-        first = int(np.searchsorted(self.quality, low - 1e-9, "left"))
-        last = int(np.searchsorted(self.quality, high + 1e-9, "right"))
-        if last > first:
-            return first, last
-        nearest = min(first, len(self.quality) - 1)
-        return nearest, nearest + 1
+        return between(self.quality, low, high)
 
 
 class Split(NamedTuple):

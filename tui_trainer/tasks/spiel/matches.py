@@ -11,7 +11,7 @@ from tui_trainer.core.values import PartResult
 from tui_trainer.tasks.arrays import Float, generator_of
 from tui_trainer.tasks.spiel.players import Learned, Player
 from tui_trainer.tasks.spiel.rules import Rules, State
-from tui_trainer.tasks.statistics import wilson
+from tui_trainer.tasks.statistics import tally_games
 
 
 class Games(NamedTuple):
@@ -92,19 +92,9 @@ def random_opening(rules: Rules, rng: np.random.Generator, plies: int) -> State:
 
 def result_of(rules: Rules, games: Games) -> PartResult:
     """What the games say of the player that `score` is of."""
-    score, count = games.score, len(games.score)
-    wins, losses = int((score > 0).sum()), int((score < 0).sum())
     seen = {(state.history_str(), int(side)) for state, side in zip(games.states, games.side, strict=True)}
-    return PartResult(
-        episodes=count,
-        win_rate=wins / count,
-        ci=wilson(wins, count),
-        draw_rate=(count - wins - losses) / count,
-        loss_rate=losses / count,
-        mean=float(score.mean()),
-        std=float(score.std()),
-        min=float(score.min()),
-        max=float(score.max()),
+    return tally_games(
+        games.score,
         distinct=len(seen),
         extra={"plies": float(np.mean([state.move_number() for state in games.states]))},
         frame=rules.draw(games.states[-1]),

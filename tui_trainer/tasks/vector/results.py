@@ -11,7 +11,7 @@ from PIL import Image
 
 from tui_trainer.core.values import PartResult
 from tui_trainer.tasks.arrays import Array
-from tui_trainer.tasks.statistics import wilson
+from tui_trainer.tasks.statistics import tally
 from tui_trainer.tasks.vector.library import Picture
 from tui_trainer.tasks.vector.parameters import PARAMETERS, Values
 from tui_trainer.tasks.vector.tracing import THUMB, Traced
@@ -71,20 +71,13 @@ class Best(NamedTuple):
 
 def result(found: Sequence[Best], worth: Worth) -> PartResult:
     """An evaluation's part. A win is a picture whose best tracing beats that of VTracer's defaults."""
-    count = len(found)
     wins = sum(worth.is_better(b.traced, b.default) for b in found)
     draws = sum(worth.is_even(b.traced, b.default) for b in found)
     scores = np.array([worth.score(b.traced, b.default) for b in found])
-    return PartResult(
-        episodes=count,
-        win_rate=wins / count,
-        ci=wilson(wins, count),
-        draw_rate=draws / count,
-        loss_rate=(count - wins - draws) / count,
-        mean=float(scores.mean()),
-        std=float(scores.std()),
-        min=float(scores.min()),
-        max=float(scores.max()),
+    return tally(
+        scores,
+        wins,
+        draws,
         distinct=len({b.picture.digest for b in found}),
         extra=_metrics(found, worth),
         frame=comparison(found[0]),

@@ -20,10 +20,11 @@ from tui_trainer.tasks.arrays import (
     generator_state,
     load_generator,
     loaded,
+    require_legal,
 )
 from tui_trainer.tasks.playing import RandomPlayer
 from tui_trainer.tasks.spaces import Views, actions_of
-from tui_trainer.tasks.statistics import wilson
+from tui_trainer.tasks.statistics import tally_games
 from tui_trainer.tasks.zoo.episode import Recorded
 from tui_trainer.tasks.zoo.loading import FAMILY, make_turns
 from tui_trainer.tasks.zoo.pictures import picture
@@ -116,7 +117,8 @@ class TurnsTask:
 
     def step(self, action: Array) -> Step:
         """One ply in every game. Raises UsageError for an illegal action."""
-        self._require_legal(action)
+        if self._now.mask is not None:
+            require_legal(self._spec.id, action, self._now.mask)
         movers = self._now.to_move
         for game, one in zip(self._games, self._to_env(action), strict=True):
             game.step(one)
@@ -134,14 +136,6 @@ class TurnsTask:
         return Step(
             obs, reward, over, truncated, final_obs, mask, to_move, np.ones_like(over), outcome, final_to_move=sides
         )
-
-    def _require_legal(self, action: Array) -> None:
-        if self._now.mask is None:
-            return
-        legal = self._now.mask[np.arange(len(action)), np.clip(action, 0, self._spec.n - 1)]
-        if not legal.all():
-            row = int(np.flatnonzero(~legal)[0])
-            raise UsageError(f"{self._spec.id}: action {int(action[row])} is illegal in environment {row}")
 
     def _restart(self, rows: Int, obs: Array, mask: Bool | None, sides: Small) -> tuple[Array, Bool | None, Small]:
         if not len(rows):
@@ -166,19 +160,7 @@ class TurnsTask:
         if part != "random":
             raise UsageError(f"{self._spec.id} has no opponent {part!r}", "it has random")
         score, frame = self.games(policy, RandomPlayer(self._spec, seed), episodes, seed)
-        wins, losses = int((score > 0).sum()), int((score < 0).sum())
-        return PartResult(
-            episodes=episodes,
-            win_rate=wins / episodes,
-            ci=wilson(wins, episodes),
-            draw_rate=(episodes - wins - losses) / episodes,
-            loss_rate=losses / episodes,
-            mean=float(score.mean()),
-            std=float(score.std()),
-            min=float(score.min()),
-            max=float(score.max()),
-            frame=frame,
-        )
+        return tally_games(score, frame=frame)
 
     @property
     def opponents(self) -> tuple[str, ...]:
