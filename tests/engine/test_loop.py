@@ -187,22 +187,37 @@ def test_a_signal_saves_and_leaves_with_its_code(tmp_path: Path, name: Any, code
     assert bench.store.newest_good().manifest.update == 3
 
 
-def test_a_signal_heard_right_after_an_update_of_a_try_saves_the_branch_without_the_change(tmp_path: Path) -> None:
-    """The end forgets the try; what was kept of it has to outlast that."""
-    bench = Bench(tmp_path, FakeLearner(kl=1.0), max_updates=100, adviser=True)
+def trying_bench(tmp_path: Path, moment: int) -> Bench:
+    """A run that tries its first recommendation and is told to leave at a moment: the n-th event or callback in it."""
+    bench = Bench(tmp_path, FakeLearner(kl=1.0), max_updates=22, adviser=True)
+    moments = itertools.count()
+
+    def passed() -> None:
+        if bench.manager.is_trying and next(moments) == moment:
+            bench.inbox.put(SignalReport(name="term"))
 
     def hear(event: AnyEvent) -> None:
         if isinstance(event, events.RecommendationRaised):
-            answer = commands.Answer(id="t", recommendation=event.id, verdict="try")
-            bench.inbox.put(Order(answer, "user"))
-        elif isinstance(event, events.TryReturned):
-            bench.after_update = lambda: bench.inbox.put(SignalReport(name="term"))
+            bench.inbox.put(Order(commands.Answer(id="t", recommendation=event.id, verdict="try"), "user"))
+        passed()
 
-    bench.answering = hear
-    assert bench.execute().exit_code == 143
-    (_, back) = bench.of(events.TryReturned)
-    newest = bench.store.newest_good().manifest
-    assert (newest.kind, newest.update) == ("final", back.to_update)
+    bench.answering, bench.after_update = hear, passed
+    return bench
+
+
+def test_a_signal_at_any_moment_of_a_try_leaves_a_whole_state_of_the_line_without_the_change(tmp_path: Path) -> None:
+    """Also right after an update, where the end forgets the try before it saves."""
+    branches = set()
+    for moment in itertools.count():
+        bench = trying_bench(tmp_path / str(moment), moment)
+        if bench.execute().name != "signal":
+            break
+        newest = bench.store.newest_good()
+        assert newest.manifest.kind in ("final", "best")
+        assert newest.state["learner"]["updates"] == newest.manifest.update == bench.manager.update
+        branches |= {event.branch for event in bench.of(events.TryReturned)}
+    assert moment > 20
+    assert branches == {"start", "without"}
 
 
 def test_divergence_keeps_the_last_consistent_state_and_exits_with_five(tmp_path: Path) -> None:
