@@ -11,13 +11,14 @@ import pytest
 
 from tests.engine.fakes import PARTS, FakeLearner, FakeTask
 from tui_trainer.core import commands, events
+from tui_trainer.core.callbacks import Updated
 from tui_trainer.core.config import Config, Layer, Resolved, resolve
 from tui_trainer.core.events import AnyEvent
 from tui_trainer.core.reports import SignalReport
 from tui_trainer.core.state import RunState, fold
 from tui_trainer.core.values import Reason
 from tui_trainer.engine.assembly import SessionArchive
-from tui_trainer.engine.callbacks import Callbacks, Updated
+from tui_trainer.engine.callbacks import Callbacks
 from tui_trainer.engine.inbox import Inbox, Order
 from tui_trainer.engine.loop import Place, Run, StateParts
 from tui_trainer.engine.meter import Meter
