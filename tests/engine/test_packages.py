@@ -103,7 +103,7 @@ def test_a_rule_that_answers_nonsense_is_told_once_and_left_out() -> None:
     inbox = Inbox()
     rule = ForeignRule("mine", words_of, inbox)  # type: ignore[arg-type]
     world = build(manager__evaluation__every_updates=2)
-    world.manager._adviser._rules = {"mine": rule}
+    world.manager._desk.adviser._rules = {"mine": rule}
     world.update_by(12)
     notes = [item for item in inbox.drain() if isinstance(item, Note)]
     assert [note.text for note in notes] == ["rule mine failed and is off: TypeError: str is no Proposal"]

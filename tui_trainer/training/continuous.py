@@ -158,10 +158,6 @@ class ContinuousTraining:
                 events.append(self._raise(name, proposal, update))
         return events
 
-    def guarded_by(self, number: int) -> int | None:
-        """The accepted recommendation that the guard's recommendation `number` would undo."""
-        return next((a.id for a in self.state.accepted if a.warned_by == number and not a.undone), None)
-
     def changed(self, difficulty: Difficulty, settings: Mapping[str, float]) -> list[AnyEvent]:
         """Something was changed: rules wait for new evaluations, advice that no longer fits is withdrawn."""
         self.state.changed_at = self.state.evaluations
@@ -253,6 +249,11 @@ class ContinuousTraining:
         if entry is not None:
             self._hush(entry.subject)
         return self._close(number, "undone", by)
+
+    def take_back(self, number: int, by: Author) -> list[AnyEvent]:
+        """Mark as undone what the guard's recommendation `number` undoes; nothing for any other recommendation."""
+        guarded = next((a.id for a in self.state.accepted if a.warned_by == number and not a.undone), None)
+        return [] if guarded is None else [self.undo(guarded, by)]
 
     # --- inside ----------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What was decided and is not yet done: changes, saves and the causes of a pause. They wait in the manager's state.
+"""What was decided and is not yet done: changes, evaluations, saves, causes of a pause. They wait in the state.
 
 The TrainingManager alone decides what goes in and when it is served; here is only how each queue is kept.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import msgspec
 
 from tui_trainer.core.actions import AnyAction, ApplyDifficulty, ApplySetting, Restore
-from tui_trainer.core.events import AnyEvent, RunContinued, RunPaused
+from tui_trainer.core.events import AnyEvent, EvaluationStopped, RunContinued, RunPaused
 from tui_trainer.core.values import Author, Change, CheckpointKind, Difficulty
-from tui_trainer.training.state import Cause, Hold, ManagerState, Move, Tuning, WallState
+from tui_trainer.training.state import Cause, Evaluating, Hold, ManagerState, Move, Tuning, WallState
 
 SAVE_ORDER: tuple[CheckpointKind, ...] = ("stage", "manual", "best", "regular")
 
@@ -71,6 +71,16 @@ def next_change(state: ManagerState) -> AnyAction | None:
     if state.tunings:
         return ApplySetting(state.tunings[0].key, state.tunings[0].value)
     return None
+
+
+def stop_evaluating(state: ManagerState, wall: WallState, why: str) -> list[AnyEvent]:
+    """An evaluation under way begins anew when it is taken up again."""
+    running = state.evaluating
+    if running is None or not running.done:
+        return []
+    state.evaluating = Evaluating(running.suite)
+    wall.evaluation_s = 0.0
+    return [EvaluationStopped(suite=running.suite, why=why, parts=len(running.done))]
 
 
 # --- saves -----------------------------------------------------------------------------------------------------------
