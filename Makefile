@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN_ARGS ?=
+# the tests start hundreds of processes: byte code is kept, whatever the environment says
+KEPT := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/$(VENV)/byte-code
 
 .PHONY: run test test-long lint types contracts reference pictures bench clean
 
@@ -27,7 +29,7 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 test: lint types contracts
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(KEPT) $(BIN)/pytest -q -n 2 --dist loadfile
 
 test-long: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m long --timeout 3600

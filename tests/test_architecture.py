@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -217,3 +218,49 @@ def test_the_app_loads_no_torch_and_no_numpy() -> None:
     code = f"import sys, {modules}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"torch", "numpy", "psutil"} & set(done.stdout.split()) == set()
+
+
+FIRST_FRAME = """
+import os, sys
+import tui_trainer.launch.spawn as spawn
+from tui_trainer.cli.main import execute
+spawn.spawn_words = lambda words, log_path: None  # no engine: only the view is looked at
+execute(["run", "--name=first"])
+"""
+
+
+def test_the_first_frame_waits_for_nothing_that_it_does_not_show(tmp_path: Path) -> None:
+    """Other screens, other commands, rules, tasks and everything heavy come in when they are wanted."""
+    report, (master, slave) = tmp_path / "loaded", pty.openpty()
+    environment = {
+        **os.environ, "TUI_TRAINER_SESSIONS": str(tmp_path / "s"), "LOADED": str(report), "TERM": "xterm-256color",
+        "TEXTUAL_DRIVER": "tests.ui.first_frame:FirstFrame",
+    }  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-c", FIRST_FRAME],
+        cwd=ROOT, env=environment, stdin=slave, stdout=slave, check=True, timeout=90,
+    )  # fmt: skip
+    os.close(master)
+    os.close(slave)
+    loaded = report.read_text().split()
+    assert {name.partition(".")[0] for name in loaded} & HEAVY == set()
+    ours = {name for name in loaded if name.startswith("tui_trainer.")}
+    assert {name.split(".")[1] for name in ours} & {"headless", "reports", "studies", "telemetry", "training"} == set()
+    assert {name for name in ours if name.startswith(("tui_trainer.tasks.", "tui_trainer.algorithms."))} == set()
+    assert {name.removeprefix("tui_trainer.ui.") for name in ours} & OTHER_SCREENS == set()
+    assert len(loaded) < 700, "what else has come in?"
+
+
+HEAVY = {
+    "torch",
+    "numpy",
+    "textual_serve",
+    "psutil",
+    "plotext",
+    "gymnasium",
+    "matplotlib",
+    "optuna",
+    "pynvml",
+    "polars",
+}
+OTHER_SCREENS = {"board", "browser", "compare", "contrast", "duel", "form", "pty", "shelf", "study", "tables", "trials"}

@@ -32,9 +32,6 @@ def resolve_run(
 
 def view_settings(config: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> UiSettings:
     """[ui] for a view: of the run's settings, then the person's own file, then the environment. Raises ConfigError."""
-    from tui_trainer.ui import keymap
-    from tui_trainer.ui.tables import TABLES
-
     surroundings = os.environ if environ is None else environ
     own = environment_layer(surroundings)
     layers = [
@@ -43,8 +40,16 @@ def view_settings(config: Mapping[str, Any] | None = None, environ: Mapping[str,
         Layer(own.origin, {"ui": own.table.get("ui", {})}),
     ]
     settings = resolve(layers).config.ui
-    keymap.check(TABLES, settings.keys)
+    if settings.keys:  # else the tables of the other screens need not be read
+        _check_keys(settings)
     return settings
+
+
+def _check_keys(settings: UiSettings) -> None:
+    from tui_trainer.ui import keymap
+    from tui_trainer.ui.tables import TABLES
+
+    keymap.check(TABLES, settings.keys)
 
 
 def chosen(config: str | None, task: str | None) -> list[Layer]:

@@ -45,11 +45,14 @@ def versions() -> dict[str, str]:
 
 def git_commit(directory: Path) -> str | None:
     """The commit checked out in `directory`, with `+` where tracked files differ; None outside a repository."""
-    commit = _git(directory, "rev-parse", "HEAD")
-    if commit is None:
-        return None
-    changed = _git(directory, "-c", "core.fsmonitor=false", "status", "--porcelain", "--untracked-files=no")
-    return commit + ("+" if changed else "")
+    words = ("status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--untracked-files=no")
+    status = _git(directory, "-c", "core.fsmonitor=false", *words)
+    if status is None:  # no repository, or one too slow to be compared
+        return clean_line(_git(directory, "rev-parse", "HEAD") or "") or None
+    lines = [clean_line(line) for line in status.splitlines()]
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid ")), "(initial)")
+    changed = any(not line.startswith("#") for line in lines)
+    return None if commit == "(initial)" else commit + ("+" if changed else "")
 
 
 def _git(directory: Path, *words: str) -> str | None:
@@ -59,4 +62,4 @@ def _git(directory: Path, *words: str) -> str | None:
         )
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return clean_line(done.stdout)
+    return done.stdout.strip()
