@@ -22,6 +22,7 @@ from tui_trainer.core.events import (
     RecommendationAnswered,
     RunContinued,
     RunPaused,
+    SettingChanged,
     UpdateFinished,
     stamp,
 )
@@ -282,6 +283,25 @@ async def test_news_faster_than_the_screen_is_folded_but_not_painted() -> None:
         await seat.pilot.pause()
         assert seat.app.scene.state.log[-1].text == "fast 4"
         assert seat.screen == shown
+
+
+@pytest.mark.parametrize(
+    ("effect", "shown"),
+    [
+        (RunPaused(by="user", why="asked"), "‖ PAUSED"),
+        (SettingChanged(key="ppo.ent_coef", old=0.01, new=0.0321, by="user"), "0.0321"),
+    ],
+)
+async def test_what_an_order_led_to_is_painted_at_once_though_its_answer_was_painted_just_before(
+    effect: AnyEvent, shown: str
+) -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("p")
+        await seat.happen(CommandApplied(id="test-1", order="pause", by="user", effect="pauses"))
+        assert shown not in seat.screen
+        seat.clock.now -= 1  # it comes a moment later, long before the next frame is due
+        await seat.happen(effect)
+        assert shown in seat.screen
 
 
 async def test_the_view_folds_a_whole_history_to_the_state_that_a_fold_gives() -> None:

@@ -172,7 +172,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             urgent = False
             for event in happened[start : start + _BATCH]:
                 state = state.apply(event)
-                urgent |= self._answered(event)
+                urgent |= self._answered(event) or (self.scene.kind == "live" and orders.shows_effect(event))
                 self._ring(event)
             self._change(state=state, marks=_farthest(self.scene, state.marks), scroll=self._stood_still(state))
             self._ask_last_words()

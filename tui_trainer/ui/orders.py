@@ -5,7 +5,19 @@ from __future__ import annotations
 import msgspec
 
 from tui_trainer.core.commands import Answer, AnyCommand, describe
-from tui_trainer.core.events import AnyEvent, CommandApplied, CommandRefused
+from tui_trainer.core.events import (
+    AnyEvent,
+    CheckpointSaved,
+    CommandApplied,
+    CommandRefused,
+    DifficultyChanged,
+    RecommendationAnswered,
+    RunContinued,
+    RunEnded,
+    RunPaused,
+    SettingChanged,
+    TryStarted,
+)
 from tui_trainer.ui.scene import Order
 
 Orders = tuple[Order, ...]
@@ -32,3 +44,14 @@ def answer_in(orders: Orders, event: AnyEvent) -> CommandApplied | CommandRefuse
     if isinstance(event, CommandApplied | CommandRefused) and any(order.id == event.id for order in orders):
         return event
     return None
+
+
+def shows_effect(event: AnyEvent) -> bool:
+    """Is it what a person's order led to, whoever gave it? It comes after the answer, often by itself."""
+    match event:
+        case RunPaused() | RunContinued() | RunEnded() | CheckpointSaved(kind="manual"):
+            return True
+        case RecommendationAnswered(by=by) | DifficultyChanged(by=by) | SettingChanged(by=by) | TryStarted(by=by):
+            return by == "user"
+        case _:
+            return False
