@@ -119,3 +119,25 @@ def test_accepted_undone_and_rejected_advice_is_repeated(tmp_path: Path) -> None
     text = (session / "events.jsonl").read_text()
     (session / "events.jsonl").write_text(text.replace('"verdict":"undo"', '"verdict":"reject"'))
     assert rerun(tmp_path)[0] == 1, "another answer leads to other bits"
+
+
+def test_an_accepted_rollback_is_repeated(tmp_path: Path) -> None:
+    """The learner goes back to the best checkpoint, by a person's order; what follows it has the same bits."""
+    words = (*p.TINY, "--task=tests.engine.weary:make", "--set=manager.evaluation.every_updates=2", "--step-delay=0.02")
+    assert p.run(tmp_path, "run", "--detach", *words, "--max-updates=110", "--name=a").returncode == 0
+    session = tmp_path / "a"
+    p.wait_for(lambda: "UpdateFinished" in (session / "events.jsonl").read_text())
+    order(session, commands.Pause(id=new_id(), when="update >= 80"))
+    p.wait_for(lambda: live_state(session).status == "paused")
+    advice = next(r for r in live_state(session).open_recommendations if r.raised.rule == "rollback")
+    order(session, commands.Answer(id=new_id(), recommendation=advice.id, verdict="accept"))
+    order(session, commands.Resume(id=new_id()))
+    assert p.run(tmp_path, "wait", "a").returncode == 0
+    told = [event["text"] for event in p.journal(session) if event["type"] == "LogWritten"]
+    assert told.count("the learner is back at the best checkpoint") == 1
+    scores = [(e["update"], e["result"]["value"]) for e in p.journal(session) if e["type"] == "EvaluationFinished"]
+    assert [value > 0.5 for update, value in scores if update in (50, 78, 80)] == [False, False, True]
+    code, rows = rerun(tmp_path)
+    assert code == 0
+    assert max(row["update"] for row in rows if row["equal"]) == 110
+    assert all(row["equal"] for row in rows)

@@ -117,6 +117,20 @@ def test_easier_fires_when_a_level_is_lost_five_times_without_a_rise() -> None:
     assert (proposal.change.key, proposal.change.old, proposal.change.new) == ("difficulty.level", 1, 0)
 
 
+def test_easier_reads_the_whole_evaluation_where_levels_are_no_parts_of_it() -> None:
+    """Levels of another kind than the parts: only the reference score tells how it goes at the present one."""
+    elsewhere = DifficultySpace(levels=("meadow", "forest", "cliff"))
+    lost = says("easier", history([HARD] * 5, level=2, space=elsewhere))
+    assert lost is not None
+    assert (lost.change.key, lost.change.old, lost.change.new) == ("difficulty.level", 2, 1)
+    assert lost.title == "lower the difficulty: cliff → forest"
+    assert lost.evidence[0].startswith("2 % won against cliff over the last 5")
+    won = [(0.9, 0.02, 0.0)] * 5  # lost against minimax-2, yet cliff is not minimax-2
+    assert says("easier", history(won, level=2, space=elsewhere)) is None
+    assert says("easier", history(won, level=2)) is not None
+    assert says("easier", history([HARD] * 5, space=elsewhere)) is None, "at the bottom"
+
+
 @pytest.mark.parametrize(
     "silent",
     [

@@ -11,6 +11,7 @@ from tests.ui.history import NAME, START, UPDATES, history, state_at
 from tests.ui.test_stories import seated
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import CommandRefused
+from tui_trainer.core.state import RunState
 from tui_trainer.errors import StorageError
 from tui_trainer.ui.aids import Aids
 from tui_trainer.ui.app import TrainerApp
@@ -77,6 +78,18 @@ async def test_m_shows_each_version_with_its_score_and_the_formula_of_the_best()
         assert f"tui-trainer fork {NAME} --at 25" in seat.screen
         await seat.press("down", "enter")
         assert seat.app.clipboard == f"tui-trainer fork {NAME} --at 24"
+
+
+@pytest.mark.parametrize("state", [state_at(780), ENDED], ids=["live", "ended"])
+async def test_k_in_the_list_of_models_forks_the_chosen_one(state: RunState) -> None:
+    async with seated(FakeSource(state)) as seat:
+        await seat.press("m", "down")
+        assert "k fork" in seat.screen
+        chosen = seat.app.scene.mark
+        await seat.press("k")
+    assert seat.app.return_value is not None
+    assert seat.app.return_value.then == ("fork", "--at", str(chosen))
+    assert seat.source.sent == [], "a live run goes on"
 
 
 async def exported(keys: list[str], export: Callable[[str, str], str], words: str) -> str:

@@ -357,6 +357,10 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             self._borrow(self._aids.report, "report written: {}", f"tui-trainer report {name}")
             return
         words = {"extend": ("resume", *further(self.scene).words), "again": ("replay",), "fork": ("fork",)}[action]
+        self._leave_for(words)
+
+    def _leave_for(self, words: tuple[str, ...]) -> None:
+        """Close this view and begin another command on the same session; a run that is live goes on."""
         self.exit(msgspec.structs.replace(self.outcome(), then=words))
 
     def _borrow(self, aid: Callable[[], str] | None, done: str, command: str) -> None:
@@ -601,6 +605,9 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
                 self._choose_line(action)
             case "maximise":
                 self._follow_line()
+            case "fork" if self.scene.page == "models":
+                if self._lines():
+                    self._leave_for(("fork", "--at", str(self._chosen_line())))
             case "export_csv" | "export_json":
                 self._export_list("csv" if action == "export_csv" else "json")
             case "back":
@@ -623,12 +630,15 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         to = {"up": at - 1, "down": at + 1, "page_up": at - 10, "page_down": at + 10, "home": 0}.get(action, len(keys))
         self._change(mark=keys[max(0, min(len(keys) - 1, to))])
 
+    def _chosen_line(self) -> int:
+        keys = self._lines()
+        return keys[chosen_index(self.scene, keys)]
+
     def _follow_line(self) -> None:
         """A replay goes to the chosen decision; of a model the command that forks it is copied."""
-        keys = self._lines()
-        if not keys:
+        if not self._lines():
             return
-        chosen, name = keys[chosen_index(self.scene, keys)], self.scene.name
+        chosen, name = self._chosen_line(), self.scene.name
         if self.scene.page == "models":
             command = f"tui-trainer fork {name} --at {chosen}"
             self.copy_to_clipboard(command)

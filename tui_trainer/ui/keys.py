@@ -77,8 +77,8 @@ KEYS: tuple[Key, ...] = (
         "tui-trainer resume NAME --set manager.termination.max_updates=N", "live", 15),
     Key("again", ("h",), "h", "replay", "After the end: play the session back", "tui-trainer replay NAME", "live", 16),
     Key("report", ("w",), "w", "report", "After the end: write the report", "tui-trainer report NAME", "live", 17),
-    Key("fork", ("k",), "k", "fork", "After the end: a new run from the newest checkpoint", "tui-trainer fork NAME",
-        "live", 18),
+    Key("fork", ("k",), "k", "fork", "After the end: a new run from the newest checkpoint; in the list of models, "
+        "from the chosen one", "tui-trainer fork NAME --at N", "live", 18, 3),
     Key("decisions", ("d",), "d", "decisions", "All decisions as a list: who, what, why, outcome; again closes it",
         "tui-trainer sessions export NAME --what decisions", "both", 13, 6),
     Key("models", ("m",), "m", "models", "All model versions as a list: what each reached, where it came from",
@@ -142,7 +142,7 @@ def refusal(action: Action, scene: Scene) -> str:
     """Why the key cannot act now, in one sentence; empty where it can."""
     if action in ("pause", "checkpoint", "accept", "reject", "undo", "try", "stop"):
         return _order_refusal(scene) or _subject_refusal(action, scene)
-    if action in AFTER and not is_over(scene):
+    if action in AFTER and not is_over(scene) and not (action == "fork" and scene.page == "models"):
         return "the run goes on: this is for after its end"
     if action in ("export_csv", "export_json") and not scene.page:
         return "nothing to export: d opens the decisions, m the models"
@@ -219,12 +219,14 @@ def label_of(key: Key, scene: Scene) -> str:
     """What the key will do now: `resume` while paused."""
     if key.action == "pause" and scene.state.status == "paused":
         return "resume"
+    if key.action == "fork" and scene.page:
+        return key.label if scene.page == "models" else ""
     if key.action in AFTER and not is_over(scene):
         return ""
     if key.action == "play" and scene.position is not None and scene.position.playing:
         return "pause"
     if key.action == "maximise" and scene.page:
-        return "fork" if scene.page == "models" else "go there" if scene.kind == "replay" else ""
+        return "copy" if scene.page == "models" else "go there" if scene.kind == "replay" else ""
     return key.label
 
 
