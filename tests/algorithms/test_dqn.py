@@ -9,7 +9,7 @@ import torch
 from tests.algorithms.helpers import settings, update
 from tests.algorithms.probes import Aim, Copy, Endless, Masked, Nim
 from tui_trainer.algorithms import build
-from tui_trainer.algorithms.mlp import Shape, Tape, action_values, duel, torch_heads
+from tui_trainer.algorithms.mlp import MlpForward, Shape, Tape, duel, torch_heads
 from tui_trainer.algorithms.priorities import Priorities, SumTree, importance
 from tui_trainer.algorithms.replay import Replay
 from tui_trainer.algorithms.rollout import Rollout
@@ -237,7 +237,7 @@ def test_a_duelling_networks_gradient_is_autograds(shared):
     q = value[:, None] + advantages - advantages.mean(1, keepdim=True)
     (q * torch.from_numpy(slope.T)).sum().backward()
     assert pytest.approx(q.detach().numpy(), abs=1e-5) == values.T
-    assert action_values(shape, shape.layers(flat), x) == pytest.approx(values.T, abs=1e-5)
+    assert MlpForward(shape, flat).action_values(x) == pytest.approx(values.T, abs=1e-5)
     assert tape.gradient == pytest.approx(leaf.grad.numpy(), abs=1e-5)
 
 

@@ -66,6 +66,14 @@ def test_every_transition_is_one_that_gymnasium_would_make(options: dict[str, ob
 
 
 @modes
+def test_an_action_that_the_environment_does_not_have_is_refused(options: dict[str, object]) -> None:
+    task = tasks.make("gym:CartPole-v1", options, 2)
+    task.reset(1)
+    with pytest.raises(IndexError):
+        task.step(np.array([0, 2]))
+
+
+@modes
 def test_a_row_that_only_reset_is_not_valid_and_begins_a_new_episode(options: dict[str, object]) -> None:
     task = tasks.make("gym:CartPole-v1", options, 4)
     start = task.reset(3)

@@ -9,13 +9,13 @@ two-player task an action's value is the mover's, so what the other side can the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from time import perf_counter
 
 import numpy as np
 import torch
 
-from tui_trainer.algorithms import mlp
 from tui_trainer.algorithms.arrays import (
     Array,
     Bool,
@@ -31,7 +31,7 @@ from tui_trainer.algorithms.arrays import (
 )
 from tui_trainer.algorithms.collector import Collector
 from tui_trainer.algorithms.live import Live
-from tui_trainer.algorithms.mlp import FORBIDDEN, Adam, Shape, Tape, clip_norm
+from tui_trainer.algorithms.mlp import FORBIDDEN, Adam, MlpForward, Shape, Tape, clip_norm
 from tui_trainer.algorithms.policies import GreedyPolicy, Inputs
 from tui_trainer.algorithms.replay import Replay
 from tui_trainer.algorithms.transitions import Joiner, Transitions, stretch_of
@@ -61,7 +61,7 @@ class DQN:
         self._flat = self._shape.initial(generator_of(seed, 0))
         self._target = self._flat.copy()
         self._tape = Tape(self._shape, self._flat)
-        self._target_layers = self._shape.layers(self._target)
+        self._online, self._aim = MlpForward(self._shape, self._flat), MlpForward(self._shape, self._target)
         self._adam = Adam(self._flat, eps=_EPS)
         self._explore, self._draw = generator_of(seed, 1), generator_of(seed, 2)
         self._inputs = Inputs(spec, None)
@@ -102,8 +102,8 @@ class DQN:
         t = self._rollout.t
         x = self._inputs(self._rollout.obs[t])
         mask = None if self._rollout.mask is None else self._rollout.mask[t]
-        values = mlp.action_values(self._shape, self._tape.layers, x)
-        if not np.isfinite(values.sum()):
+        values = self._online.action_values(x)
+        if not math.isfinite(np.vdot(values, values)):  # as PPO's
             require_finite(x, "an observation is")
             require_finite(values, "an action value is")
         draws = self._explore.random((len(x), 1 + self._spec.n), np.float32)
@@ -167,8 +167,8 @@ class DQN:
     def _targets(self, rows: Transitions) -> Float:
         """r + gamma * carry * Q_target(s', a'); a' is the online network's choice in double DQN, else the target's."""
         x = self._inputs(rows.next_obs)
-        values = mlp.action_values(self._shape, self._target_layers, x)
-        judge = mlp.action_values(self._shape, self._tape.layers, x) if self._settings.double else values
+        values = self._aim.action_values(x)
+        judge = self._online.action_values(x) if self._settings.double else values
         best = _legal(judge, rows.next_mask).argmax(1)
         found: Float = rows.reward + np.float32(self._settings.gamma) * rows.carry * values[np.arange(len(best)), best]
         return found

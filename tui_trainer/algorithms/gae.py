@@ -34,7 +34,7 @@ def gae(
     carry = sign * (~(terminated | truncated) & valid) * np.float32(lam)
     advantages: Float = np.empty_like(deltas)
     later = np.zeros_like(deltas[0])
-    for t in range(len(deltas) - 1, -1, -1):
-        later = np.multiply(carry[t], later, out=advantages[t])
-        later += deltas[t]
+    for row, kept, delta in zip(advantages[::-1], carry[::-1], deltas[::-1], strict=True):
+        later = np.multiply(kept, later, out=row)
+        later += delta
     return advantages

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from tui_trainer.algorithms.arrays import Array, Bool, Float, as_tensor, copy_into, orthogonal, take
+from tui_trainer.algorithms.arrays import Array, Bool, Float, Int, as_tensor, copy_into, orthogonal, take
 from tui_trainer.errors import Diverged
 
 FORBIDDEN = np.float32(-1e8)
@@ -108,48 +108,61 @@ def _ones(rows: int) -> Float:
     return np.ones(rows, np.float32)
 
 
-def policy_outputs(shape: Shape, layers: Layers, x: Float) -> Float:
-    """Logits or mean actions, (B, inputs) -> (B, outputs)."""
-    h = x
-    for w, b in zip(layers.weights, layers.biases, strict=True):
-        h = h @ w[0]
-        h += b[0]
-        _activate(shape, h)
-    out: Float = h @ layers.policy_w
-    out += layers.policy_b
-    return out
+@lru_cache(maxsize=64)
+def _even(rows: int) -> Float:
+    """Equal shares that sum to 1."""
+    return np.full(rows, 1 / rows, np.float32)
 
 
-def state_values(shape: Shape, layers: Layers, x: Float) -> Float:
-    """State values, (B, inputs) -> (B,)."""
-    h = x
-    for w, b in zip(layers.weights, layers.biases, strict=True):
-        h = h @ w[-1]
-        h += b[-1]
-        _activate(shape, h)
-    out: Float = h @ layers.value_w
-    out += layers.value_b
-    return out
+@lru_cache(maxsize=64)
+def _columns(rows: int) -> Int:
+    return np.arange(rows)
 
 
-def heads(shape: Shape, layers: Layers, x: Float) -> tuple[Float, Float]:
-    """Policy outputs (B, outputs) and values (B,) in one pass."""
-    if not shape.shared:
-        return policy_outputs(shape, layers, x), state_values(shape, layers, x)
-    h = x
-    for w, b in zip(layers.weights, layers.biases, strict=True):
-        h = h @ w[0]
-        h += b[0]
-        _activate(shape, h)
-    return h @ layers.policy_w + layers.policy_b, h @ layers.value_w + layers.value_b
+class MlpForward:
+    """Passes without a gradient over parameters in the CPU's memory; a step of few rows is mostly calls, so that the
+    views are made once."""
 
+    def __init__(self, shape: Shape, flat: Float) -> None:
+        self.shape = shape
+        self.layers = layers = shape.layers(flat)
+        hidden = list(zip(layers.weights, layers.biases, strict=True))
+        self._actor = [(w[0], b[0, 0]) for w, b in hidden]
+        self._critic = self._actor if shape.shared else [(w[-1], b[-1, 0]) for w, b in hidden]
 
-def action_values(shape: Shape, layers: Layers, x: Float) -> Float:
-    """Q(s, a), (B, inputs) -> (B, outputs). With a value head the network duels: see `duel`."""
-    if not shape.critic:
-        return policy_outputs(shape, layers, x)
-    advantages, values = heads(shape, layers, x)
-    return duel(advantages.T, values).T
+    def outputs(self, x: Float) -> Float:
+        """Logits or mean actions, (B, inputs) -> (B, outputs)."""
+        return self._policy(self._through(self._actor, x))
+
+    def heads(self, x: Float) -> tuple[Float, Float]:
+        """Policy outputs (B, outputs) and values (B,) in one pass."""
+        h = self._through(self._actor, x)
+        outputs = self._policy(h)
+        if not self.shape.shared:
+            h = self._through(self._critic, x)
+        values: Float = h.dot(self.layers.value_w)
+        values += self.layers.value_b
+        return outputs, values
+
+    def action_values(self, x: Float) -> Float:
+        """Q(s, a), (B, inputs) -> (B, outputs). With a value head the network duels: see `duel`."""
+        if not self.shape.critic:
+            return self.outputs(x)
+        advantages, values = self.heads(x)
+        return duel(advantages.T, values).T
+
+    def _through(self, tower: list[tuple[Float, Float]], x: Float) -> Float:
+        h = x
+        for w, b in tower:
+            h = h.dot(w)
+            h += b
+            _activate(self.shape, h)
+        return h
+
+    def _policy(self, h: Float) -> Float:
+        out: Float = h.dot(self.layers.policy_w)
+        out += self.layers.policy_b
+        return out
 
 
 def duel(advantages: Float, values: Float) -> Float:
@@ -289,7 +302,7 @@ class Tape:
         if self._shape.shared:
             d_h[0] += d_values[:, None] * layers.value_w
         else:
-            np.multiply(d_values[:, None], layers.value_w, out=d_h[-1])
+            np.dot(d_values[:, None], layers.value_w[None], out=d_h[-1])
 
     def _through_activation(self, h: Float, d_h: Float) -> None:
         """d_h times the activation's slope, (h > 0) or (1 - h^2), in place; h is spent."""
@@ -326,8 +339,8 @@ def _policy_loss(logits: Float, batch: Batch, weights: Weights) -> tuple[float, 
     Schulman et al. 2017, eq. 7; the KL estimate is (r - 1) - log r (Schulman 2020).
     """
     log_p, p = _log_softmax(logits, batch.mask)
-    rows = np.arange(logits.shape[1])
-    log_ratio = log_p[batch.action, rows] - batch.log_prob
+    chosen = batch.action * logits.shape[1] + _columns(logits.shape[1])
+    log_ratio = log_p.ravel().take(chosen) - batch.log_prob
     ratio = np.exp(log_ratio)
     clipped = _clip(ratio, 1 - weights.clip_range, 1 + weights.clip_range)
     gain = batch.advantage * ratio
@@ -336,11 +349,11 @@ def _policy_loss(logits: Float, batch: Batch, weights: Weights) -> tuple[float, 
     p_log_p = p * log_p
     entropy = -p_log_p.sum(0)
     pull = np.where(gain <= gain_clipped, gain, np.float32(0)) * own
-    slope = (own * np.float32(weights.ent_coef)) * entropy + pull
+    spread = own * np.float32(weights.ent_coef)
     d_logits = p_log_p
-    d_logits *= own * np.float32(weights.ent_coef)
-    d_logits += p * slope
-    d_logits[batch.action, rows] -= pull
+    d_logits *= spread
+    d_logits += p * (spread * entropy + pull)
+    d_logits.reshape(-1)[chosen] -= pull
     policy = -float(np.dot(np.minimum(gain, gain_clipped), own))
     kl = float(np.dot(ratio - 1 - log_ratio, own))
     outside = float(np.dot((ratio != clipped).astype(np.float32), own))
@@ -368,7 +381,7 @@ def _log_softmax(logits: Float, mask: Bool | None) -> tuple[Float, Float]:
 def _shares(own: Float | None, rows: int) -> Float:
     """Each row's share of the policy loss: they sum to 1, and a snapshot's rows have none."""
     if own is None:
-        return np.full(rows, 1 / rows, np.float32)
+        return _even(rows)
     return own / np.float32(max(1.0, float(own.sum())))
 
 

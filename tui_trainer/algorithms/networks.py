@@ -79,20 +79,6 @@ class TorchForward:
         return outputs.cpu().numpy(), values.cpu().numpy()
 
 
-class MlpForward:
-    """Passes in numpy, on parameters that lie in the CPU's memory."""
-
-    def __init__(self, shape: mlp.Shape, flat: torch.Tensor) -> None:
-        self.shape = shape
-        self.layers = shape.layers(flat.numpy())
-
-    def outputs(self, x: Float) -> Float:
-        return mlp.policy_outputs(self.shape, self.layers, x)
-
-    def heads(self, x: Float) -> tuple[Float, Float]:
-        return mlp.heads(self.shape, self.layers, x)
-
-
 def features(spec: TaskSpec, settings: PPOSettings) -> LineFeatures | None:
     """What is worked out of observations before the network sees them. Raises ConfigError where it cannot be."""
     return LineFeatures(spec) if settings.network == "lines" else None
@@ -151,7 +137,7 @@ class MlpNet:
         return self.shape.initial(rng)
 
     def bind(self, flat: torch.Tensor) -> Forward:
-        return MlpForward(self.shape, flat) if flat.device.type == "cpu" else TorchForward(self, flat)
+        return mlp.MlpForward(self.shape, flat.numpy()) if flat.device.type == "cpu" else TorchForward(self, flat)
 
     def torch_heads(self, flat: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return mlp.torch_heads(self.shape, flat, x)

@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tui_trainer.algorithms.arrays import Array
 from tui_trainer.algorithms.lines import LineFeatures
-from tui_trainer.algorithms.mlp import FORBIDDEN, Layers, Shape
-from tui_trainer.algorithms.networks import ConvNet, MlpForward, PlanesNet, TorchForward
+from tui_trainer.algorithms.mlp import FORBIDDEN, Layers, MlpForward, Shape
+from tui_trainer.algorithms.networks import ConvNet, PlanesNet, TorchForward
 from tui_trainer.algorithms.policies import FrozenPolicy, GreedyPolicy, Inputs
 from tui_trainer.core.protocols import TaskSpec
 from tui_trainer.errors import UsageError
@@ -98,7 +98,7 @@ def _frozen(graph: Graph, policy: FrozenPolicy, x: str, spec: TaskSpec) -> list[
 
 
 def _greedy(graph: Graph, policy: GreedyPolicy, x: str, spec: TaskSpec) -> list[Any]:
-    outputs, value = _mlp(graph, policy.shape, policy.layers, x)
+    outputs, value = _mlp(graph, policy.forward.shape, policy.forward.layers, x)
     if value:
         centred = graph.add("Sub", outputs, graph.add("ReduceMean", outputs, graph.constant([1], np.int64)))
         outputs = graph.add("Add", centred, graph.shaped(value, -1, 1))

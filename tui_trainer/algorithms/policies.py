@@ -6,7 +6,7 @@ import numpy as np
 
 from tui_trainer.algorithms.arrays import Array, Bool, Float
 from tui_trainer.algorithms.lines import LineFeatures
-from tui_trainer.algorithms.mlp import FORBIDDEN, Shape, action_values
+from tui_trainer.algorithms.mlp import FORBIDDEN, MlpForward, Shape
 from tui_trainer.algorithms.moments import Moments
 from tui_trainer.algorithms.networks import Forward
 from tui_trainer.core.protocols import TaskSpec
@@ -82,7 +82,7 @@ class GreedyPolicy:
     """The action of the highest value, over action values of its own."""
 
     def __init__(self, spec: TaskSpec, shape: Shape, flat: Float) -> None:
-        self.shape, self.layers, self.inputs = shape, shape.layers(flat), Inputs(spec, None)
+        self.forward, self.inputs = MlpForward(shape, flat), Inputs(spec, None)
 
     def act(self, obs: Array, mask: Bool | None) -> Array:
         best: Array = self.values(obs, mask).argmax(1)
@@ -90,7 +90,7 @@ class GreedyPolicy:
 
     def probabilities(self, obs: Array, mask: Bool | None) -> Float:
         """1 for the action it takes."""
-        return np.eye(self.shape.outputs, dtype=np.float32)[self.act(obs, mask)]
+        return np.eye(self.forward.shape.outputs, dtype=np.float32)[self.act(obs, mask)]
 
     def value(self, obs: Array) -> Float:
         best: Float = self.values(obs, None).max(1)
@@ -98,5 +98,5 @@ class GreedyPolicy:
 
     def values(self, obs: Array, mask: Bool | None) -> Float:
         """Of every action, (B, n); those that the mask forbids have the lowest there is."""
-        values = action_values(self.shape, self.layers, self.inputs(obs))
+        values = self.forward.action_values(self.inputs(obs))
         return values if mask is None else np.where(mask, values, FORBIDDEN)

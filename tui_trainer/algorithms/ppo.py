@@ -9,6 +9,7 @@ mover's and change sign with it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from time import perf_counter
 from typing import NamedTuple
@@ -151,7 +152,7 @@ class PPO:
             outputs[seated] = self._opponent.outputs(x[seated])
 
     def _require_finite(self, outputs: Float, x: Float) -> None:
-        if not np.isfinite(outputs.sum()):
+        if not math.isfinite(np.vdot(outputs, outputs)):  # the quickest look at all of them; may overflow, hence twice
             require_finite(x, "an observation is")
             require_finite(outputs, "the policy's output is")
 

@@ -59,7 +59,7 @@ class Rollout:
         self.truncated[t] = step.truncated
         self.valid[t] = step.valid
         self.outcome[t] = step.outcome
-        if self.truncated[t].any():
+        if np.count_nonzero(self.truncated[t]):  # on few numbers far quicker than any()
             self.final_obs[t] = np.array(step.final_obs[self.truncated[t]])
             if step.final_to_move is not None:
                 self.stays[t] = self.truncated[t] & (step.final_to_move == self.to_move[t])

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import FlattenObservation
 from msgspec import Meta
@@ -23,7 +23,7 @@ from tui_trainer.tasks.failures import broken
 from tui_trainer.tasks.gym_failures import Breakable, marked
 from tui_trainer.tasks.gym_pictures import picture
 from tui_trainer.tasks.options import read_options
-from tui_trainer.tasks.spaces import actions_of, planes_are_last
+from tui_trainer.tasks.spaces import Looked, actions_of, planes_are_last
 from tui_trainer.tasks.statistics import normal
 
 _WAVE = {"vector": 128, "sync": 32}
@@ -132,7 +132,7 @@ class GymTask:
         match self._mode:
             case AutoresetMode.NEXT_STEP:
                 self._ended = ended
-                valid = ~before if before.any() else self._all
+                valid = ~before if np.count_nonzero(before) else self._all
             case AutoresetMode.SAME_STEP:
                 final_obs = _final_observations(obs, ended, info)
             case _ if ended.any():
@@ -311,7 +311,10 @@ def _made(name: str, build: Callable[[], Any]) -> Any:
 
 
 def _make_vector(name: str, num_envs: int, arguments: dict[str, Any]) -> Any:
-    return gymnasium.make_vec(name, num_envs, vectorization_mode="vector_entry_point", **arguments)
+    env = gymnasium.make_vec(name, num_envs, vectorization_mode="vector_entry_point", **arguments)
+    if isinstance(env.action_space, MultiDiscrete) and isinstance(env.single_action_space, Discrete):
+        env.action_space = Looked(env.action_space)
+    return env
 
 
 def _make_one(name: str, arguments: dict[str, Any]) -> Any:

@@ -30,8 +30,8 @@ def actions_of(space: Any, task_id: str) -> Actions:
     """
     match space:
         case Discrete():
-            first = int(space.start)
-            return Actions("discrete", int(space.n), (lambda a: a + first) if first else (lambda a: a), -1.0, 1.0)
+            codes = (np.arange(int(space.n)) + int(space.start)).astype(space.dtype)
+            return Actions("discrete", int(space.n), codes.take, -1.0, 1.0)
         case MultiDiscrete() if int(np.prod(space.nvec)) <= _MOST_JOINT_ACTIONS:
             nvec = tuple(int(n) for n in space.nvec.ravel())
             shape, start = space.shape, np.asarray(space.start)
@@ -43,6 +43,20 @@ def actions_of(space: Any, task_id: str) -> Actions:
         case Box() if space.dtype.kind == "f":
             return _box_actions(space)
     raise UsageError(f"{task_id}: actions of {type(space).__name__} are not supported", "discrete and box are")
+
+
+class Looked(MultiDiscrete):
+    """A vector environment's action space for actions that `Actions.to_env` picked out of it: all of them belong.
+
+    Asserting so at each step costs a batched CartPole a sixth of its time.
+    """
+
+    def __init__(self, space: MultiDiscrete) -> None:
+        super().__init__(space.nvec, dtype=space.dtype.type, start=space.start)
+
+    def contains(self, x: Any) -> bool:
+        """True."""
+        return True
 
 
 def _box_actions(space: Any) -> Actions:
