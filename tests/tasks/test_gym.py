@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,8 @@ from tui_trainer.core.protocols import Step, Task  # noqa: E402
 from tui_trainer.core.values import Difficulty  # noqa: E402
 from tui_trainer.errors import UsageError  # noqa: E402
 from tui_trainer.tasks.arrays import Array  # noqa: E402
+from tui_trainer.tasks.check import check_task, run_rule  # noqa: E402
+from tui_trainer.tasks.checks.kit import Kit  # noqa: E402
 from tui_trainer.tasks.gym_pictures import picture  # noqa: E402
 from tui_trainer.tasks.playing import LinearPlayer, RandomPlayer, play  # noqa: E402
 
@@ -262,8 +267,45 @@ def test_a_car_is_drawn_in_its_valley() -> None:
     assert "F" in lines[0]
 
 
+def test_a_lander_stands_between_its_flags_and_a_leaning_one_flies() -> None:
+    down = picture("LunarLander-v3", np.array([0, 0, 0, 0, 0, 0, 1, 1], np.float32)).splitlines()
+    assert len(down) == 12
+    assert down[-2].strip() == "|A|"
+    assert down[-1].index("F") < down[-2].index("A") < down[-1].rindex("F")
+    high = picture("LunarLander-v3", np.array([-5, 9, 0, 0, 0.5, 0, 0, 0], np.float32)).splitlines()
+    assert high[0] == "/<\\", "kept in the picture"
+
+
+def test_acrobot_hangs_and_rises_above_its_line() -> None:
+    hanging = picture("Acrobot-v1", np.array([1, 0, 1, 0, 0, 0], np.float32)).splitlines()
+    line = next(number for number, row in enumerate(hanging) if "----" in row)
+    assert "*" in hanging[-1]
+    raised = picture("Acrobot-v1", np.array([-1, 0, 1, 0, 0, 0], np.float32)).splitlines()
+    assert "*" in raised[0]
+    assert line > 0
+
+
+def test_an_image_is_drawn_in_shades_and_a_small_thing_in_it_is_seen() -> None:
+    frames = np.full((4, 84, 84), 90, np.uint8)
+    frames[3, 40:42, 60:62] = 255
+    frames[0, 10:20, 10:20] = 255
+    lines = picture("ALE/Pong-v5", frames).splitlines()
+    assert 10 <= len(lines) <= 24
+    assert max(len(line) for line in lines) <= 42
+    (row,) = (number for number, line in enumerate(lines) if "@" in line)
+    assert abs(row / len(lines) - 40 / 84) < 0.1
+    assert lines[row].strip() == "@"
+    colours = np.zeros((3, 96, 96), np.uint8)
+    colours[1, 48:] = 200
+    assert picture("CarRacing-v3", colours).splitlines()[-1].strip("@") == ""
+
+
+def test_an_image_of_one_shade_is_blank() -> None:
+    assert picture("ALE/Pong-v5", np.full((4, 84, 84), 7, np.uint8)).strip() == ""
+
+
 def test_other_observations_are_numbers_with_bars_even_where_they_are_not_finite() -> None:
-    assert picture("Acrobot-v1", np.array([0, np.nan])).splitlines() == [
+    assert picture("HalfCheetah-v5", np.array([0, np.nan])).splitlines() == [
         "   +0.000 ----------o----------",
         "     +nan o--------------------",
     ]
@@ -308,3 +350,94 @@ def test_an_image_is_learned_through_a_small_network() -> None:
             pass
         learner.learn()
     assert task.evaluate(learner.policy(), part="all", episodes=16, seed=3).mean > 9
+
+
+# --- environments with libraries of their own ------------------------------------------------------------------------
+
+ABSENT = {
+    "Box2D": ("gym:LunarLander-v3", 'pip install "tui-trainer[box2d]"'),
+    "mujoco": ("gym:HalfCheetah-v5", 'pip install "tui-trainer[mujoco]"'),
+    "ale_py": ("gym:ALE/Pong-v5", "pip install ale-py"),
+}
+
+
+def test_a_library_that_is_absent_is_named_with_how_to_get_it() -> None:
+    program = f"""
+import sys
+from tui_trainer import tasks
+from tui_trainer.errors import MissingExtra
+for module, (task, _) in {ABSENT!r}.items():
+    sys.modules[module] = None
+    try:
+        tasks.make(task, {{}}, 1)
+    except MissingExtra as error:
+        print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    lines = said.splitlines()
+    assert len(lines) == len(ABSENT)
+    for line, (module, (task, how)) in zip(lines, ABSENT.items(), strict=True):
+        assert line.startswith(f"{task} needs the module {module}")
+        assert how in line
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "shape", "action"),
+    [
+        ("Box2D", "LunarLander-v3", (8,), ("discrete", 4)),
+        ("mujoco", "HalfCheetah-v5", (17,), ("box", 6)),
+        ("ale_py", "ALE/Pong-v5", (4, 84, 84), ("discrete", 6)),
+    ],
+)
+def test_an_environment_of_an_outside_library_keeps_the_contract(
+    library: str, name: str, shape: tuple[int, ...], action: tuple[str, int]
+) -> None:
+    pytest.importorskip(library)
+    task_id = f"gym:{name}"
+    spec = tasks.spec_of(task_id)
+    assert (spec.obs_shape, (spec.action, spec.n), spec.resume) == (shape, action, "episode")
+    for step in _some_steps(task_id):
+        assert np.isfinite(step.reward).all()
+    assert run_rule("text is clean", Kit(lambda num_envs: tasks.make(task_id, {}, num_envs))).ok
+
+
+def _some_steps(task_id: str) -> list[Step]:
+    """To the end of a first short episode and some more."""
+    task = tasks.make(task_id, {}, 2, 12)
+    start = task.reset(3)
+    steps = list(play(task, RandomPlayer(task.spec, 1), start.obs, None, 20))
+    task.close()
+    cut = [number for number, step in enumerate(steps, start=1) if step.truncated.any()]
+    assert cut[0] == 12
+    return steps
+
+
+def test_mujoco_warns_once_on_stderr_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mujoco = pytest.importorskip("mujoco")
+    monkeypatch.chdir(tmp_path)
+    tasks.make("gym:HalfCheetah-v5", {}, 2).close()
+    mujoco.get_mju_user_warning()("something to tell")
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr().err.count("something to tell") == 1
+
+
+def test_the_arcade_counts_a_limit_in_frames_and_a_run_in_steps() -> None:
+    pytest.importorskip("ale_py")
+    task = tasks.make("gym:ALE/Pong-v5", {"kwargs": {"frameskip": 2}}, 1, 7)
+    start = task.reset(3)
+    ends = [step.truncated[0] for step in play(task, RandomPlayer(task.spec, 1), start.obs, None, 7)]
+    task.close()
+    assert ends == [False] * 6 + [True]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("library", "task_id"),
+    [("Box2D", "gym:LunarLander-v3"), ("mujoco", "gym:HalfCheetah-v5"), ("ale_py", "gym:ALE/Pong-v5"),
+     ("Box2D", "pettingzoo:multiwalker_v9"), ("mpe2", "pettingzoo:simple_spread_v3")],
+)  # fmt: skip
+def test_an_environment_of_an_outside_library_keeps_every_rule_of_the_kit(library: str, task_id: str) -> None:
+    pytest.importorskip(library)
+    assert [finding for finding in check_task(task_id) if not finding.ok] == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from tui_trainer.core.protocols import Arbiter, Task
 from tui_trainer.errors import DamagedSession, MissingExtra, UsageError
 from tui_trainer.tasks.playing import RandomPlayer, digest, play
 from tui_trainer.tasks.spaces import Views
+from tui_trainer.tasks.zoo.pictures import picture
 
 NIM, CLIMBERS = "pettingzoo:tests.tasks.toy_nim", "pettingzoo:tests.tasks.toy_climbers"
 needs_pygame = pytest.mark.skipif(importlib.util.find_spec("pygame") is None, reason="its boards need pygame")
@@ -139,6 +142,31 @@ def test_state_plays_the_episodes_again(task_id: str) -> None:
 def test_a_wrong_name_is_refused_with_the_next_step(name: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         tasks.check_id(f"pettingzoo:{name}")
+
+
+def test_a_particle_environment_without_its_package_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mpe2", None)
+    with pytest.raises(MissingExtra, match="needs the module mpe2"):
+        tasks.check_id("pettingzoo:simple_spread_v3")
+
+
+def test_a_game_of_the_arcade_that_is_not_there_says_where_to_get_it(tmp_path: Path) -> None:
+    pytest.importorskip("multi_agent_ale_py")
+    with pytest.raises(MissingExtra, match=r"rom pong is not installed; install ale-py"):
+        tasks.make("pettingzoo:pong_v3", {"kwargs": {"auto_rom_install_path": str(tmp_path)}}, 1)
+
+
+def test_whether_an_observation_is_binary_is_a_plain_word() -> None:
+    """A spec is written to a session: numpy's own truth would not go."""
+    from gymnasium.spaces import Box
+
+    assert [Views(Box(0, high, (2,), np.uint8)).binary for high in (1, 255)] == [True, False]
+    assert all(type(Views(Box(0, high, (2,), np.uint8)).binary) is bool for high in (1, 255))
+
+
+def test_an_image_is_drawn_in_shades_and_numbers_with_bars() -> None:
+    assert "@" in picture(np.eye(32, dtype=np.uint8)[None] * 200)
+    assert picture(np.array([0.5, -0.5], np.float32)).count("o") == 2
 
 
 def test_wrong_arguments_of_the_environment_are_refused() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -161,12 +160,6 @@ except MissingExtra as error:
 """
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert 'pip install "tui-trainer[gym]"' in said
-
-
-@pytest.mark.skipif(importlib.util.find_spec("Box2D") is not None, reason="Box2D is installed here")
-def test_an_environment_whose_own_library_is_absent_names_it() -> None:
-    with pytest.raises(MissingExtra, match=r"LunarLander-v3: .*[Bb]ox2[dD]"):
-        tasks.make("gym:LunarLander-v3", {}, 1)
 
 
 def test_listing_tasks_loads_neither_numpy_nor_torch_nor_gymnasium() -> None:

@@ -55,10 +55,18 @@ def _check_keys(settings: UiSettings) -> None:
 def chosen(config: str | None, task: str | None) -> list[Layer]:
     """The file or preset that was named, or the preset of the task, or nothing."""
     if config is None:
-        wish = re.sub(r"[^A-Za-z0-9]+", "_", task or "connect_four").lower()
-        return [preset(wish)] if wish in preset_names() else []
+        return _preset_of(task or "connect_four")
     is_path = config.endswith((".toml", ".yaml", ".yml")) or "/" in config or Path(config).is_file()
     return [read_config(Path(config)) if is_path else preset(config)]
+
+
+def _preset_of(task: str) -> list[Layer]:
+    """The preset that bears the task's name, or, of a family, the first that names this member."""
+    wish = re.sub(r"[^A-Za-z0-9]+", "_", task).lower()
+    if wish in preset_names():
+        return [preset(wish)]
+    named = (preset(name) for name in preset_names()) if ":" in task else iter(())
+    return [layer for layer in named if layer.table.get("run", {}).get("task") == task][:1]
 
 
 def flag_name(key: str) -> str:

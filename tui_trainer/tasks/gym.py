@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from msgspec import Meta
 
 from tui_trainer.core.config import Settings, nearest
 from tui_trainer.core.protocols import Policy, Reset, Step, TaskSpec
+from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
 from tui_trainer.errors import DamagedSession, MissingExtra, TaskFailed, UsageError
 from tui_trainer.tasks import gym_state
@@ -31,6 +33,15 @@ _WAVE = {"vector": 128, "sync": 32}
 _MOST_STEPS = 2_000
 """An evaluation's episode is cut after this many steps where the environment names no limit: some never end."""
 FLOOR = 0.3
+_NAMESPACES = {"ALE": "ale_py"}
+"""Modules that register the environments of a namespace."""
+_NEEDS = {
+    "Box2D": 'install it with: pip install "tui-trainer[box2d]"',
+    "mujoco": 'install it with: pip install "tui-trainer[mujoco]"',
+    "imageio": 'install it with: pip install "tui-trainer[mujoco]"',
+    "ale_py": "install it with: pip install ale-py; it is under the GPL, so that the choice is yours",
+}
+"""What to do where a library is absent that an environment needs."""
 
 
 class Options(Settings, frozen=True):
@@ -281,11 +292,12 @@ def _registered(name: str) -> Any:
     """The registered spec. Raises UsageError naming the nearest id."""
     module, colon, plain = name.rpartition(":")
     try:
-        if colon:
-            importlib.import_module(module)
+        for needed in (module if colon else "", _NAMESPACES.get(plain.partition("/")[0], "")):
+            if needed:
+                importlib.import_module(needed)
         return gymnasium.spec(plain)
     except ModuleNotFoundError as error:
-        raise MissingExtra(f"gym:{name} needs the module {error.name}", "install it beside tui-trainer") from None
+        raise _missing(name, error, error.name or "") from None
     except gymnasium.error.Error as error:
         close = nearest(name, list(gymnasium.registry))
         hint = f"did you mean gym:{close}?" if close else "gymnasium.pprint_registry() lists its environments"
@@ -303,18 +315,53 @@ def _form(registered: Any, options: Options) -> Literal["vector", "sync"]:
 
 def _made(name: str, build: Callable[[], Any]) -> Any:
     try:
+        _let_mujoco_warn_on_stderr(name)
         return build()
     except (gymnasium.error.DependencyNotInstalled, ModuleNotFoundError) as error:
-        raise MissingExtra(f"gym:{name}: {str(error).splitlines()[0]}", "install what it names") from None
+        cause = error if isinstance(error, ModuleNotFoundError) else error.__cause__ or error.__context__
+        module = (getattr(cause, "name", None) or "").partition(".")[0]
+        raise _missing(name, error, module) from None
     except TypeError as error:
         raise UsageError(f"gym:{name} was refused its arguments: {error}", "look at task.kwargs") from None
 
 
+def _missing(name: str, error: Exception, module: str) -> MissingExtra:
+    if module in _NEEDS:
+        return MissingExtra(f"gym:{name} needs the module {module}", _NEEDS[module])
+    return MissingExtra(f"gym:{name}: {str(error).splitlines()[0]}", "install what it names beside tui-trainer")
+
+
 def _make_vector(name: str, num_envs: int, arguments: dict[str, Any]) -> Any:
+    if name.rpartition(":")[2].partition("/")[0] == "ALE":
+        arguments = _in_frames(arguments)
     env = gymnasium.make_vec(name, num_envs, vectorization_mode="vector_entry_point", **arguments)
     if isinstance(env.action_space, MultiDiscrete) and isinstance(env.single_action_space, Discrete):
         env.action_space = Looked(env.action_space)
     return env
+
+
+def _in_frames(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The Arcade Learning Environment's own batched form counts a limit in frames, of which a step has several."""
+    found = {key: value for key, value in arguments.items() if key != "max_episode_steps"}
+    if "max_episode_steps" in arguments:
+        found["max_num_frames_per_episode"] = arguments["max_episode_steps"] * found.get("frameskip", 4)
+    return found
+
+
+def _let_mujoco_warn_on_stderr(name: str) -> None:
+    """Its own way is a file MUJOCO_LOG.TXT in the working directory, for each environment that is made."""
+    if not str(_registered(name).entry_point).startswith("gymnasium.envs.mujoco"):
+        return
+    mujoco = importlib.import_module("mujoco")
+    seen: set[str] = set()
+
+    def warn(text: Any) -> None:
+        line = clean_line(text.decode(errors="replace") if isinstance(text, bytes) else str(text))
+        if line not in seen:
+            seen.add(line)
+            print(f"mujoco: {line}", file=sys.stderr)
+
+    mujoco.set_mju_user_warning(warn)
 
 
 def _make_one(name: str, arguments: dict[str, Any]) -> Any:

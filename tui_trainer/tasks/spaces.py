@@ -90,7 +90,9 @@ class Views:
         self.masked = isinstance(space, Dict) and {"observation", "action_mask"} <= set(space.spaces)
         self._space = space["observation"] if self.masked else space
         box = self._space if isinstance(self._space, Box) else None
-        self.binary = box is not None and box.dtype.kind in "bui" and float(box.low.min()) >= 0 and box.high.max() <= 1
+        self.binary = bool(
+            box is not None and box.dtype.kind in "bui" and float(box.low.min()) >= 0 and float(box.high.max()) <= 1
+        )
         is_bytes = self.binary or (box is not None and box.dtype == np.uint8)
         self.dtype = "uint8" if is_bytes else "float32"
         self._turned = box is not None and planes_are_last(box)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from tui_trainer.tasks.arrays import Array
+from tui_trainer.tasks.pictures import bars, image, is_image
 
 _MOST_PLANES = 9
 _MOST_SIDE = 24
-_MOST_NUMBERS = 8
 
 
 def picture(obs: Array) -> str:
-    """Planes of 0 and 1 as a board, the number of the uppermost plane at each square; other numbers in a row."""
+    """Planes of 0 and 1 as a board, the number of the uppermost plane at each square; images in shades; other numbers
+    with bars."""
     if (
         obs.ndim == 3
         and max(obs.shape[1:]) <= _MOST_SIDE
@@ -21,5 +22,4 @@ def picture(obs: Array) -> str:
     ):
         top = np.where(obs.any(axis=0), obs.argmax(axis=0) + 1, 0)
         return "\n".join(" ".join(".123456789"[cell] for cell in row) for row in top)
-    numbers = obs.ravel()[:_MOST_NUMBERS]
-    return " ".join(f"{float(number):+.2f}" for number in numbers)
+    return image(obs) if is_image(obs) else bars(obs)
