@@ -349,7 +349,8 @@ def _in_frames(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _let_mujoco_warn_on_stderr(name: str) -> None:
-    """Its own way is a file MUJOCO_LOG.TXT in the working directory, for each environment that is made."""
+    """Its own way is a file MUJOCO_LOG.TXT in the working directory, for each environment that is made. What a model's
+    author should rename is no news to who trains it."""
     if not str(_registered(name).entry_point).startswith("gymnasium.envs.mujoco"):
         return
     mujoco = importlib.import_module("mujoco")
@@ -357,9 +358,9 @@ def _let_mujoco_warn_on_stderr(name: str) -> None:
 
     def warn(text: Any) -> None:
         line = clean_line(text.decode(errors="replace") if isinstance(text, bytes) else str(text))
-        if line not in seen:
+        if line not in seen and "deprecated" not in line:
             seen.add(line)
-            print(f"mujoco: {line}", file=sys.stderr)
+            sys.stderr.write(f"mujoco: {line}\n")
 
     mujoco.set_mju_user_warning(warn)
 
