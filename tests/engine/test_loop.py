@@ -17,7 +17,7 @@ from tui_trainer.core.events import AnyEvent
 from tui_trainer.core.reports import SignalReport
 from tui_trainer.core.state import RunState, fold
 from tui_trainer.core.values import Reason
-from tui_trainer.engine.assembly import SessionArchive
+from tui_trainer.engine.archive import SessionArchive
 from tui_trainer.engine.callbacks import Callbacks
 from tui_trainer.engine.inbox import Inbox, Order
 from tui_trainer.engine.loop import Place, Run, StateParts

@@ -49,6 +49,9 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[str, ...] = ("all",)
     """Opponents or categories of the reference evaluation, in order."""
     resume: Literal["exact", "episode"] = "exact"
+    hosted: bool = False
+    """True where the loop belongs to somebody else's script: it evaluates when it likes, and nothing of it can be
+    gone back to."""
     backend: Literal["numpy", "torch"] = "numpy"
     action_low: float = -1.0
     action_high: float = 1.0

@@ -33,6 +33,8 @@ class UpdateReport(Report, frozen=True):
 
     metrics: Metrics = {}
     seconds: dict[str, float] = {}
+    updates: int = 1
+    """How many updates it stands for: a guest's script hands over several at once."""
 
 
 class EvaluationReport(Report, frozen=True):
@@ -42,6 +44,8 @@ class EvaluationReport(Report, frozen=True):
     part: str
     result: PartResult
     seconds: float = 0.0
+    is_offered: bool = False
+    """True where nobody asked for it: a guest's script evaluates when it likes."""
 
 
 class CheckpointReport(Report, frozen=True):
@@ -108,7 +112,22 @@ class MetricsReport(Report, frozen=True):
     metrics: Metrics
 
 
+class HostReport(Report, frozen=True):
+    """What a guest's script lets be done with it: whether it can be saved, and its live settings as they are."""
+
+    can_save: bool
+    settings: dict[str, float] = {}
+
+
+class FinishedReport(Report, frozen=True):
+    """A guest's script left its loop by itself: with nothing amiss, by ctrl+c, or by an exception (`detail`)."""
+
+    how: Literal["done", "interrupted", "failed"]
+    detail: str = ""
+
+
 AnyReport: TypeAlias = (
     CollectReport | UpdateReport | EvaluationReport | CheckpointReport | KeptReport | RestoredReport | DifficultyReport
     | SettingReport | TickReport | SignalReport | FaultReport | StorageReport | MetricsReport
+    | HostReport | FinishedReport
 )  # fmt: skip

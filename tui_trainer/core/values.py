@@ -18,7 +18,7 @@ Author: TypeAlias = Literal["user", "manager", "adviser", "signal", "engine", "c
 TrendName: TypeAlias = Literal["unknown", "excelling", "improving", "stable", "plateau", "struggling", "degrading"]
 ReasonName: TypeAlias = Literal[
     "max_updates", "max_episodes", "max_steps", "max_hours", "target", "plateau", "degradation",
-    "user", "signal", "scheduler", "diverged", "out_of_memory", "storage", "failed",
+    "user", "signal", "scheduler", "diverged", "out_of_memory", "storage", "failed", "finished",
 ]  # fmt: skip
 
 

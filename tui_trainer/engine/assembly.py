@@ -7,7 +7,6 @@ import math
 import os
 import random
 import socket
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,10 +20,9 @@ from tui_trainer.core.commands import SetSetting
 from tui_trainer.core.config import Config, get, known_keys
 from tui_trainer.core.data import DataReport
 from tui_trainer.core.duel import Table
-from tui_trainer.core.events import Event
 from tui_trainer.core.protocols import HasData, Learner, Task
 from tui_trainer.core.state import RunState
-from tui_trainer.core.values import Resources
+from tui_trainer.engine.archive import SessionArchive
 from tui_trainer.engine.callbacks import Callbacks, Hook, rules_of
 from tui_trainer.engine.clock import SteadyClock
 from tui_trainer.engine.hub import Hub
@@ -32,13 +30,13 @@ from tui_trainer.engine.inbox import Inbox, Order
 from tui_trainer.engine.loop import Place, Run, StateParts
 from tui_trainer.engine.meter import Meter
 from tui_trainer.engine.publisher import Publisher
-from tui_trainer.engine.saver import SaveJob, Saver, Written
+from tui_trainer.engine.saver import Saver
 from tui_trainer.errors import UsageError
-from tui_trainer.sessions.checkpoints import CheckpointStore, Frozen, Manifest, frozen_copy
+from tui_trainer.sessions.checkpoints import CheckpointStore, Manifest
 from tui_trainer.sessions.store import Session
 from tui_trainer.tasks.episode import EpisodeTable
 from tui_trainer.tasks.failures import Guarded, unguarded
-from tui_trainer.telemetry.alerts import AlertWatch, SpeedWatch
+from tui_trainer.telemetry.alerts import SpeedWatch, alerting
 from tui_trainer.telemetry.probe import gpu_present
 from tui_trainer.telemetry.sampler import Sampler
 from tui_trainer.training.manager import TrainingManager
@@ -80,7 +78,6 @@ def assemble(
         checkpoint = resumed.checkpoint
         for order in settings_orders(config, resumed.changed):
             inbox.put(order)
-    watch = AlertWatch()
     saver = Saver(archive.write, inbox)
     sampler = Sampler(config.telemetry.interval_s, session.path, inbox.put)
     sampler.start()
@@ -98,7 +95,7 @@ def assemble(
             crash_dir=session.crash_dir,
             place=stand.place,
             is_watched=lambda: hub.is_watched,
-            on_resources=alerting(watch, config),
+            on_resources=alerting(config.telemetry.alerts),
             meter=stand.meter,
             clock=clock,
             checkpoint=checkpoint,
@@ -113,7 +110,7 @@ def assemble(
 
 def first_words(
     session: Session, config: Config, stand: Stand, device: str, history: RunState, store: CheckpointStore
-) -> Iterator[Event]:
+) -> Iterator[events.Event]:
     """What a run says before it trains: that it starts, a fork's first checkpoint, what is new about its data."""
     if history.started is None:
         yield started(session, config, stand, device)
@@ -370,54 +367,3 @@ def differences(environment: Mapping[str, Any]) -> list[str]:
     """What is not as it was when the checkpoint was saved."""
     now = {"threads": torch.get_num_threads(), "torch": str(torch.__version__)}
     return [f"{name} was {environment[name]}, is {now[name]}" for name in now if environment[name] != now[name]]
-
-
-class SessionArchive:
-    """The loop's view of the session's checkpoints."""
-
-    def __init__(self, store: CheckpointStore, config: Config) -> None:
-        self.store = store
-        self._keep = config.manager.checkpoints
-
-    def snapshot(self, state: Mapping[str, object]) -> object:
-        """A host copy."""
-        return self.store.snapshot(state)
-
-    def copy(self, state: Mapping[str, object]) -> Mapping[str, object]:
-        """A host copy that takes no checkpoint number."""
-        return {key: frozen_copy(value, key) for key, value in state.items()}
-
-    def write(self, job: SaveJob) -> Written:
-        """Save and prune; runs on the saver's thread."""
-        began = time.monotonic()
-        assert isinstance(job.frozen, Frozen)
-        manifest = self.store.save(
-            job.frozen,
-            kind=job.kind,
-            update=job.update,
-            global_step=job.global_step,
-            metrics=job.metrics,
-            score=job.score,
-            exact=job.exact,
-        )
-        pruned = self.store.prune(self._keep.keep_last, self._keep.keep_best, self._keep.max_gib)
-        return Written(
-            manifest.number, manifest.path, manifest.size, manifest.state_sha256, time.monotonic() - began, pruned
-        )
-
-    def best_state(self) -> tuple[str, Mapping[str, object]] | None:
-        """The newest loadable best checkpoint's path and state."""
-        for manifest in self.store.manifests():
-            if manifest.kind == "best":
-                state, _ = self.store.load(manifest)
-                return manifest.path, state
-        return None
-
-
-def alerting(watch: AlertWatch, config: Config) -> Any:
-    """Resources to alerts, or to nothing where alerts are off."""
-
-    def alerts(resources: Resources) -> list[Event]:
-        return list(watch.observe(resources)) if config.telemetry.alerts else []
-
-    return alerts

@@ -89,6 +89,11 @@ class Inbox:
         """Hand an item to the loop; never blocks."""
         self._items.put(item)
 
+    @property
+    def is_empty(self) -> bool:
+        """True while nothing waits; costs next to nothing."""
+        return not self._ahead and self._items.empty()
+
     def drain(self) -> list[Item]:
         """Everything that has arrived."""
         items, self._ahead = self._ahead, []

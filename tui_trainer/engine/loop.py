@@ -166,17 +166,34 @@ class Run:
 
     def execute(self) -> Reason:
         """Run until the manager ends it; returns the recorded reason."""
-        self._tell(self._manager.start(self._clock()))
+        self.begin()
         while True:
-            self._read_mail()
+            self.listen()
             action = self._manager.next_action()
             if isinstance(action, actions.End):
-                return self._end(action)
-            report = self._attempt(action)
-            self._place.advance(action, report)
-            self._tell(self._manager.observe(report, self._clock()))
-            if isinstance(report, reports.UpdateReport):
-                self._after_update(report)
+                return self.say_end(self.conclude(action))
+            self.do(action)
+
+    def begin(self) -> None:
+        """Start the manager's clock."""
+        self._tell(self._manager.start(self._clock()))
+
+    def listen(self) -> None:
+        """Take in what has arrived from views, signals and other threads."""
+        for item in self._inbox.drain():
+            self._tell(self._opened(item))
+
+    def do(self, action: actions.AnyAction) -> None:
+        """Perform an action other than the end, and tell the manager what came of it."""
+        report = self._attempt(action)
+        self._place.advance(action, report)
+        self.report(report)
+        if isinstance(report, reports.UpdateReport):
+            self._after_update(report)
+
+    def report(self, report: reports.AnyReport) -> None:
+        """Tell the manager a fact, and everybody what follows from it."""
+        self._tell(self._manager.observe(report, self._clock()))
 
     def _attempt(self, action: actions.AnyAction) -> reports.AnyReport:
         """Perform an action; what breaks in it becomes a report. This is the boundary of the learner and the task."""
@@ -342,7 +359,7 @@ class Run:
 
     def _after_update(self, report: reports.UpdateReport) -> None:
         self._hooks.updated(Updated(**self._counters(), metrics=report.metrics))
-        self._read_mail()  # what a callback told belongs to this update
+        self.listen()  # what a callback told belongs to this update
         summary = self._meter.summary(self._manager.episodes, self._manager.elapsed_s)
         if summary is not None:
             self._publish(summary)
@@ -375,10 +392,6 @@ class Run:
         self._copy_due = now + max(COPY_MIN_S, spent / COPY_SHARE)
 
     # --- mail ------------------------------------------------------------------------------------------------
-
-    def _read_mail(self) -> None:
-        for item in self._inbox.drain():
-            self._tell(self._opened(item))
 
     def _opened(self, item: mail.Item) -> Sequence[Event]:
         now = self._clock()
@@ -474,14 +487,16 @@ class Run:
         self._publish(events.LogWritten(level="error", text=detail))
         return reports.FaultReport(kind=kind, detail=detail)
 
-    def _end(self, end: actions.End) -> Reason:
-        """Save, evaluate on unseen seeds, tell; a second signal leaves before the next of these steps."""
+    def conclude(self, end: actions.End) -> Reason:
+        """Save, evaluate on unseen seeds; a second signal leaves before the next of these steps."""
         self._flush_meter()
-        reason = end.reason
-        if end.save and not self._save_last(end):
-            reason = self._lost(reason)
-        else:
-            self._evaluate_at_end(end)
+        if not self._save_last(end):
+            return self._lost(end.reason)
+        self._evaluate_at_end(end)
+        return end.reason
+
+    def say_end(self, reason: Reason) -> Reason:
+        """The last word, on the disk before anybody relies on it."""
         self._publish(
             events.RunEnded(
                 reason=reason,
@@ -494,7 +509,7 @@ class Run:
 
     def _save_last(self, end: actions.End) -> bool:
         """The final or emergency checkpoint; True when it is on the disk."""
-        job = self._last_job(end)
+        job = self._last_job(end) if end.save else None
         if job is not None:
             self._saver.submit(job)
         done = self._saver.finish()

@@ -103,116 +103,121 @@ class Engine:
     ) -> None:
         self._session = session
         self._given = given
-        self._has_begun = False
+        self.has_begun = False
         self._config = config
         self._callbacks = callbacks
-        self._clock = SteadyClock()
-        self._inbox = Inbox()
-        self._state = _history(session)
+        self.clock = SteadyClock()
+        self.inbox = Inbox()
+        self.history = _history(session)
         self._journal = Journal(session.journal_path)
-        self._status = StatusKeeper(session, self._state)
-        self._hub = Hub(socket_path(session.path), self._inbox, self._state)
+        self.status = StatusKeeper(session, self.history)
+        self.hub = Hub(socket_path(session.path), self.inbox, self.history)
         self._results = ResultsKeeper(session.path, session.name)
-        self._outgoing = outgoing(session, config, self._state, self._complain)
-        self._publisher = Publisher(
+        self._outgoing = outgoing(session, config, self.history, self._complain)
+        self.publisher = Publisher(
             self._journal,
-            [self._hub.publish, self._status.note, self._results.note, *listeners, self._outgoing.hear],
+            [self.hub.publish, self.status.note, self._results.note, *listeners, self._outgoing.hear],
             time.time,
-            max(self._journal.last_seq, self._state.seq),
+            max(self._journal.last_seq, self.history.seq),
             self._inbox_refusal,
         )
 
     def run(self, hook: TextHook) -> int:
         """Bring up, execute, take down. The one place where whatever is left over becomes an exit code."""
-        Signals(self._inbox, self._clock, self._leave_at_once(hook), hook.before_stop).install()
-        self._start_hub()
+        Signals(self.inbox, self.clock, self._leave_at_once(hook), hook.before_stop).install()
+        self.open()
         try:
             reason = self._execute()
         except TuiTrainerError as error:
-            reason = self._failed(error, error.exit_code)
+            reason = self.failed(error, error.exit_code)
         except (Exception, SystemExit) as error:
-            reason = self._failed(error, 1)
+            reason = self.failed(error, 1)
         finally:
-            self._hub.stop()
-            self._journal.close()
-        self._status.ended(reason)
+            self.shut()
+        self.status.ended(reason)
         return reason.exit_code
+
+    def shut(self) -> None:
+        """Let the views go, then the journal."""
+        self.hub.stop()
+        self._journal.close()
 
     def farewell(self) -> None:
         """Deliver what is on its way. The session is free by then; complaints go where the engine's output goes."""
         self._outgoing.close()
         if self._results.is_written and self._config.report.at_end:
             write_report(self._session.path, self._session.log_path)
-        for item in self._inbox.drain():
+        for item in self.inbox.drain():
             if isinstance(item, Note):
                 print(f"tui-trainer: {item.text}", file=sys.stderr)
 
     def _complain(self, text: str) -> None:
-        self._inbox.put(Note("warning", text))
+        self.inbox.put(Note("warning", text))
 
     def _execute(self) -> Reason:
         pin_threads(self._config.run.threads)
-        self._publisher.publish(
-            events.PhaseStarted(phase="loading torch"), update=self._state.update, global_step=self._state.global_step
+        self.publisher.publish(
+            events.PhaseStarted(phase="loading torch"), update=self.history.update, global_step=self.history.global_step
         )
         from tui_trainer.engine.assembly import assemble
 
         with assemble(
             self._session,
             self._config,
-            self._state,
-            self._publisher,
-            self._inbox,
-            self._clock,
-            self._hub,
+            self.history,
+            self.publisher,
+            self.inbox,
+            self.clock,
+            self.hub,
             self._callbacks,
             self._given,
         ) as run:
-            self._has_begun = True
+            self.has_begun = True
             return run.execute()
 
     def _inbox_refusal(self, why: str) -> None:
         """The journal could not be written: the loop pauses; the events wait in memory."""
-        self._inbox.put(JournalRefused(why))
+        self.inbox.put(JournalRefused(why))
 
-    def _start_hub(self) -> None:
+    def open(self) -> None:
+        """Let views attach. Training goes on where that cannot be."""
         try:
-            self._hub.start()
+            self.hub.start()
         except OSError as error:
             text = f"no view can attach: the socket {socket_path(self._session.path)} cannot be made ({error.strerror})"
-            self._publisher.publish(events.LogWritten(level="warning", text=text), update=0, global_step=0)
+            self.publisher.publish(events.LogWritten(level="warning", text=text), update=0, global_step=0)
 
-    def _failed(self, error: BaseException, code: int) -> Reason:
+    def failed(self, error: BaseException, code: int) -> Reason:
         """What broke outside the loop's own boundary is told, written down and turned into the end.
 
         A resume that could not begin is no part of the session's history: its journal stays as it was.
         """
         with contextlib.suppress(OSError):
-            write_crash_report(self._session.crash_dir, error, self._publisher.recent, {})
+            write_crash_report(self._session.crash_dir, error, self.publisher.recent, {})
         where = "" if isinstance(error, TuiTrainerError) else f"{type(error).__name__}: "
         reason = Reason(name="failed", evidence=clean_line(f"{where}{error}", LONGEST), exit_code=code)
-        ended = events.RunEnded(reason=reason, elapsed_s=self._state.elapsed_s)
-        is_new = self._state.started is None
-        tell = self._publisher.publish if self._has_begun or is_new else self._publisher.announce
-        tell(ended, update=self._state.update, global_step=self._state.global_step)
-        self._publisher.flush(sync=True)
+        ended = events.RunEnded(reason=reason, elapsed_s=self.history.elapsed_s)
+        is_new = self.history.started is None
+        tell = self.publisher.publish if self.has_begun or is_new else self.publisher.announce
+        tell(ended, update=self.history.update, global_step=self.history.global_step)
+        self.publisher.flush(sync=True)
         print(f"tui-trainer: {reason.evidence}", file=sys.stderr)
         return reason
 
     def _leave_at_once(self, hook: TextHook) -> LeaveAtOnce:
-        return LeaveAtOnce(self._status, hook)
+        return LeaveAtOnce(self.status, hook)
 
 
 class LeaveAtOnce:
     """The second signal: no new save; one under way is discarded whole, because it was never renamed into place."""
 
     def __init__(self, status: StatusKeeper, hook: TextHook) -> None:
-        self._status = status
+        self.status = status
         self._hook = hook
 
     def __call__(self, code: int) -> None:
         self._hook.before_stop()
-        self._status.interrupted(code)
+        self.status.interrupted(code)
         os._exit(code)
 
 

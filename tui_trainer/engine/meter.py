@@ -24,6 +24,7 @@ class Meter:
         self._since = clock()
         self._updates = 0
         self._seen = 0
+        self._last = 1
         self._steps = 0
         self._waited = 0.0
         self._seconds: dict[str, float] = {}
@@ -43,9 +44,10 @@ class Meter:
         self._note(report.metrics, report.seconds)
 
     def learned(self, report: UpdateReport) -> None:
-        """A finished update."""
-        self._updates += 1
-        self._seen += 1
+        """A finished update, or several handed over at once."""
+        self._updates += report.updates
+        self._seen += report.updates
+        self._last = report.updates
         self._note(report.metrics, report.seconds)
 
     def told(self, metrics: Metrics) -> None:
@@ -78,7 +80,7 @@ class Meter:
 
     def _is_due(self) -> bool:
         if self.every:
-            return self._seen % self.every == 0
+            return self._seen // self.every > (self._seen - self._last) // self.every
         return self._clock() - self._since >= 1.0 / LINES_PER_S
 
     def _choose(self) -> None:

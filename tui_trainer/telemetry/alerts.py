@@ -156,3 +156,9 @@ def _slow(now: float, usual: float) -> str:
         f"SPS fell to {now:,.0f} from {usual:,.0f}: another process on this machine, heat, or longer episodes; "
         "`tui-trainer profile` tells where the time goes"
     )
+
+
+def alerting(is_wanted: bool) -> Callable[[Resources], list[AlertRaised | AlertCleared]]:
+    """From a sample to the alerts that it raises or clears; to none where none are wanted."""
+    watch = AlertWatch()
+    return lambda resources: list(watch.observe(resources)) if is_wanted else []

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tui_trainer.core.conditions import Condition, parse_condition
 from tui_trainer.core.config import Config
 from tui_trainer.core.protocols import TaskSpec
+from tui_trainer.core.reports import HostReport
 from tui_trainer.core.values import BranchName, DifficultySpace, Metrics, Reason
 from tui_trainer.errors import ConfigError
 from tui_trainer.training.continuous import ContinuousTraining
@@ -39,6 +40,10 @@ class Desk:
     adviser: ContinuousTraining
     state: ManagerState
     wall: WallState
+    host: HostReport
+    """What may be done with the loop: everything, unless it is a script's own."""
+    is_sound: bool = True
+    """False where a script left its loop in the middle of something: its state is not to be saved."""
     reason: Reason | None = None
     """Why the run is over; None while it is not."""
     end_branch: BranchName | None = None

@@ -34,6 +34,7 @@ def end(desk: Desk, reason: Reason) -> list[AnyEvent]:
 
 def action(desk: Desk, reason: Reason) -> End:
     """What the loop does about it."""
-    normal = reason.name in NORMAL_ENDS
+    normal = reason.name in NORMAL_ENDS and not desk.spec.hosted
     judge = normal and desk.mode.is_judged and desk.state.evaluated_at != desk.state.update
-    return End(reason, save=True, evaluate=normal, branch=desk.end_branch, judge=judge)
+    save = desk.host.can_save and desk.is_sound
+    return End(reason, save=save, evaluate=normal, branch=desk.end_branch, judge=judge)

@@ -32,7 +32,7 @@ def action(desk: Desk) -> Evaluate | None:
 
 def evaluated(desk: Desk, report: EvaluationReport) -> list[AnyEvent]:
     """One part was played."""
-    running = desk.state.evaluating
+    running = Evaluating(report.suite) if report.is_offered else desk.state.evaluating
     if running is None or report.suite != running.suite or report.part not in _parts_left(desk, running):
         return []
     if not _is_finite(report.result):

@@ -16,6 +16,7 @@ from tui_trainer.core.actions import AnyAction, ApplyDifficulty, Collect, Learn,
 from tui_trainer.core.commands import AnyCommand, describe
 from tui_trainer.core.config import Config
 from tui_trainer.core.events import (
+    AlertCleared,
     AlertRaised,
     AnyEvent,
     CommandApplied,
@@ -34,6 +35,8 @@ from tui_trainer.core.reports import (
     DifficultyReport,
     EvaluationReport,
     FaultReport,
+    FinishedReport,
+    HostReport,
     KeptReport,
     MetricsReport,
     RestoredReport,
@@ -55,7 +58,7 @@ from tui_trainer.training.orders import fixed_settings, learner_settings
 from tui_trainer.training.rules import RULES
 from tui_trainer.training.schedule import evaluation_due, regular_save_due
 from tui_trainer.training.state import FORMAT, Evaluating, ManagerState, Move, Tuning, WallState
-from tui_trainer.training.termination import fault_end, signal_end
+from tui_trainer.training.termination import fault_end, host_end, signal_end
 
 WAIT_S = 0.5
 LONGEST_STEP_S = 3600.0
@@ -89,6 +92,7 @@ class TrainingManager:
             adviser=adviser,
             state=ManagerState(difficulty=start, live=learner_settings(config)),
             wall=WallState(),
+            host=HostReport(can_save=not spec.hosted),
         )
         adviser.restore(self._desk.state.adviser)
         self._actions = spec.n if spec.action == "discrete" else 0
@@ -271,8 +275,19 @@ class TrainingManager:
             case MetricsReport(metrics=metrics):
                 self._desk.wall.told = {**self._desk.wall.told, **{k: finite(v) for k, v in metrics.items()}}
                 return []
+            case HostReport():
+                return self._offered(report)
+            case FinishedReport(how=how, detail=detail):
+                self._desk.is_sound = how == "done"
+                return ending.end(self._desk, host_end(how, detail))
             case _:
                 assert_never(report)
+
+    def _offered(self, report: HostReport) -> list[AnyEvent]:
+        """What a guest's script lets be done; its settings are what they are there, whatever a checkpoint says."""
+        self._desk.host = report
+        self._desk.state.live = dict(report.settings)
+        return []
 
     def _collected(self, report: CollectReport) -> list[AnyEvent]:
         s = self._desk.state
@@ -293,14 +308,14 @@ class TrainingManager:
 
     def _learned(self, report: UpdateReport) -> list[AnyEvent]:
         s, wall, settings = self._desk.state, self._desk.wall, self._desk.config.manager
-        s.update += 1
+        s.update += int(report.updates)
         s.phase = "boundary"
         self._desk.measure(report.metrics)
         self._average(report.metrics)
-        if evaluation_due(s.update, settings.evaluation.every_updates):
+        if not self._desk.spec.hosted and evaluation_due(s.update, settings.evaluation.every_updates):
             s.evaluating = Evaluating("reference")
         since, wall_clock = wall.elapsed_s - wall.saved_at_s, self._desk.mode.wall_clock
-        if regular_save_due(settings.checkpoints, s.update, since, wall_clock=wall_clock):
+        if regular_save_due(settings.checkpoints, s.update, since, wall_clock=wall_clock, updates=report.updates):
             wishes.queue_save(wall, "regular")
         return [*self._health(report.metrics), *self._desk.adviser.expire(s.update)]
 
@@ -391,6 +406,8 @@ class TrainingManager:
         return wishes.hold(self._desk.wall, "memory", "engine", detail)
 
     def _storage(self, ok: bool, detail: str) -> list[AnyEvent]:
+        if self._desk.spec.hosted:
+            return self._storage_of_host(ok, detail)
         stands = wishes.held_by(self._desk.wall, "storage")
         if not ok:
             why = detail or "the disk refused"
@@ -399,6 +416,12 @@ class TrainingManager:
             return []
         wishes.queue_save(self._desk.wall, "regular")
         return wishes.release(self._desk.wall, ("storage",), "engine")
+
+    def _storage_of_host(self, ok: bool, detail: str) -> list[AnyEvent]:
+        """A script does not wait for our disk: the journal keeps its lines in memory, the saver tries again."""
+        if ok:
+            return [AlertCleared(key="storage")]
+        return [AlertRaised(key="storage", severity="critical", text=detail or "the disk refused")]
 
     def _touch(self, what: str) -> list[AnyEvent]:
         """In a mode that promises equal runs, the first order from outside is told."""
@@ -457,7 +480,8 @@ class TrainingManager:
     def _save(self) -> AnyAction | None:
         """Nothing of a change that is being tried is saved as this run's: it waits for the decision."""
         saves = self._desk.wall.saves
-        return SaveCheckpoint(saves[0]) if saves and not self._desk.is_probing else None
+        may = self._desk.host.can_save and not self._desk.is_probing
+        return SaveCheckpoint(saves[0]) if saves and may else None
 
     def _saves_after_this(self) -> tuple[CheckpointKind, ...]:
         action = self.next_action()

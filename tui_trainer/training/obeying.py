@@ -12,7 +12,13 @@ from tui_trainer.core.values import Author, Difficulty, Reason
 from tui_trainer.training import answering, ending, staging, trial, wishes
 from tui_trainer.training import difficulty as ladder
 from tui_trainer.training.desk import Desk, Refused, condition
-from tui_trainer.training.orders import LEARNER_KEYS, setting_objection, with_values
+from tui_trainer.training.orders import (
+    HOSTED_KEYS,
+    LEARNER_KEYS,
+    host_setting_objection,
+    setting_objection,
+    with_values,
+)
 from tui_trainer.training.state import Move, Override
 
 
@@ -112,6 +118,8 @@ def _drop_planned_pause(desk: Desk) -> None:
 
 
 def _order_save(desk: Desk) -> str:
+    if not desk.host.can_save:
+        raise Refused("this script has not said how it is saved: run.checkpoint(state_fn)")
     if "manual" in desk.wall.saves:
         raise Refused("a checkpoint is already on its way")
     wishes.queue_save(desk.wall, "manual")
@@ -138,12 +146,16 @@ def _set_difficulty(desk: Desk, wish: Difficulty, by: Author) -> str:
 
 
 def _set_setting(desk: Desk, key: str, value: float, by: Author) -> tuple[str, list[AnyEvent]]:
-    problem = setting_objection(desk.config, key, value)
+    is_hosts = desk.spec.hosted and key not in HOSTED_KEYS
+    if is_hosts:
+        problem = host_setting_objection(desk.host.settings, key, value)
+    else:
+        problem = setting_objection(desk.config, key, value)
     if problem:
         raise Refused(problem)
     if key == "ppo.pool_share" and desk.spec.players != 2:
         raise Refused(f"{desk.spec.id} has no opponents")
-    if key in LEARNER_KEYS:
+    if is_hosts or key in LEARNER_KEYS:
         wishes.tune(desk.state, key, value, by, f"ordered by {by}")
         return f"{key} = {value:g} after this update", []
     old = float(get(desk.config, key))

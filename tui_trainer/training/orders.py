@@ -21,6 +21,8 @@ MANAGER_KEYS = (
 )
 """Settings that the manager itself obeys."""
 SAFE_KEYS = LEARNER_KEYS + MANAGER_KEYS
+HOSTED_KEYS = tuple(key for key in MANAGER_KEYS if key != "manager.evaluation.every_updates")
+"""Those that count where a script of its own evaluates when it likes."""
 
 
 def setting_objection(config: Config, key: str, value: float) -> str:
@@ -39,6 +41,14 @@ def setting_objection(config: Config, key: str, value: float) -> str:
         _, _, problem = error.message.partition(f"{key}: ")
         return f"{key} = {value:g}: {problem or error.message} ({setting_help(key)})"
     return ""
+
+
+def host_setting_objection(settings: Mapping[str, float], key: str, value: float) -> str:
+    """Why a setting of a guest's script cannot be set to this value; empty when it can."""
+    if key not in settings:
+        known = ", ".join((*settings, *HOSTED_KEYS))
+        return f"this script takes no {key} live (run.on_set offers one); these can be set: {known}"
+    return "" if math.isfinite(value) else f"{key} must be a finite number"
 
 
 def with_values(config: Config, values: Mapping[str, float]) -> Config:
@@ -83,10 +93,12 @@ def _put(table: dict[str, Any], key: str, value: float) -> None:
 
 
 __all__ = [
+    "HOSTED_KEYS",
     "LEARNER_KEYS",
     "MANAGER_KEYS",
     "SAFE_KEYS",
     "fixed_settings",
+    "host_setting_objection",
     "learner_settings",
     "setting_objection",
     "with_values",

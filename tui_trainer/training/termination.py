@@ -86,6 +86,15 @@ def signal_end(name: str, on_term: str) -> Reason:
     return Reason(name="signal", evidence="SIGTERM", exit_code=143)
 
 
+def host_end(how: str, detail: str) -> Reason:
+    """Why a guest's run ends when its script leaves the loop by itself."""
+    if how == "failed":
+        return Reason(name="failed", evidence=detail, exit_code=1)
+    if how == "interrupted":
+        return Reason(name="signal", evidence=detail or "KeyboardInterrupt in the script", exit_code=130)
+    return Reason(name="finished", evidence=detail or "the script left its loop")
+
+
 def fault_end(kind: str, detail: str) -> Reason:
     """Why a run ends after something broke in a phase."""
     faults: dict[str, tuple[ReasonName, int]] = {

@@ -14,6 +14,8 @@ from tui_trainer.training.state import Evaluating
 
 def begin(desk: Desk, number: int, by: Author) -> str:
     """Both branches begin from the state after this update; a checkpoint is saved first. Raises Refused."""
+    if desk.spec.hosted:
+        raise Refused("a script's own loop cannot be taken back: accept or reject")
     raised, settings = desk.adviser.open(number), desk.config
     updates = settings.continuous.try_updates or 2 * settings.manager.evaluation.every_updates
     problem = trial.objection(raised.change, updates, settings.manager.termination, desk.progress)

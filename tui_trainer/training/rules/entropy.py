@@ -16,7 +16,8 @@ SMALLEST, LARGEST = 1e-3, 0.05
 
 def entropy(history: History) -> Proposal | None:
     """Fires when entropy lay below 5 % of log n three evaluations in a row and the trend is no rise."""
-    now = history.settings.get(KEY)
+    key = "ent_coef" if history.spec.hosted else KEY
+    now = history.settings.get(key)
     if now is None or history.spec.action != "discrete" or history.spec.n < 2:
         return None
     shares = [
@@ -31,7 +32,7 @@ def entropy(history: History) -> Proposal | None:
     return Proposal(
         subject="entropy",
         title=f"raise the entropy bonus: {now:.3g} → {new:.3g}",
-        change=Change(key=KEY, old=now, new=new, label=f"{now:.3g} → {new:.3g}"),
+        change=Change(key=key, old=now, new=new, label=f"{now:.3g} → {new:.3g}"),
         evidence=(
             f"entropy {100 * max(shares):.1f} % of its greatest value for {EVALUATIONS} evaluations",
             f"{history.trend.name}: {history.trend.evidence}",

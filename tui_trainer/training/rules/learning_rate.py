@@ -17,7 +17,7 @@ SURE = 0.7
 
 def learning_rate(history: History) -> Proposal | None:
     """Fires on a high KL three evaluations in a row, or on a sure plateau or fall since the last change."""
-    key = f"{history.algorithm}.learning_rate"
+    key = "learning_rate" if history.spec.hosted else f"{history.algorithm}.learning_rate"
     now = history.settings.get(key)
     if now is None or now / 2 < LOWEST:
         return None
