@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tui_trainer.cli import find
-from tui_trainer.cli.running import go_on, may_show, require_app_terminal
+from tui_trainer.cli.running import go_on, may_show, require_app_terminal, require_own_loop
 from tui_trainer.core.config import Layer, assignments_layer, resolve, to_table
 from tui_trainer.engine.examine import Subject, from_file, from_session
 from tui_trainer.errors import UsageError
@@ -59,6 +59,7 @@ def _subject(wish: Fork) -> tuple[Subject, str]:
     if wish.name.endswith(".pt"):
         return from_file(Path(wish.name)), ""
     session = find.session(wish.sessions, wish.name)
+    require_own_loop(session)
     return from_session(session, wish.at), session.name
 
 

@@ -91,6 +91,7 @@ def resume_session(wish: Resume) -> int:
     owner = session.owner()
     if owner is not None:
         return _resume_live(session, owner.pid)
+    require_own_loop(session)
     require_room(session, wish.assignments)
     CheckpointStore(session.path).require_good()
     wish.no_ui = wish.no_ui or not (wish.detach or wish.json or may_show())
@@ -115,6 +116,18 @@ def _tell_started(session: Session, *, json: bool) -> int:
     facts = {"name": session.name, "path": str(session.path)}
     print(msgspec.json.encode(facts).decode() if json else session.name, flush=True)
     return 0
+
+
+def require_own_loop(session: Session) -> None:
+    """A guest's loop is in its script: exit 2, saying how it goes on."""
+    file = session.read()
+    if file.is_guest:
+        command = " ".join(str(word) for word in file.provenance.get("command", ()))
+        raise UsageError(
+            f"{session.name} is trained by a script of its own, which alone can go on with it",
+            f"start it again with guest({session.name!r}, resume=True), where run.restored() gives back what it saved"
+            + (f": {command}" if command else ""),
+        )
 
 
 def require_room(session: Session, assignments: Sequence[str]) -> None:

@@ -22,6 +22,15 @@ ReasonName: TypeAlias = Literal[
 ]  # fmt: skip
 
 
+TASK_OF_GUESTS = "guest:"
+"""Begins the task's name in every session whose loop belongs to a script."""
+
+
+def is_guest(task: str) -> bool:
+    """Whether the loop belongs to a script of somebody else's, which alone can go on with it."""
+    return task.startswith(TASK_OF_GUESTS)
+
+
 class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Base of the frozen values. None can hold itself, so the collector of cycles need not look (`gc=False`)."""
 

@@ -10,6 +10,7 @@ from tui_trainer.core.events import EvaluationFinished
 from tui_trainer.core.format import count, duration, percent, si
 from tui_trainer.core.progress import forecast_told
 from tui_trainer.core.state import RunState
+from tui_trainer.core.values import is_guest
 from tui_trainer.headless.lines import SEPARATOR, ended_text, interval_text, part_text, score_text
 from tui_trainer.headless.output import carries, encodable
 
@@ -113,6 +114,9 @@ def _next_steps(s: RunState) -> Iterator[str]:
     if s.started is None or s.ended is None:
         return
     name = s.started.session
+    if is_guest(s.started.task):
+        yield _row("next", SEPARATOR.join((f"tui-trainer replay {name}", f"tui-trainer report {name}")))
+        return
     steps = [f"tui-trainer replay {name}", f"tui-trainer eval {name}"]
     if not s.ended.reason.name.startswith("max_"):
         steps.append(f"tui-trainer resume {name}")

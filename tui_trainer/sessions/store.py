@@ -13,6 +13,7 @@ import msgspec
 
 from tui_trainer.core.config import Layer, Resolved, to_table
 from tui_trainer.core.text import clean_line
+from tui_trainer.core.values import is_guest
 from tui_trainer.errors import DamagedSession, StorageError, TuiTrainerError, UsageError
 from tui_trainer.sessions import lock as locks
 from tui_trainer.sessions.files import TOML_BYTES, parse_toml, read_bytes, seal_holds, sealed, shown, toml_bytes
@@ -72,6 +73,11 @@ class SessionFile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def task(self) -> str:
         return str(self.config.get("run", {}).get("task", ""))
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether its loop belongs to a script of somebody else's, which alone can go on with it."""
+        return is_guest(self.task)
 
     @property
     def algorithm(self) -> str:

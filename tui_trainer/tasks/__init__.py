@@ -167,6 +167,11 @@ def _find(task_id: str) -> tuple[Entry, str]:
     if task_id in TASKS and not task_id.endswith(":"):
         return TASKS[task_id], ""
     family, colon, name = task_id.partition(":")
+    if family == "guest" and name:
+        raise UsageError(
+            f"{task_id} is trained by a script of its own, not by tui-trainer",
+            "its checkpoints are the script's: run.restored() opens them there",
+        )
     if colon and name and f"{family}:" in TASKS:
         return TASKS[f"{family}:"], name
     if task_id in TASKS:

@@ -18,6 +18,7 @@ PHASES = (
     ("env", "env", "s0"),
     ("forward", "fwd", "s1"),
     ("learn", "learn", "s2"),
+    ("script", "script", "s2"),
     ("evaluate", "eval", "s3"),
     ("save", "save", "s4"),
     ("wait", "wait", "s7"),
