@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine import process as p
+from tests.cli.conftest import Run, root, tui
 from tests.guests.loops import commands, kinds, make, ordered, status, steps, told, while_looping
 from tui_trainer.client.orders import new_id, order
 from tui_trainer.core.state import RunState, fold
@@ -18,6 +18,8 @@ from tui_trainer.errors import OrderRefused
 from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.journal import read_journal
 from tui_trainer.sessions.store import Session, list_sessions
+
+__all__ = ["root", "tui"]  # fixtures
 
 
 def state(root: Path, name: str = "a") -> RunState:
@@ -236,14 +238,13 @@ def test_evaluations_give_a_trend_the_best_checkpoint_and_advice_that_can_be_acc
     assert status(tmp_path).termination_reason == "finished"
 
 
-def test_commands_that_need_the_loop_say_that_the_script_has_it(tmp_path: Path) -> None:
-    with make(tmp_path) as run:
+def test_commands_that_need_the_loop_say_that_the_script_has_it(root: Path, tui: Run) -> None:
+    with make(root) as run:
         run.checkpoint(lambda: b"weights")
         next(steps(run))
     for words in (("resume", "a", "--no-ui"), ("fork", "a", "--no-ui"), ("eval", "a")):
-        done = p.run(tmp_path, *words)
-        assert done.returncode == 2, done
-        assert "script of its own" in done.stderr
-    assert "guest('a', resume=True)" in p.run(tmp_path, "resume", "a", "--no-ui").stderr
-    assert p.run(tmp_path, "sessions", "verify", "a").returncode == 0
-    assert [row.name for row in list_sessions(tmp_path)] == ["a"]
+        done = tui(*words)
+        assert (done.code, "script of its own" in done.complaint) == (2, True)
+    assert "guest('a', resume=True)" in tui("resume", "a", "--no-ui").complaint
+    assert tui("sessions", "verify", "a").code == 0
+    assert [row.name for row in list_sessions(root)] == ["a"]

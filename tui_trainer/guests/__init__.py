@@ -4,6 +4,6 @@ The loop stays the script's. Each `run.log` hands its numbers over and is the bo
 waits in it, a checkpoint is taken in it. docs/guests.md tells the rest.
 """
 
-from tui_trainer.guests.guest import Guest, guest
+from tui_trainer.guests.guest import Guest, guest, saved
 
-__all__ = ["Guest", "guest"]
+__all__ = ["Guest", "guest", "saved"]

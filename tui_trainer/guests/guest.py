@@ -21,6 +21,7 @@ from tui_trainer.guests.hosted import Facts
 from tui_trainer.guests.life import Life, Wish, say
 from tui_trainer.guests.script import Knob, Script, SetFn, StateFn
 from tui_trainer.guests.tables import plain_table, scores
+from tui_trainer.sessions.names import check_name, sessions_root
 
 OFF = "TUI_TRAINER_GUESTS"
 """Environment variable: `0` leaves every script alone."""
@@ -265,6 +266,19 @@ class Guest:
         if by_signal and not self._is_heeded and not self._is_told_of_signal:
             self._is_told_of_signal = True
             raise SystemExit(self.exit_code)
+
+
+def saved(name: str, sessions: str | None = None) -> Any:
+    """What `state_fn` gave for the newest good checkpoint of a session; None where there is no session or none saved.
+
+    Raises DamagedSession where none of its checkpoints can be trusted.
+    """
+    from tui_trainer.sessions.checkpoints import CheckpointStore
+
+    store = CheckpointStore(sessions_root(sessions, os.environ) / check_name(name))
+    if not store.manifests():
+        return None
+    return store.newest_good().state["learner"].get("host")
 
 
 _open: weakref.WeakSet[Guest] = weakref.WeakSet()
