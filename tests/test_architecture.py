@@ -32,12 +32,15 @@ PROCESS_BOUNDARIES = {
     "data/worker.py": "foreign libraries: whatever ends a job there, panics included, is that job's failure",
     "tasks/remote/worker.py": "foreign environments in a process of their own: what they raise is told to the engine",
     "tasks/failures.py": "foreign code of tasks: what a step raises costs its episode, counted and told",
+    "guests/guest.py": "between us and somebody else's script: what breaks in us ends the recording, never the script",
+    "guests/hosted.py": "foreign code of a script: a state or a setting that fails costs that order",
     "ui/frame.py": "a failing panel costs that panel and nothing else",
 }
 """Where `except Exception` is allowed, and why. Anything new here needs a reason that good."""
 
 PRINTERS = {
     "engine/main.py": "the foreground engine's last words on stderr, after every view is gone",
+    "guests/life.py": "a script's stderr: where it is recorded, and why no more",
 }
 """Outside cli and headless, who may print."""
 

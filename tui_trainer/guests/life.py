@@ -28,7 +28,7 @@ from tui_trainer.sessions.names import SESSION_FILE, sessions_root
 from tui_trainer.sessions.provenance import collect
 from tui_trainer.sessions.store import Session
 
-MEET_S = 0.1
+MEET_S = 0.2
 """The engine takes its turns no more often than this while a script logs, unless an order has come."""
 RETRY_S = 1.0
 NAMES = 1000
