@@ -3,8 +3,8 @@
     python benchmarks/guests.py [--seconds 10] [--rounds 5]
 
 A script that computes for a millisecond between calls, each with ten metrics, runs with and without us in interleaved
-rounds. Told are the CPU time inside `log`, which other programs do not lengthen, its wall time (share, mean, median, 99th
-percentile, longest), which they do, and the CPU time of the whole process: hub and sampler are threads of it.
+rounds. Told are the CPU time inside `log`, which other programs do not lengthen, its wall time (share, mean, median,
+99th percentile, longest), which they do, and the CPU time of the whole process: hub and sampler are threads of it.
 """
 
 from __future__ import annotations
