@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from tests.tasks.toys import BROKEN, LostLastObservation, Walk
+from tui_trainer import tasks
+from tui_trainer.errors import UsageError
 from tui_trainer.tasks import check
+from tui_trainer.tasks.arrays import require_legal
 from tui_trainer.tasks.check import Finding
 from tui_trainer.tasks.checks.kit import Kit
 
@@ -48,3 +51,51 @@ def test_the_kit_leaves_the_global_generators_as_they_were() -> None:
     expected = (random.Random(7).random(), np.random.RandomState(7).random())
     check.check(Walk)
     assert (random.random(), np.random.random()) == expected
+
+
+FOREIGN: dict[str, tuple[str, str]] = {
+    "WrongShape": (
+        "shapes and dtypes are those of the spec",
+        r"reset gave an observation of shape \(2,\), not \(1,\); its observation_space must say what it gives",
+    ),
+    "NanReward": ("numbers are finite", r"reward of environment \[0\] is not finite at step 9"),
+    "GlobalRandomness": ("no hidden randomness", "draws from the global generator of random: use one seeded by reset"),
+    "NoLegalAction": ("masks leave a legal action", r"the mask of environment \[0\] has no legal action at step 2"),
+    "LosesTheLast": (
+        "ends hand over the last observation",
+        r"final_obs is the new episode's first observation in all of \d+ ends: the last one is lost",
+    ),
+    "KeepsTheLastToItself": (
+        "ends hand over the last observation",
+        "starts anew in the step that ends an episode and hands over no final_obs: the last is lost; mend it",
+    ),
+    "LosesTruncation": ("a limit truncates", "an episode goes on after its limit of 3 steps: truncation lost"),
+    "SaysTheLimitIsAnEnd": ("a limit truncates", "a limit is reported as terminated"),
+}
+"""Gymnasium environments with a fault, the rule that must report it, and what it must say."""
+
+
+def foreign_rule(rule: str, name: str) -> Finding:
+    task_id = f"gym:tests.tasks.toy_broken:Broken{name}-v0"
+    return check.run_rule(rule, Kit(lambda n: tasks.make(task_id, {}, n), lambda n, k: tasks.make(task_id, {}, n, k)))
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_broken_environment_of_gymnasium_is_told_what_is_wrong(name: str) -> None:
+    pytest.importorskip("gymnasium")
+    rule, words = FOREIGN[name]
+    finding = foreign_rule(rule, name)
+    assert not finding.ok
+    assert re.search(words, finding.detail), finding.detail
+    assert "\n" not in finding.detail
+
+
+@pytest.mark.parametrize("rule", sorted({rule for rule, _ in FOREIGN.values()}))
+def test_a_batched_form_that_keeps_its_word_passes_those_rules(rule: str) -> None:
+    pytest.importorskip("gymnasium")
+    assert foreign_rule(rule, "Batch").ok
+
+
+def test_an_empty_mask_is_named_rather_than_the_action_that_had_to_be_chosen() -> None:
+    with pytest.raises(UsageError, match="environment 1 has no legal action: its mask is empty"):
+        require_legal("toy", np.array([0, 0]), np.array([[True, False], [False, False]]))

@@ -23,6 +23,7 @@ from tui_trainer.tasks.check import check_task, run_rule  # noqa: E402
 from tui_trainer.tasks.checks.kit import Kit  # noqa: E402
 from tui_trainer.tasks.gym_pictures import picture  # noqa: E402
 from tui_trainer.tasks.playing import LinearPlayer, RandomPlayer, play  # noqa: E402
+from tui_trainer.tasks.spaces import actions_of  # noqa: E402
 
 MODES: dict[str, dict[str, object]] = {
     "batched form": {},
@@ -127,6 +128,86 @@ def test_multi_discrete_actions_are_one_number() -> None:
     task.reset(1)
     task.step(np.array([1, 5]))
     assert [env.actions for env in inner(task)] == [[[0, 1]], [[1, 2]]]
+
+
+def test_every_joint_action_belongs_to_the_space_and_no_other_number_is_one() -> None:
+    space = gymnasium.spaces.MultiDiscrete(
+        np.array([[2, 3], [1, 4]]), start=np.array([[0, 5], [2, -1]]), dtype=np.int32
+    )
+    actions = actions_of(space, "toy")
+    chosen = actions.to_env(np.arange(actions.n))
+    assert actions.n == 24
+    assert all(space.contains(one) for one in chosen)
+    assert len({one.tobytes() for one in chosen}) == 24
+    for wrong in (24, -1):
+        with pytest.raises(UsageError, match="there are 24 joint actions"):
+            actions.to_env(np.array([0, wrong]))
+
+
+@pytest.mark.parametrize(
+    ("given", "legal"),
+    [
+        (np.array([1, 0, 1, 1, 0], np.int8), [True, True, False, False, False, False]),
+        ((np.array([1, 0], np.int8), np.array([1, 1, 0], np.int8)), [True, True, False, False, False, False]),
+        (np.array([0, 1, 0, 0, 0, 1], np.int8), [False, True, False, False, False, True]),
+    ],
+    ids=["by part", "a tuple of parts", "by action"],
+)
+def test_a_mask_of_a_multi_discrete_action_is_told_by_part_or_by_action(given: Any, legal: list[bool]) -> None:
+    actions = actions_of(gymnasium.spaces.MultiDiscrete([2, 3]), "toy")
+    assert actions.mask(given).tolist() == legal
+    with pytest.raises(ValueError, match="an action mask has 4 entries, not 5 or 6"):
+        actions.mask(np.ones(4))
+
+
+sync_modes = pytest.mark.parametrize("mode", ["same_step", "next_step", "disabled"])
+
+
+@sync_modes
+@pytest.mark.parametrize("name", ["Armed", "Shown"])
+def test_masks_of_an_environment_are_those_of_its_next_decision(name: str, mode: str) -> None:
+    task = toy(name, 3, autoreset=mode)
+    assert task.spec.masked
+    assert task.spec.obs_shape == (1,)
+    last: Any = task.reset(1)
+    player = RandomPlayer(task.spec, 1)
+    odd = 0
+    for _ in range(40):
+        assert last.mask is not None
+        ended = np.zeros(3, bool) if not isinstance(last, Step) else last.terminated | last.truncated
+        for row in range(3):
+            count = int(last.obs[row, 0])
+            expected = (1 if count % 2 else 2) if name == "Shown" else (4 if count % 2 else 6)
+            odd += count % 2
+            if not (mode == "next_step" and ended[row]):
+                assert last.mask[row].sum() == expected, (row, count)
+        last = task.step(player.act(last.obs, last.mask))
+    assert odd > 20
+
+
+def test_a_masked_action_is_refused_before_the_environment_sees_it() -> None:
+    task = toy("Shown", 2)
+    task.reset(1)
+    task.step(np.array([0, 1]))
+    with pytest.raises(UsageError, match="action 0 is illegal in environment 1"):
+        task.step(np.array([1, 0]))
+    free = toy("Shown", 2, masks=False)
+    assert not free.spec.masked
+    assert free.reset(1).mask is None
+
+
+@pytest.mark.parametrize("name", ["Armed", "Shown"])
+def test_a_masked_environment_keeps_the_rules_of_the_kit(name: str) -> None:
+    assert [f for f in check_task(f"gym:tests.tasks.toy_envs:{name}-v0") if not f.ok] == []
+
+
+def test_a_state_keeps_the_mask() -> None:
+    task, twin = toy("Shown", 2), toy("Shown", 2)
+    task.reset(1)
+    task.step(np.array([0, 0]))
+    twin.load_state_dict(task.state_dict())
+    with pytest.raises(UsageError, match="is illegal"):
+        twin.step(np.array([0, 1]))
 
 
 def test_box_actions_are_clipped_to_the_bounds_that_the_spec_names() -> None:

@@ -12,11 +12,16 @@ import pytest
 
 pytest.importorskip("pettingzoo")
 
+from gymnasium.spaces import Box, Dict
+
+from tests.tasks import toy_climbers
 from tui_trainer import tasks
 from tui_trainer.algorithms import build
 from tui_trainer.core.config import assignments_layer, resolve
 from tui_trainer.core.protocols import Arbiter, Task
 from tui_trainer.errors import DamagedSession, MissingExtra, UsageError
+from tui_trainer.tasks.check import run_rule
+from tui_trainer.tasks.checks.kit import Kit
 from tui_trainer.tasks.playing import RandomPlayer, digest, play
 from tui_trainer.tasks.spaces import Views
 from tui_trainer.tasks.zoo.pictures import picture
@@ -99,6 +104,34 @@ def test_agents_are_rows_and_one_that_is_gone_is_not_valid_until_all_begin_anew(
     assert task.step(np.array([0, 0, 0])).valid.all()
 
 
+def test_an_agent_without_a_legal_action_is_reported_and_one_that_is_gone_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def seen(self: Any) -> Any:
+        masks = {a: np.array([1, self.age != 3], np.int8) * (self.age != 3) for a in self.agents}
+        box = {a: np.array([self.height[a] / self.top, 0], np.float32) for a in self.agents}
+        return {a: {"observation": box[a], "action_mask": masks[a]} for a in self.agents}
+
+    spaces = Dict({"observation": Box(-1, 1, (2,), np.float32), "action_mask": Box(0, 1, (2,), np.int8)})
+    monkeypatch.setattr(toy_climbers.parallel_env, "_seen", seen)
+    monkeypatch.setattr(toy_climbers.parallel_env, "observation_space", lambda self, agent: spaces)
+    found = run_rule("masks leave a legal action", Kit(lambda n: tasks.make(CLIMBERS, {}, n)))
+    assert not found.ok
+    assert found.detail == "the mask of environment [0] has no legal action at step 2"
+    monkeypatch.setattr(toy_climbers.parallel_env, "_seen", lambda self: seen(_Never(self)))
+    assert run_rule("masks leave a legal action", Kit(lambda n: tasks.make(CLIMBERS, {}, n))).ok
+
+
+class _Never:
+    """A climber's environment to which it is never three steps late."""
+
+    def __init__(self, env: Any) -> None:
+        self.env, self.age = env, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.env, name)
+
+
 def test_rows_need_not_be_a_multiple_of_the_agents() -> None:
     for count in (1, 4, 7):
         task = tasks.make(CLIMBERS, {}, count)
@@ -158,8 +191,6 @@ def test_a_game_of_the_arcade_that_is_not_there_says_where_to_get_it(tmp_path: P
 
 def test_whether_an_observation_is_binary_is_a_plain_word() -> None:
     """A spec is written to a session: numpy's own truth would not go."""
-    from gymnasium.spaces import Box
-
     assert [Views(Box(0, high, (2,), np.uint8)).binary for high in (1, 255)] == [True, False]
     assert all(type(Views(Box(0, high, (2,), np.uint8)).binary) is bool for high in (1, 255))
 
@@ -175,8 +206,6 @@ def test_wrong_arguments_of_the_environment_are_refused() -> None:
 
 
 def test_planes_that_come_last_are_turned_to_come_first() -> None:
-    from gymnasium.spaces import Box
-
     views = Views(Box(0, 1, (6, 7, 2), np.int8))
     assert views.shape == (2, 6, 7)
     board = np.zeros((6, 7, 2), np.int8)

@@ -47,6 +47,35 @@ class Joint(Counter):
     action_space = MultiDiscrete([2, 3])
 
 
+class Armed(Counter):
+    """Two parts of 2 and 3 choices; the second part's choice 2 is legal at even counts only, told part by part."""
+
+    action_space = MultiDiscrete([2, 3], start=[1, 10])
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        obs, _ = super().reset(seed=seed, options=options)
+        return obs, self._told()
+
+    def step(self, action: Any) -> Any:
+        assert self.action_space.contains(action)
+        obs, reward, terminated, truncated, _ = super().step(action)
+        return obs, reward, terminated, truncated, self._told()
+
+    def _told(self) -> dict[str, Any]:
+        return {"action_mask": (np.ones(2, np.int8), np.array([1, 1, self.count % 2 == 0], np.int8))}
+
+
+class Shown(Counter):
+    """Shows its legal actions beside what it sees: at odd counts the second alone."""
+
+    observation_space: Any = Dict(
+        {"observation": Box(0, 100, (1,), np.float32), "action_mask": Box(0, 1, (2,), np.int8)}
+    )
+
+    def _obs(self) -> Any:
+        return {"observation": super()._obs(), "action_mask": np.array([self.count % 2 == 0, True], np.int8)}
+
+
 class DictAction(Counter):
     action_space = Dict({"a": Discrete(2)})
 
@@ -103,6 +132,6 @@ class Fragile(Counter):
         return found
 
 
-for kind in (Counter, Hard, UnevenBox, Joint, DictAction, Image, HoldsAnObject, Fragile):
+for kind in (Counter, Hard, UnevenBox, Joint, Armed, Shown, DictAction, Image, HoldsAnObject, Fragile):
     if f"{kind.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=50)

@@ -75,4 +75,6 @@ def require_legal(task: str, action: Int, mask: Bool) -> None:
     legal = mask[np.arange(len(action)), np.where(known, action, 0)] & known
     if not legal.all():
         row = int(np.flatnonzero(~legal)[0])
+        if not mask[row].any():
+            raise UsageError(f"{task}: environment {row} has no legal action: its mask is empty")
         raise UsageError(f"{task}: action {int(action[row])} is illegal in environment {row}")

@@ -12,6 +12,7 @@ import msgspec
 
 from tui_trainer import tasks
 from tui_trainer.core.protocols import Task
+from tui_trainer.errors import TuiTrainerError
 from tui_trainer.tasks.checks import difficulty, ends, evaluation, looks, randomness, shapes, state, values
 from tui_trainer.tasks.checks.kit import Broken, Kit
 from tui_trainer.tasks.checks.randomness import global_randomness_kept
@@ -70,5 +71,7 @@ def run_rule(name: str, kit: Kit) -> Finding:
             return Finding(name, True, RULES[name](kit))
     except Broken as broken:
         return Finding(name, False, str(broken))
+    except TuiTrainerError as error:
+        return Finding(name, False, str(error))
     except Exception as error:  # the boundary to foreign code: whatever it raises is what its author must know
         return Finding(name, False, f"raised {type(error).__name__}: {error}")

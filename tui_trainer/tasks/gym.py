@@ -20,12 +20,12 @@ from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
 from tui_trainer.errors import DamagedSession, MissingExtra, TaskFailed, UsageError
 from tui_trainer.tasks import gym_state
-from tui_trainer.tasks.arrays import Array, Bool, generator_of, loaded
+from tui_trainer.tasks.arrays import Array, Bool, generator_of, loaded, require_legal
 from tui_trainer.tasks.failures import broken
 from tui_trainer.tasks.gym_failures import Breakable, marked
 from tui_trainer.tasks.gym_pictures import picture
 from tui_trainer.tasks.options import read_options
-from tui_trainer.tasks.spaces import Looked, actions_of, planes_are_last
+from tui_trainer.tasks.spaces import Looked, Views, actions_of, planes_are_last
 from tui_trainer.tasks.statistics import normal
 
 _WAVE = {"vector": 128, "sync": 32}
@@ -55,6 +55,9 @@ class Options(Settings, frozen=True):
         Literal["same_step", "next_step", "disabled"],
         Meta(description="When a finished environment of `sync` starts anew; a batched form has its own way."),
     ] = "same_step"
+    masks: Annotated[
+        bool, Meta(description="Choose only among the actions that an environment names as its action_mask.")
+    ] = True
     kwargs: Annotated[dict[str, Any], Meta(description="The environment's own arguments, as task.kwargs.NAME.")] = {}
 
 
@@ -84,7 +87,11 @@ class GymTask:
         self._quiet = np.zeros(num_envs, np.int8)
         self._all = np.ones(num_envs, np.bool_)
         self._ended: Bool = np.zeros(num_envs, np.bool_)
+        self._mask: Bool | None = None
+        self._masked = False
         self.reset(0)
+        self._masked = options.masks and self._form == "sync" and all(env.legal is not None for env in self._env.envs)
+        self._keep_mask()
         space = self._env.single_observation_space
         self._spec = TaskSpec(
             id=f"gym:{name}",
@@ -93,6 +100,7 @@ class GymTask:
             action=self._actions.kind,
             n=self._actions.n,
             num_envs=num_envs,
+            masked=self._masked,
             metric="mean_reward",
             resume="exact" if gym_state.is_exact(self._env) else "episode",
             action_low=self._actions.low,
@@ -111,7 +119,7 @@ class GymTask:
         if self._form == "vector":
             return _made(self._name, lambda: _make_vector(self._name, num_envs, arguments))
         mode = AutoresetMode[self._options.autoreset.upper()]
-        one = lambda: Breakable(_make_one(self._name, arguments), self._broken)  # noqa: E731
+        one = lambda: Breakable(_make_one(self._name, arguments), self._name, self._broken)  # noqa: E731
         return _made(self._name, lambda: gymnasium.vector.SyncVectorEnv([one] * num_envs, autoreset_mode=mode))
 
     # --- stepping --------------------------------------------------------------------------------------------
@@ -119,21 +127,33 @@ class GymTask:
     def reset(self, seed: int) -> Reset:
         """New episodes everywhere; environment i is seeded by the i-th number of the seed's stream."""
         self._seed, self._resumed, self._is_stale = seed, 0, False
-        return Reset(self._start(seed), None, self._quiet)
+        return Reset(self._start(seed), self._mask, self._quiet)
 
     def _start(self, *stream: int) -> Array:
         self._ended = np.zeros(self._env.num_envs, np.bool_)
-        return self._keep(_seeded_reset(self._env, self._form, generator_of(*stream)))
+        obs = self._keep(_seeded_reset(self._env, self._form, generator_of(*stream)))
+        self._keep_mask()
+        return obs
 
     def _keep(self, obs: Any) -> Array:
         """A copy: an environment may write its next observations over these."""
         self._obs: Array = np.array(obs, np.uint8 if obs.dtype == np.uint8 else np.float32)
         return self._obs
 
+    def _keep_mask(self) -> None:
+        """Legal actions of the next decision; at an end that the next step only resets, all of them."""
+        if self._masked:
+            self._mask = np.stack([env.legal for env in self._env.envs]) | self._ended[:, None]
+
     def step(self, action: Array) -> Step:
-        """One transition of every environment; rows in which an environment only reset are not `valid`."""
+        """One transition of every environment; rows in which an environment only reset are not `valid`.
+
+        Raises UsageError for an action that is masked.
+        """
         if self._is_stale:
             return self._fresh_step()
+        if self._mask is not None:
+            require_legal(self._spec.id, action, self._mask)
         obs, reward, terminated, truncated, info = self._env.step(self._actions.to_env(action))
         terminated = np.array(terminated)
         truncated = truncated & ~terminated
@@ -145,13 +165,15 @@ class GymTask:
                 self._ended = ended
                 valid = ~before if np.count_nonzero(before) else self._all
             case AutoresetMode.SAME_STEP:
-                final_obs = _final_observations(obs, ended, info)
+                final_obs = _final_observations(self._name, obs, ended, info)
             case _ if ended.any():
                 fresh, _ = self._env.reset(options={"reset_mask": ended})
                 obs = self._keep(fresh)
+        self._keep_mask()
         step = Step(
-            obs, reward.astype(np.float32), terminated, truncated, final_obs, None, self._quiet, valid, self._quiet
-        )
+            obs, reward.astype(np.float32), terminated, truncated, final_obs, self._mask, self._quiet, valid,
+            self._quiet,
+        )  # fmt: skip
         return self._marked(step) if self._broken else step
 
     def _marked(self, step: Step) -> Step:
@@ -162,7 +184,7 @@ class GymTask:
         """After a resume that is not exact: every row starts a new episode, and none is a transition."""
         self._is_stale = False
         none, zero = np.zeros_like(self._all), np.zeros(len(self._all), np.float32)
-        return Step(self._obs, zero, none, none, self._obs, None, self._quiet, none, self._quiet)
+        return Step(self._obs, zero, none, none, self._obs, self._mask, self._quiet, none, self._quiet)
 
     # --- difficulty and evaluation ---------------------------------------------------------------------------
 
@@ -200,16 +222,17 @@ class GymTask:
         NaN where it broke.
         """
         obs = self._start(*stream)
+        mask = self._mask
         returns, alive = np.zeros(len(obs)), np.ones(len(obs), np.bool_)
         for _ in range(max(self._limit, self._registered.max_episode_steps or _MOST_STEPS)):
-            step = self.step(policy.act(obs, None))
+            step = self.step(policy.act(obs, mask))
             returns += step.reward * alive
             if step.failures:
                 returns[broken(step) & alive] = np.nan
             alive &= ~(step.terminated | step.truncated)
             if not alive.any():
                 break
-            obs = step.obs
+            obs, mask = step.obs, step.mask
         return returns
 
     def baselines(self) -> dict[str, float]:
@@ -228,12 +251,15 @@ class GymTask:
             "ended": self._ended.copy(),
             "obs": self._obs.copy(),
         }
+        if self._mask is not None:
+            state["mask"] = self._mask.copy()
         return {**state, "layers": gym_state.read(self._env)} if self._spec.resume == "exact" else state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue exactly, or, where that cannot be, with new episodes and one step that is no transition."""
         self._ended = loaded(self._ended, state, "ended")
         self._obs = loaded(self._obs, state, "obs")
+        self._mask = None if self._mask is None else loaded(self._mask, state, "mask")
         self._seed, self._resumed, self._is_stale = int(state["seed"]), int(state["resumed"]), bool(state["is_stale"])
         if self._spec.resume == "episode":
             self._resumed += 1
@@ -265,6 +291,24 @@ class DifficultyAtReset(gymnasium.Wrapper[Any, Any, Any, Any]):
         inner: Any = self.env.unwrapped
         inner.set_difficulty(self.pending)
         return self.env.reset(seed=seed, options=options)
+
+
+class MaskInInfo(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """An observation of `observation` and `action_mask` as the first alone; the second goes into `info`."""
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env)
+        self.observation_space = env.observation_space["observation"]
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Apart."""
+        seen, info = self.env.reset(seed=seed, options=options)
+        return seen["observation"], {**info, "action_mask": seen["action_mask"]}
+
+    def step(self, action: Any) -> Any:
+        """Apart."""
+        seen, reward, terminated, truncated, info = self.env.step(action)
+        return seen["observation"], reward, terminated, truncated, {**info, "action_mask": seen["action_mask"]}
 
 
 class PlanesFirst(gymnasium.ObservationWrapper[Any, Any, Any]):
@@ -369,6 +413,8 @@ def _make_one(name: str, arguments: dict[str, Any]) -> Any:
     env = gymnasium.make(name, disable_env_checker=True, **arguments)
     if _has_difficulty(env):
         env = DifficultyAtReset(env)
+    if Views(env.observation_space).masked:
+        env = MaskInInfo(env)
     if not isinstance(env.observation_space, Box):
         return FlattenObservation(env)
     return PlanesFirst(env) if planes_are_last(env.observation_space) else env
@@ -381,10 +427,15 @@ def _seeded_reset(env: Any, form: str, rng: np.random.Generator) -> Any:
     return obs
 
 
-def _final_observations(obs: Array, ended: Bool, info: Mapping[str, Any]) -> Array:
-    """The true last observations of a same-step reset, which hands them over in `info`."""
+def _final_observations(name: str, obs: Array, ended: Bool, info: Mapping[str, Any]) -> Array:
+    """The true last observations of a same-step reset, which hands them over in `info`. Raises UsageError without."""
     if not ended.any():
         return obs
+    if "final_obs" not in info:
+        raise UsageError(
+            f"gym:{name} starts anew in the step that ends an episode and hands over no final_obs: the last is lost",
+            "mend it, or use task.vectorization = sync",
+        )
     final = obs.copy()
     for row in np.flatnonzero(ended):
         final[row] = info["final_obs"][row]
@@ -395,7 +446,10 @@ def _whole(returns: Array, name: str) -> Array:
     """The returns of the episodes that did not break. Raises TaskFailed where all did."""
     whole: Array = returns[~np.isnan(returns)]
     if not len(whole):
-        raise TaskFailed(f"all {len(returns)} episodes of an evaluation of gym:{name} broke", "mend it, then resume")
+        raise TaskFailed(
+            f"all {len(returns)} episodes of an evaluation of gym:{name} broke, or were paid what is no number",
+            "mend it, then resume",
+        )
     return whole
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -15,12 +16,36 @@ _MOST_JOINT_ACTIONS = 4096
 
 
 class Actions:
-    """How a learner's actions become the environment's."""
+    """How a learner's actions become the environment's. `choices`: how many each part of a multi-discrete one has."""
 
     def __init__(
-        self, kind: Literal["discrete", "box"], n: int, to_env: Callable[[Array], Any], low: float, high: float
+        self,
+        kind: Literal["discrete", "box"],
+        n: int,
+        to_env: Callable[[Array], Any],
+        low: float,
+        high: float,
+        choices: tuple[int, ...] = (),
     ) -> None:
         self.kind, self.n, self.to_env, self.low, self.high = kind, n, to_env, low, high
+        self.choices = choices or (n,)
+
+    def mask(self, given: Any) -> Bool:
+        """The legal actions (n,) of what an environment gives: one word for each action, or for each choice of each
+        part, one after the other or as a tuple; then an action is legal where all of its parts are.
+
+        Raises ValueError for any other length.
+        """
+        flat = np.concatenate([np.ravel(part) for part in given]) if isinstance(given, tuple) else np.ravel(given)
+        legal: Bool = flat.astype(np.bool_)
+        if len(legal) == self.n:
+            return legal
+        if len(legal) != sum(self.choices):
+            lengths = " or ".join(str(length) for length in sorted({self.n, sum(self.choices)}))
+            raise ValueError(f"an action mask has {len(legal)} entries, not {lengths}")
+        parts = np.split(legal, np.cumsum(self.choices)[:-1])
+        found: Bool = np.array(functools.reduce(np.logical_and.outer, parts)).ravel()
+        return found
 
 
 def actions_of(space: Any, task_id: str) -> Actions:
@@ -37,9 +62,13 @@ def actions_of(space: Any, task_id: str) -> Actions:
             shape, start = space.shape, np.asarray(space.start)
 
             def unravel(action: Array) -> Array:
-                return np.asarray(np.stack(np.unravel_index(action, nvec), axis=1).reshape(-1, *shape) + start)
+                try:
+                    parts = np.stack(np.unravel_index(action, nvec), axis=1)
+                except ValueError as error:
+                    raise UsageError(f"{task_id}: {error}: there are {int(np.prod(nvec))} joint actions") from None
+                return np.asarray((parts.reshape(-1, *shape) + start).astype(space.dtype))
 
-            return Actions("discrete", int(np.prod(nvec)), unravel, -1.0, 1.0)
+            return Actions("discrete", int(np.prod(nvec)), unravel, -1.0, 1.0, nvec)
         case Box() if space.dtype.kind == "f":
             return _box_actions(space)
     raise UsageError(f"{task_id}: actions of {type(space).__name__} are not supported", "discrete and box are")
@@ -86,7 +115,8 @@ class Views:
     A board or image with its planes last is turned so that they come first; whole numbers 0 and 1 become bytes.
     """
 
-    def __init__(self, space: Any) -> None:
+    def __init__(self, space: Any, actions: Actions | None = None) -> None:
+        self._joint = actions
         self.masked = isinstance(space, Dict) and {"observation", "action_mask"} <= set(space.spaces)
         self._space = space["observation"] if self.masked else space
         box = self._space if isinstance(self._space, Box) else None
@@ -109,4 +139,7 @@ class Views:
 
     def mask(self, seen: Any) -> Bool | None:
         """The legal actions, or None."""
-        return np.asarray(seen["action_mask"]).astype(np.bool_) if self.masked else None
+        if not self.masked:
+            return None
+        given = seen["action_mask"]
+        return np.asarray(given).astype(np.bool_) if self._joint is None else self._joint.mask(given)

@@ -93,7 +93,8 @@ class AgentsTask:
             raise UsageError(
                 f"{FAMILY}{name}: its agents differ in what they see or do", "one policy plays all of them"
             )
-        self._views, self._actions = Views(spaces[0][0]), actions_of(spaces[0][1], f"{FAMILY}{name}")
+        self._actions = actions_of(spaces[0][1], f"{FAMILY}{name}")
+        self._views = Views(spaces[0][0], self._actions)
         self._seats = len(agents)
         self._arenas = [Arena(name, self._kwargs, self._views, 0) for _ in range(-(-num_envs // self._seats))]
         self._rng = generator_of(0)
@@ -134,7 +135,8 @@ class AgentsTask:
         if not self._views.masked:
             return None
         masks = [one for arena in self._arenas for one in arena.mask][: self._spec.num_envs]
-        return np.stack([np.ones(self._spec.n, np.bool_) if one is None or not one.any() else one for one in masks])
+        gone, free = self._rows("gone"), np.ones(self._spec.n, np.bool_)
+        return np.stack([free if one is None or absent else one for one, absent in zip(masks, gone, strict=True)])
 
     def _rows(self, name: str) -> Array:
         return np.concatenate([getattr(arena, name) for arena in self._arenas])[: self._spec.num_envs]

@@ -44,8 +44,8 @@ class TurnsTask:
         self._games = [Recorded(make_turns(name, kwargs), _play) for _ in range(num_envs)]
         env = self._games[0].env
         self._agents: list[str] = list(env.possible_agents)
-        self._views = Views(env.observation_space(self._agents[0]))
         self._actions = actions_of(env.action_space(self._agents[0]), f"{FAMILY}{name}")
+        self._views = Views(env.observation_space(self._agents[0]), self._actions)
         if self._actions.kind == "box":
             raise UsageError(f"{FAMILY}{name}: a game of turns needs discrete actions")
         self._rng = generator_of(0)
