@@ -19,7 +19,16 @@ from tui_trainer.core.config import Layer, resolve, to_table
 from tui_trainer.errors import DamagedSession, SessionInUse, StorageError, TuiTrainerError, UsageError
 from tui_trainer.sessions.files import toml_bytes
 from tui_trainer.sessions.provenance import collect, git_commit
-from tui_trainer.sessions.store import FORMAT, Session, SessionFile, is_untouched, list_sessions, read_session_file
+from tui_trainer.sessions.store import (
+    FORMAT,
+    Counted,
+    Session,
+    SessionFile,
+    disk_usage,
+    is_untouched,
+    list_sessions,
+    read_session_file,
+)
 
 from .faulty_disks import FailingDisk
 from .world import SETTINGS, new_session
@@ -322,6 +331,23 @@ def test_a_list_is_newest_first_and_one_damaged_session_spoils_nothing(tmp_path:
     assert rows[0].age_s == 7.0
     assert rows[0].size > 0
     assert list_sessions(tmp_path / "absent") == []
+
+
+def test_a_folder_is_counted_again_only_where_something_came_or_went(tmp_path: Path) -> None:
+    folder, journal = tmp_path / "checkpoints" / "1-u5", tmp_path / "events.jsonl"
+    folder.mkdir(parents=True)
+    (folder / "state.pt").write_bytes(b"x" * 1000)
+    journal.write_bytes(b"x" * 10)
+    counted: Counted = {}
+    assert disk_usage(tmp_path, counted) == disk_usage(tmp_path) == 1010
+    journal.write_bytes(b"x" * 25)
+    assert disk_usage(tmp_path, counted) == 1025, "what grows lies at the top"
+    counted[str(tmp_path / "checkpoints")] = (counted[str(tmp_path / "checkpoints")][0], 7)
+    assert disk_usage(tmp_path, counted) == 32, "nothing came or went: it is not looked into"
+    (tmp_path / "checkpoints" / "2-u9").mkdir()
+    (tmp_path / "checkpoints" / "2-u9" / "state.pt").write_bytes(b"x" * 500)
+    assert disk_usage(tmp_path, counted) == 1525
+    assert disk_usage(tmp_path / "gone", counted) == 0
 
 
 def test_git_commit_is_told_in_a_repository_only(tmp_path: Path) -> None:

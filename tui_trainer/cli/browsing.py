@@ -11,7 +11,7 @@ from tui_trainer.core.config import Resolved, assignments_layer, flatten
 from tui_trainer.core.text import clean_line
 from tui_trainer.sessions import trash
 from tui_trainer.sessions.recent import recent_scores
-from tui_trainer.sessions.store import SessionSummary, list_sessions
+from tui_trainer.sessions.store import Counted, SessionSummary, list_sessions
 from tui_trainer.ui.browser import run_browser
 from tui_trainer.ui.shelf import Choice, SessionRow
 
@@ -34,10 +34,11 @@ class Cupboard:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._scores: dict[str, tuple[float, tuple[float, ...]]] = {}
+        self._counted: Counted = {}
 
     def load(self) -> list[SessionRow]:
-        """Every session; evaluations are read again only where something changed."""
-        return [self._row(summary) for summary in list_sessions(self._root)]
+        """Every session; evaluations and folders are read again only where something changed."""
+        return [self._row(summary) for summary in list_sessions(self._root, counted=self._counted)]
 
     def _row(self, s: SessionSummary) -> SessionRow:
         changed, scores = self._scores.get(s.name, (-1.0, ()))

@@ -324,21 +324,26 @@ def _where(data: bytes, message: str) -> str:
     return ""
 
 
-def list_sessions(root: Path, now: float | None = None) -> list[SessionSummary]:
+Counted: TypeAlias = dict[str, tuple[int, int]]
+"""By directory, when it changed (ns) and what lay in it (bytes): kept by one who lists again and again."""
+
+
+def list_sessions(root: Path, now: float | None = None, counted: Counted | None = None) -> list[SessionSummary]:
     """Every session under `root`, newest first. A damaged one is shown as such; none makes the list fail."""
     moment = time.time() if now is None else now
-    rows = [summarise(root / name, moment) for name in session_names(root)]
+    rows = [summarise(root / name, moment, counted) for name in session_names(root)]
     return sorted(rows, key=lambda row: (-row.created, row.name))
 
 
-def summarise(path: Path, now: float) -> SessionSummary:
+def summarise(path: Path, now: float, counted: Counted | None = None) -> SessionSummary:
     """One session's line."""
+    size = disk_usage(path, counted)
     try:
         session = Session.open(path)
         file, owner = session.read(), session.owner()
     except TuiTrainerError as error:
         return SessionSummary(
-            name=clean_line(path.name), path=str(path), state="damaged", size=disk_usage(path), problem=str(error)
+            name=clean_line(path.name), path=str(path), state="damaged", size=size, problem=str(error)
         )
     score = file.summary.get("best_score")
     return SessionSummary(
@@ -355,7 +360,7 @@ def summarise(path: Path, now: float) -> SessionSummary:
         created=file.created,
         changed=file.status.time,
         age_s=max(0.0, now - file.created),
-        size=disk_usage(path),
+        size=size,
         pid=owner.pid if owner else None,
         parent=str(file.lineage.get("parent") or ""),
     )
@@ -369,16 +374,43 @@ def shown_state(status: SessionStatus, owner: Owner | None, now: float) -> State
     return "starting" if fresh else "crashed"
 
 
-def disk_usage(path: Path) -> int:
-    """Bytes of all regular files under `path`; what vanishes meanwhile counts nothing."""
-    total = 0
-    for directory, _, names in os.walk(path):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(directory, name)).st_size
-            except OSError:
-                continue
-    return total
+def disk_usage(path: Path, counted: Counted | None = None) -> int:
+    """Bytes of all regular files under `path`; what vanishes meanwhile counts nothing.
+
+    With `counted`, a folder in it is counted anew only where something was made, renamed or deleted there: files that
+    grow lie at the top.
+    """
+    if counted is None:
+        return sum(_size(os.path.join(directory, name)) for directory, _, names in os.walk(path) for name in names)
+    try:
+        entries = list(os.scandir(path))
+    except OSError:
+        return 0
+    return sum(_folder(entry.path, counted) if _is_folder(entry) else _size(entry.path) for entry in entries)
+
+
+def _folder(path: str, counted: Counted) -> int:
+    try:
+        changed = os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+    if counted.get(path, (-1, 0))[0] != changed:
+        counted[path] = (changed, disk_usage(Path(path)))
+    return counted[path][1]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
 
 
 def remove(session: Session, disk: Disk = REAL) -> int:
