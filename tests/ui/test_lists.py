@@ -98,7 +98,7 @@ async def exported(keys: list[str], export: Callable[[str, str], str], words: st
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press(*keys)
-        view = app._view()
+        view = app.view
         assert view is not None
         for _ in range(200):
             if words in view.text():

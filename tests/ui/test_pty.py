@@ -89,6 +89,21 @@ def test_stopping_and_continuing_restores_and_redraws(app: PtyTerminal) -> None:
     app.wait_for_any("checkpoint sent", "checkpoint received")
 
 
+@pytest.mark.parametrize("words", [[], ["compare", "sample", "sample", "--screen"]])
+def test_the_other_apps_come_back_after_ctrl_z_too(tmp_path: Path, words: list[str]) -> None:
+    command = [sys.executable, "-m", "tui_trainer", *words]
+    terminal = PtyTerminal(command, 120, 40, {"PYTHONPATH": ROOT, "TUI_TRAINER_SESSIONS": str(tmp_path)})
+    shown = b"sample" if words else b"no sessions yet"
+    terminal.wait_for(shown)
+    terminal.recent = b""
+    terminal.key(b"\x1a")
+    while b"\x1b[?1049l" not in terminal.recent:
+        terminal.read(0.2)
+    os.kill(terminal.pid, signal.SIGCONT)
+    terminal.wait_until_written(shown)
+    terminal.close()
+
+
 def test_an_idle_view_burns_almost_no_processor_time() -> None:
     terminal = PtyTerminal([*DEMO, "paused"], 120, 40, {"PYTHONPATH": ROOT})
     terminal.wait_for(b"Training Manager")

@@ -28,8 +28,9 @@ from tui_trainer.core.events import (
 )
 from tui_trainer.errors import UsageError
 from tui_trainer.ui.aids import Aids
-from tui_trainer.ui.app import Outcome, TrainerApp
+from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.look import Look
+from tui_trainer.ui.outcome import Outcome
 
 MID = state_at(780)
 
@@ -55,7 +56,7 @@ class Seat:
 
     @property
     def screen(self) -> str:
-        view = self.app._view()
+        view = self.app.view
         assert view is not None
         return view.text()
 

@@ -24,7 +24,7 @@ from tui_trainer.sessions.provenance import collect
 from tui_trainer.sessions.store import Session
 
 if TYPE_CHECKING:
-    from tui_trainer.ui.app import Outcome
+    from tui_trainer.ui.outcome import Outcome
 
 
 class Start(msgspec.Struct):

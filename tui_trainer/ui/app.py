@@ -7,10 +7,10 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Literal, assert_never, cast
+from typing import Any, Literal, assert_never, cast
 
 import msgspec
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -21,7 +21,7 @@ from tui_trainer.core.events import AnyEvent, CommandRefused
 from tui_trainer.core.state import LogLine, Mark, RunState
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import OrderRefused, TuiTrainerError
-from tui_trainer.ui import bell, charting, orders
+from tui_trainer.ui import bell, charting, looking, orders, transport
 from tui_trainer.ui.aids import Aids
 from tui_trainer.ui.clipboard import sequence
 from tui_trainer.ui.driver import TerminalDriver
@@ -29,14 +29,15 @@ from tui_trainer.ui.frame import compose, panel_text, place_under, places_of, te
 from tui_trainer.ui.hints import SHOWN_S, teaches
 from tui_trainer.ui.keys import AFTER, SETTLE_S, Action, further, has_broken, key_named, keys_for, label_of, refusal
 from tui_trainer.ui.layout import Place
-from tui_trainer.ui.look import Look, look_for
+from tui_trainer.ui.look import Look
+from tui_trainer.ui.outcome import Outcome, outcome_of
 from tui_trainer.ui.panels import NUMBERED, PAGES, PANELS, footer, log, timeline
 from tui_trainer.ui.panels.texts import chosen_index
-from tui_trainer.ui.scene import LEVELS, Notice, Overlay, Scene
+from tui_trainer.ui.rows_app import RowsApp
+from tui_trainer.ui.scene import Notice, Overlay, Scene
 from tui_trainer.ui.terminal import require_terminal
-from tui_trainer.ui.view import Pointed, RunScreen, RunView
+from tui_trainer.ui.view import Pointed
 
-SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 0.0)
 NOTICE_S = 5.0
 AIDED_S = 20.0
 """A path is read more slowly than a word."""
@@ -45,27 +46,13 @@ _EAGER_S = 0.3
 DOUBLE_CLICK_S = 0.4
 SCROLLED = ("log", "decisions", "checkpoints")
 _BATCH = 400
-_STRIDES = 50
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """How the view was left: a line for the terminal, and the run's exit code if the run ended in it."""
-
-    text: str
-    exit_code: int | None = None
-    then: tuple[str, ...] = ()
-    """Words of the command that the person wants next."""
-
-
-class TrainerApp(App[Outcome], inherit_bindings=False):
+class TrainerApp(RowsApp[Outcome]):
     """One view of one run."""
 
-    CSS = """
-    RunScreen, RunView { background: ansi_default; color: ansi_default; overflow: hidden; }
-    RunView { width: 100%; height: 100%; }
-    """
     ENABLE_COMMAND_PALETTE = True
-    BINDINGS: ClassVar[list[Any]] = []
+    SUSPENDS = False
 
     def __init__(
         self,
@@ -78,7 +65,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         sender: str = "",
         aids: Aids | None = None,
     ) -> None:
-        super().__init__(driver_class=None if os.environ.get("TEXTUAL_DRIVER") else TerminalDriver, ansi_color=True)
+        super().__init__(settings, look)
         self._source = source
         self._aids = aids or Aids()
         self._settings = settings
@@ -86,7 +73,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         self._monotonic = monotonic
         self._sender = sender or uuid.uuid4().hex[:8]
         self._sent = 0
-        self._painted_at = float("-inf")
+        self.painted_at = float("-inf")
         self._timer: Timer | None = None
         self._notice_timer: Timer | None = None
         self._eager_until = float("-inf")
@@ -97,7 +84,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         self.scene = Scene(
             state=RunState(),
             now=clock(),
-            look=look or look_for(settings, os.environ),
+            look=self.look,
             name=source.name,
             kind=source.kind,
             readonly=source.readonly,
@@ -108,12 +95,8 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
 
     # --- start and end ---------------------------------------------------------------------------------------
 
-    def get_default_screen(self) -> Screen[Any]:
-        return RunScreen(self.press, self._paint, self.point)
-
     def on_mount(self) -> None:
         self.title = f"tui-trainer {self._source.name}"
-        self.app_resume_signal.subscribe(self, self._redraw)
         self.run_worker(self._converse(), name="news", exit_on_error=True)
 
     async def on_unmount(self) -> None:
@@ -124,16 +107,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
 
     def outcome(self) -> Outcome:
         """What to say once the screen is gone."""
-        state, name = self.scene.state, self.scene.name
-        if self.scene.kind == "replay":
-            return Outcome("")
-        if state.ended is not None:
-            saved = f", saved {state.ended.checkpoint}" if state.ended.checkpoint else ""
-            return Outcome(f"{name} ended: {state.ended.reason.name}{saved}", state.ended.reason.exit_code)
-        if self.scene.link is not None and self.scene.link.status == "gone":
-            return Outcome(f"{name}: {self.scene.link.text}")
-        verb = "waits, paused" if state.status == "paused" else "goes on"
-        return Outcome(f"{name} {verb}; tui-trainer attach {name} opens it again, tui-trainer stop {name} ends it")
+        return outcome_of(self.scene)
 
     # --- news ------------------------------------------------------------------------------------------------
 
@@ -144,7 +118,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
                 await self._take(news)
         except TuiTrainerError as error:
             self._change(link=Link("gone", clean_line(str(error))))
-            self._paint()
+            self.paint()
 
     async def _take(self, news: News) -> None:
         match news:
@@ -212,7 +186,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
 
     async def _hear(self, last_words: Callable[[], tuple[str, ...]]) -> None:
         self._change(last_words=await asyncio.to_thread(last_words))
-        self._paint()
+        self.paint()
 
     # --- painting --------------------------------------------------------------------------------------------
 
@@ -222,20 +196,21 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
     def _repaint_soon(self, *, urgent: bool = False) -> None:
         """Paint now if it is urgent or due; else once, when it is due."""
         now = self._monotonic()
-        wait = self._painted_at + 1 / self._settings.fps - now
+        wait = self.painted_at + 1 / self._settings.fps - now
         if urgent or wait <= 0 or now < self._eager_until:
-            self._paint()
+            self.paint()
         elif self._timer is None:
-            self._timer = self.set_timer(wait, self._paint)
+            self._timer = self.set_timer(wait, self.paint)
 
-    def _paint(self) -> None:
+    def paint(self) -> None:
+        """The picture of this moment, and when the next one may come."""
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
-        view = self._view()
-        if view is None:
+        view = self.view
+        if view is None or not view.may_show():
             return
-        self._painted_at = self._monotonic()
+        self.painted_at = self._monotonic()
         self._change(now=self._clock())
         picture = compose(self.scene, *view.size)
         view.show(picture.rows, self.scene.look)
@@ -244,16 +219,9 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             self._failed.add(failure)
             self.log.error(failure)
 
-    def _redraw(self, _: object = None) -> None:
-        """Every cell anew: the terminal was somebody else's for a while."""
-        for screen in self.screen_stack:
-            screen.refresh(layout=True)
-        if (view := self._view()) is not None:
-            view.refresh()
-
-    def _view(self) -> RunView | None:
-        base = self.screen_stack[0] if self.screen_stack else None
-        return next(iter(base.query(RunView)), None) if base is not None else None
+    def _is_behind(self) -> bool:
+        """Does the person perhaps not see yet what was painted? A slow line tells."""
+        return isinstance(self._driver, TerminalDriver) and self._driver.is_behind
 
     def _note_card(self) -> None:
         card = self.scene.card
@@ -275,7 +243,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
 
     def _hush(self) -> None:
         self._change(notice=None)
-        self._paint()
+        self.paint()
 
     # --- keys ------------------------------------------------------------------------------------------------
 
@@ -285,7 +253,6 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             key = key_named(self.scene.kind, name, self.scene.keys)
             if key is not None:
                 self.act(key.action, name)
-        self._paint()
 
     def act(self, action: Action, name: str = "") -> None:
         """Do what a key of the table stands for, or say why not."""
@@ -338,7 +305,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         number, since = self._card_shown
         if not self._card_visible():
             self._say(f"recommendation {card.id} is not on the screen: 3 shows it")
-        elif number != card.id or self._monotonic() - since < SETTLE_S:
+        elif number != card.id or self._monotonic() - since < SETTLE_S or self._is_behind():
             self._say(f"recommendation {card.id} has only just appeared: read it, then press again")
         elif any(order.recommendation == card.id for order in self.scene.orders):
             self._say(f"recommendation {card.id} is being answered already")
@@ -376,7 +343,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             self._say(done.format(await asyncio.to_thread(aid)), "good", AIDED_S)
         except TuiTrainerError as error:
             self._say(str(error), "bad")
-        self._paint()
+        self.paint()
 
     def _next_id(self) -> str:
         self._sent += 1
@@ -396,7 +363,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
         except OrderRefused as refused:
             self._change(orders=orders.without(self.scene.orders, command.id))
             self._say(str(refused), "bad")
-            self._paint()
+            self.paint()
 
     # --- the mouse -------------------------------------------------------------------------------------------
 
@@ -417,7 +384,6 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             self._click(pointed, place)
         elif pointed.deed == "drag" and place.panel == self.scene.focus:
             self._change(**charting.pointed(self.scene, place, pointed.x))
-        self._paint()
 
     def _press_footer(self, pointed: Pointed, width: int) -> None:
         action = footer.action_at(self.scene, width, pointed.x) if pointed.deed == "press" else None
@@ -448,7 +414,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
             self.act("up" if pointed.step < 0 else "down")
         elif place.panel in SCROLLED:
             self._change(focus=place.panel, scroll=self.scene.scroll_of(place.panel))
-            self._scroll("up" if pointed.step < 0 else "down")
+            self._change(**looking.scrolled("up" if pointed.step < 0 else "down", self.scene))
 
     # --- overlays and the filter -----------------------------------------------------------------------------
 
@@ -501,68 +467,10 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
                 self._copy()
             case "save":
                 self._save()
-            case "level":
-                level = LEVELS[(LEVELS.index(self.scene.level) + 1) % len(LEVELS)]
-                self._change(level=level, focus="log", scroll=0)
-            case "back":
-                self._back()
-            case "up" | "down" | "page_up" | "page_down":
-                self._scroll(action)
             case "decisions" | "models":
                 self._open("decision_list" if action == "decisions" else "models")
-            case "left" | "right":
-                self._choose_card(1 if action == "right" else -1)
-            case "panel":
-                self._focus(NUMBERED[int(name) - 1])
             case _:
-                self._cycle(action)
-
-    def _focus(self, panel: str) -> None:
-        if panel == self.scene.focus:
-            self._change(maximised=not self.scene.maximised)
-        else:
-            self._change(focus=panel, scroll=0)
-            if panel not in {place.panel for place in places_of(self.scene, *self.size)}:
-                self._change(maximised=True)
-
-    def _cycle(self, action: Action) -> None:
-        if action == "maximise":
-            self._change(maximised=not self.scene.maximised and bool(self.scene.focus))
-            return
-        step = 1 if action == "next_panel" else -1
-        shown = {place.panel for place in places_of(msgspec.structs.replace(self.scene, maximised=False), *self.size)}
-        names = [name for name in NUMBERED if name in shown]
-        at = names.index(self.scene.focus) + step if self.scene.focus in names else (0 if step > 0 else -1)
-        self._change(focus=names[at % len(names)] if names else "", scroll=0)
-
-    def _back(self) -> None:
-        if self.scene.maximised:
-            self._change(maximised=False)
-        elif self.scene.filter:
-            self._change(filter="")
-        elif self.scene.lens.cross is not None:
-            self._change(lens=msgspec.structs.replace(self.scene.lens, cross=None))
-        else:
-            self._change(focus="", scroll=0)
-
-    def _scroll(self, action: Action) -> None:
-        focus = self.scene.focus or "log"
-        lengths = {
-            "log": len(log.lines(self.scene)),
-            "decisions": len(self.scene.state.decisions),
-            "checkpoints": len(self.scene.state.checkpoints),
-        }
-        further = (action in ("up", "page_up")) == (focus == "log")
-        lines = 10 if action.startswith("page") else 1
-        scroll = self.scene.scroll + (lines if further else -lines)
-        self._change(focus=focus, scroll=max(0, min(scroll, lengths.get(focus, 0))))
-
-    def _choose_card(self, step: int) -> None:
-        numbers = [r.id for r in self.scene.state.open_recommendations]
-        card = self.scene.card
-        if card is None or len(numbers) < 2:
-            return
-        self._change(chosen=numbers[(numbers.index(card.id) + step) % len(numbers)])
+                self._change(**looking.looked(action, name, self.scene, *self.size))
 
     def _copy(self) -> None:
         scene = self.scene
@@ -659,33 +567,11 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
 
     def _transport(self, action: Action) -> bool:
         """The replay's own keys. True where `action` is one of them."""
-        player = cast(Player, self._source)
         self._eager_until = self._monotonic() + _EAGER_S
-        at = self.scene.position or Position(0, 0, 0.0, False, 1.0)
-        stride = max(1, at.total // _STRIDES)
-        match action:
-            case "play":
-                (player.pause if at.playing else player.play)()
-            case "earlier" | "later":
-                wanted = at.index + (stride if action == "later" else -stride)
-                player.seek(max(0, min(at.total, wanted)))
-            case "slower" | "faster":
-                player.set_speed(_next_speed(at.speed, 1 if action == "faster" else -1))
-            case "left" | "right":
-                player.step(1 if action == "right" else -1)
-            case "home" | "end":
-                player.seek(0 if action == "home" else at.total)
-            case _:
-                return self._jump(player, action)
-        return True
-
-    def _jump(self, player: Player, action: Action) -> bool:
-        direction, _, kind = action.partition("_")
-        if kind not in ("decision", "evaluation", "checkpoint"):
-            return False
-        if not player.jump(kind, 1 if direction == "next" else -1):
-            self._say(f"no {'later' if direction == 'next' else 'earlier'} {kind}")
-        return True
+        note = transport.carried_out(cast(Player, self._source), self.scene.position, action)
+        if note:
+            self._say(note)
+        return note is not None
 
     # --- Textual ---------------------------------------------------------------------------------------------
 
@@ -700,7 +586,7 @@ class TrainerApp(App[Outcome], inherit_bindings=False):
     def _palette_action(self, action: Action) -> Callable[[], None]:
         def run() -> None:
             self.act(action)
-            self._paint()
+            self.paint()
 
         return run
 
@@ -717,11 +603,6 @@ def _since(before: tuple[LogLine, ...], after: tuple[LogLine, ...]) -> tuple[Log
     last = before[-1] if before else None
     known = next((i + 1 for i in range(len(after) - 1, -1, -1) if after[i] is last), 0)
     return after[known:]
-
-
-def _next_speed(speed: float, step: int) -> float:
-    nearest = min(range(len(SPEEDS)), key=lambda i: abs(SPEEDS[i] - speed))
-    return SPEEDS[max(0, min(len(SPEEDS) - 1, nearest + step))]
 
 
 def run_app(source: RunSource, settings: UiSettings, aids: Aids | None = None) -> Outcome:

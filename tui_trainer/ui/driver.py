@@ -9,16 +9,24 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+
+from tui_trainer.ui.line import QUESTION, Line, Sieve
 
 if TYPE_CHECKING:
     from textual.app import App
 
 _POLL_MS = 100
 _CHUNK = 4096
+_FAREWELL_S = 2.0
+"""The shell would take an answer that comes later for something typed."""
+_QUEUED = 6
+"""Writes that Textual's writer has not got rid of: two frames."""
+_AGAIN_S = 0.25
 
 
 class TerminalDriver(LinuxDriver):
@@ -37,6 +45,7 @@ class TerminalDriver(LinuxDriver):
             self._file.reconfigure(errors="replace")  # a character the terminal lacks must not end the writer
         self._loop = asyncio.get_running_loop()
         self._gone = False
+        self._line = Line()
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, self._hung_up)
         signal.signal(signal.SIGTERM, self._asked_to_end)
@@ -70,6 +79,41 @@ class TerminalDriver(LinuxDriver):
         writer = self._writer_thread
         if not self._gone and writer is not None and writer.is_alive():
             super().write(data)
+            if self._line.asks(len(data)):
+                super().write(QUESTION)
+
+    def start_application_mode(self) -> None:
+        """Whether the terminal answers at all is asked first."""
+        self._line.forget()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._line.asks():
+            super().write(QUESTION)
+
+    def may_paint(self, paint: Callable[[], None]) -> bool:
+        """Has the terminal taken what was written? If not, `paint` is called when it has."""
+        writer = self._writer_thread
+        if writer is not None and writer._queue.qsize() > _QUEUED:
+            self._loop.call_later(_AGAIN_S, paint)
+            return False
+        if not self._line.is_clear():
+            self._line.when_clear(paint)
+            return False
+        return True
+
+    @property
+    def is_behind(self) -> bool:
+        """Does the person perhaps not see yet what was painted?"""
+        return self._line.is_behind()
+
+    def _answered(self) -> None:
+        if self._line.answered():
+            super().write(QUESTION)
+
+    def disable_input(self) -> None:
+        """An answer that is on its way is waited for."""
+        if not self._gone and self._key_thread is not None and self._key_thread.is_alive():
+            self._line.settle(_FAREWELL_S)
+        super().disable_input()
 
     def close(self) -> None:
         """A writer blocked on a dead terminal is left behind; it is a daemon and ends with the process."""
@@ -80,7 +124,7 @@ class TerminalDriver(LinuxDriver):
         """Read keys until the app ends or the terminal goes away."""
         parser = XTermParser(self._debug)
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        poll = select.poll()
+        sieve, poll = Sieve(), select.poll()
         poll.register(self.fileno, select.POLLIN)
         while not self.exit_event.is_set():
             ready = poll.poll(_POLL_MS)
@@ -88,7 +132,11 @@ class TerminalDriver(LinuxDriver):
             if data == b"":
                 self._hung_up()
                 return
-            for message in parser.feed(decode(data)) if data else ():
+            text, answers = sieve.sifted(decode(data) if data else "", expecting=self._line.is_asking)
+            if answers:
+                self._line.heard()
+                self._loop.call_soon_threadsafe(self._answered)
+            for message in parser.feed(text) if text else ():
                 self.process_message(message)
             for message in parser.tick():
                 self.process_message(message)

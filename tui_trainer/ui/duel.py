@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from typing import Any, ClassVar
 
 import msgspec
-from textual.app import App
-from textual.screen import Screen
 
+from tui_trainer.charts.span import Row
 from tui_trainer.client.duel import DuelLine
 from tui_trainer.core import duel as d
 from tui_trainer.core.config import UiSettings
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.ui.board import BoardScene, Deed, Kind, draw, key_named, refusal
-from tui_trainer.ui.driver import TerminalDriver
-from tui_trainer.ui.look import Look, look_for
+from tui_trainer.ui.look import Look
+from tui_trainer.ui.rows_app import RowsApp
 from tui_trainer.ui.terminal import require_terminal
-from tui_trainer.ui.view import RunScreen, RunView
 
 _ANSWER_S = 0.4
 """The learner's answer to a person waits so long, so that it is seen to come."""
@@ -26,15 +22,8 @@ _DELAYS = (0.05, 20.0)
 _MOST_TYPED = 20
 
 
-class DuelApp(App[TuiTrainerError], inherit_bindings=False):
+class DuelApp(RowsApp[TuiTrainerError]):
     """One table. Ends with the error that ended the duel, or with nothing."""
-
-    CSS = """
-    RunScreen, RunView { background: ansi_default; color: ansi_default; overflow: hidden; }
-    RunView { width: 100%; height: 100%; }
-    """
-    ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[Any]] = []
 
     def __init__(
         self,
@@ -47,7 +36,7 @@ class DuelApp(App[TuiTrainerError], inherit_bindings=False):
         answer_s: float = _ANSWER_S,
         look: Look | None = None,
     ) -> None:
-        super().__init__(driver_class=None if os.environ.get("TEXTUAL_DRIVER") else TerminalDriver, ansi_color=True)
+        super().__init__(settings, look)
         self._line, self._answer_s = line, answer_s
         self._questions: asyncio.Queue[d.Question | None] = asyncio.Queue()
         """What the keys ask for; None: only look again at how long to wait."""
@@ -55,16 +44,12 @@ class DuelApp(App[TuiTrainerError], inherit_bindings=False):
             kind=kind,
             name=name,
             label=line.opened.label,
-            look=look or look_for(settings, os.environ),
+            look=self.look,
             delay_s=delay_s,
         )
 
-    def get_default_screen(self) -> Screen[Any]:
-        return RunScreen(self.press, self._paint)
-
     def on_mount(self) -> None:
         self.title = f"tui-trainer {self.scene.name}"
-        self.app_resume_signal.subscribe(self, self._redraw)
         self._questions.put_nowait(d.NewGame())
         self.run_worker(self._converse(), name="duel", exit_on_error=True)
 
@@ -103,24 +88,13 @@ class DuelApp(App[TuiTrainerError], inherit_bindings=False):
             self._change(note=answer.why)
         else:
             self._change(position=answer, note="n begins another game, sides changed" if answer.ended else "")
-        self._paint()
+        self.paint()
 
-    # --- painting --------------------------------------------------------------------------------------------
+    def picture(self, width: int, height: int) -> list[Row]:
+        return draw(self.scene, width, height)
 
     def _change(self, **changes: object) -> None:
         self.scene = msgspec.structs.replace(self.scene, **changes)
-
-    def _paint(self) -> None:
-        if (view := self._view()) is not None:
-            view.show(draw(self.scene, *view.size), self.scene.look)
-
-    def _redraw(self, _: object = None) -> None:
-        """Every cell anew: the terminal was somebody else's for a while."""
-        if (view := self._view()) is not None:
-            view.refresh(layout=True)
-
-    def _view(self) -> RunView | None:
-        return next(iter(self.screen_stack[0].query(RunView)), None) if self.screen_stack else None
 
     # --- keys ------------------------------------------------------------------------------------------------
 
@@ -135,7 +109,6 @@ class DuelApp(App[TuiTrainerError], inherit_bindings=False):
                     self._change(note=why)
                 else:
                     self._act(key.deed, name)
-        self._paint()
 
     def _typed(self, name: str, character: str | None) -> bool:
         """A key while a move is typed: it is text, not an order."""

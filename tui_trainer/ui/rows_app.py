@@ -1,4 +1,4 @@
-"""What the smaller apps share: one view of rows, keys that go to one table, a picture made anew after each."""
+"""What the apps share: one view of rows, keys that go to one table, a picture made anew after each."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class RowsApp(App[ReturnType], inherit_bindings=False):
     RunView { width: 100%; height: 100%; }
     """
     ENABLE_COMMAND_PALETTE = False
+    SUSPENDS: ClassVar[bool] = True
+    """ctrl+z goes back to the shell; an app with a key of its own for that does not want it taken."""
     BINDINGS: ClassVar[list[Any]] = []
 
     def __init__(self, settings: UiSettings, look: Look | None = None) -> None:
@@ -31,6 +33,10 @@ class RowsApp(App[ReturnType], inherit_bindings=False):
 
     def get_default_screen(self) -> Screen[Any]:
         return RunScreen(self._pressed, self.paint, self._pointed)
+
+    def on_mount(self) -> None:
+        """Textual calls this one and the subclass's own."""
+        self.app_resume_signal.subscribe(self, self._redraw)
 
     def picture(self, width: int, height: int) -> list[Row]:
         """The whole screen."""
@@ -44,13 +50,29 @@ class RowsApp(App[ReturnType], inherit_bindings=False):
         """The mouse."""
 
     def paint(self) -> None:
-        """Show the picture; unchanged cells cost nothing."""
-        view = next(iter(self.screen_stack[0].query(RunView)), None) if self.screen_stack else None
-        if view is not None:
+        """Show the picture, where the terminal keeps up; unchanged cells cost nothing."""
+        view = self.view
+        if view is not None and view.may_show():
             view.show([self.look.printable(row) for row in self.picture(*view.size)], self.look)
 
+    @property
+    def view(self) -> RunView | None:
+        """The one widget, once it is there."""
+        base = self.screen_stack[0] if self.screen_stack else None
+        return next(iter(base.query(RunView)), None) if base is not None else None
+
+    def _redraw(self, _: object = None) -> None:
+        """Every cell anew: the terminal was somebody else's for a while."""
+        for screen in self.screen_stack:
+            screen.refresh(layout=True)
+            for view in screen.query(RunView):
+                view.refresh()
+
     def _pressed(self, name: str, character: str | None) -> None:
-        self.press(name, character)
+        if name == "ctrl+z" and self.SUSPENDS:
+            self.action_suspend_process()
+        else:
+            self.press(name, character)
         self.paint()
 
     def _pointed(self, pointed: Pointed) -> None:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Protocol
 
 import msgspec
-from textual.app import App
-from textual.screen import Screen
 
+from tui_trainer.charts.span import Row
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.study import StudyView
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import TuiTrainerError
-from tui_trainer.ui.driver import TerminalDriver
-from tui_trainer.ui.look import Look, look_for
+from tui_trainer.ui.look import Look
+from tui_trainer.ui.rows_app import RowsApp
 from tui_trainer.ui.terminal import require_terminal
 from tui_trainer.ui.trials import Deed, StudyScene, as_words, draw, from_words, key_named, refusal
-from tui_trainer.ui.view import RunScreen, RunView
 
 RELOAD_S = 1.0
 _MOST_TYPED = 400
@@ -39,30 +36,19 @@ class StudySource(Protocol):
         ...
 
 
-class StudyApp(App[str], inherit_bindings=False):
+class StudyApp(RowsApp[str]):
     """Ends with the name of a session to open, or with nothing."""
-
-    CSS = """
-    RunScreen, RunView { background: ansi_default; color: ansi_default; overflow: hidden; }
-    RunView { width: 100%; height: 100%; }
-    """
-    ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[Any]] = []
 
     def __init__(
         self, source: StudySource, view: StudyView, settings: UiSettings, *, chosen: int = -1, look: Look | None = None
     ) -> None:
-        super().__init__(driver_class=None if os.environ.get("TEXTUAL_DRIVER") else TerminalDriver, ansi_color=True)
+        super().__init__(settings, look)
         self._source = source
         self._busy = asyncio.Lock()
-        self.scene = StudyScene(view=view, look=look or look_for(settings, os.environ), chosen=chosen)
-
-    def get_default_screen(self) -> Screen[Any]:
-        return RunScreen(self.press, self._paint)
+        self.scene = StudyScene(view=view, look=self.look, chosen=chosen)
 
     def on_mount(self) -> None:
         self.title = f"tui-trainer {self.scene.view.name}"
-        self.app_resume_signal.subscribe(self, self._redraw)
         self.run_worker(self._follow(), name="study", exit_on_error=True)
 
     async def _follow(self) -> None:
@@ -77,21 +63,13 @@ class StudyApp(App[str], inherit_bindings=False):
             self._change(view=view, problem="")
         except TuiTrainerError as error:
             self._change(problem=clean_line(str(error)))
-        self._paint()
+        self.paint()
 
     def _change(self, **changes: object) -> None:
         self.scene = msgspec.structs.replace(self.scene, **changes)
 
-    def _paint(self) -> None:
-        view = next(iter(self.screen_stack[0].query(RunView)), None) if self.screen_stack else None
-        if view is not None:
-            view.show(draw(self.scene, *view.size), self.scene.look)
-
-    def _redraw(self, _: object = None) -> None:
-        for screen in self.screen_stack:
-            screen.refresh(layout=True)
-            for view in screen.query(RunView):
-                view.refresh()
+    def picture(self, width: int, height: int) -> list[Row]:
+        return draw(self.scene, width, height)
 
     # --- keys ------------------------------------------------------------------------------------------------
 
@@ -102,7 +80,6 @@ class StudyApp(App[str], inherit_bindings=False):
             key = key_named(name)
             if key is not None:
                 self._act(key.deed)
-        self._paint()
 
     def _typed(self, name: str, character: str | None) -> bool:
         """A key while values are written: it is text."""

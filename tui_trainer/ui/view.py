@@ -17,6 +17,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui_trainer.charts.span import Row
+from tui_trainer.ui.driver import TerminalDriver
 from tui_trainer.ui.look import Look
 
 _JOIN = 6
@@ -67,17 +68,17 @@ class RunScreen(Screen[None]):
     def __init__(
         self,
         press: Callable[[str, str | None], None],
-        resized: Callable[[], None],
+        repaint: Callable[[], None],
         point: Callable[[Pointed], None] = lambda pointed: None,
     ) -> None:
         super().__init__()
         self._compositor = ExactCompositor()
         self._press = press
-        self._resized = resized
+        self._repaint = repaint
         self._point = point
 
     def compose(self) -> Iterator[Widget]:
-        yield RunView(self._resized, self._point)
+        yield RunView(self._repaint, self._point)
 
     def on_key(self, event: Key) -> None:
         """Every key goes to the one table."""
@@ -91,9 +92,9 @@ class RunView(Widget, can_focus=False):
 
     ALLOW_SELECT = False
 
-    def __init__(self, resized: Callable[[], None], point: Callable[[Pointed], None] = lambda pointed: None) -> None:
+    def __init__(self, repaint: Callable[[], None], point: Callable[[Pointed], None] = lambda pointed: None) -> None:
         super().__init__()
-        self._resized = resized
+        self._repaint = repaint
         self._point = point
         self._rows: list[Row] = []
         self._strips: dict[int, Strip] = {}
@@ -102,7 +103,7 @@ class RunView(Widget, can_focus=False):
     def on_resize(self, event: Resize) -> None:
         """The picture is made for the new size."""
         self._strips.clear()
-        self._resized()
+        self._repaint()
 
     def on_mouse_down(self, event: MouseDown) -> None:
         if event.button == 1:
@@ -121,6 +122,11 @@ class RunView(Widget, can_focus=False):
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         self._point(Pointed("wheel", event.x, event.y, 1))
+
+    def may_show(self) -> bool:
+        """False while the terminal has not come as far as the last picture; once it has, the app paints anew."""
+        driver = self.app._driver
+        return not isinstance(driver, TerminalDriver) or driver.may_paint(self._repaint)
 
     def show(self, rows: list[Row], look: Look) -> int:
         """Replace the picture; returns how many spans of cells changed."""
