@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from tui_trainer.algorithms import build
+from tui_trainer.cli.settings import parse_seeds
 from tui_trainer.core.config import Layer, assignments_layer, resolve
 from tui_trainer.core.values import Difficulty
 from tui_trainer.tasks import cache
@@ -44,8 +45,7 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(1)
     print(f"{'seed':>4} {'':>24} {'steps':>9} {'wall':>6} " + " ".join(f"{band:^22}" for band in cache.BANDS))
-    first, _, last = options.seeds.partition("-")
-    for seed in range(int(first), int(last or first) + 1):
+    for seed in parse_seeds(options.seeds):
         for row in train(options, seed):
             print(row, flush=True)
 

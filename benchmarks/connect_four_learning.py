@@ -25,8 +25,10 @@ def main() -> None:
     if options.seed is not None:
         run(options)
         return
+    from tui_trainer.cli.settings import parse_seeds
+
     print(f"{'seed':>4} {'time':>6} {'updates':>7} {'plies':>11} {'plies/s':>8} " + " ".join(f"{r:>9}" for r in RUNGS))
-    for seed in _seeds(options.seeds):
+    for seed in parse_seeds(options.seeds):
         subprocess.run([sys.executable, __file__, *sys.argv[1:], "--seed", str(seed)], check=True)
 
 
@@ -36,13 +38,11 @@ def run(options: argparse.Namespace) -> None:
 
     from tui_trainer import tasks
     from tui_trainer.algorithms import build
-    from tui_trainer.core.config import Layer, parse_assignment, resolve
+    from tui_trainer.core.config import Layer, assignments_layer, resolve
 
     torch.set_num_threads(1)
     layers = [Layer("preset", tomllib.loads(options.config.read_text()))]
-    for text in options.set:
-        key, value = parse_assignment(text)
-        layers.append(Layer("--set", _nest(key, tomllib.loads(f"v = {value}")["v"])))
+    layers.append(assignments_layer(options.set))
     layers.append(Layer("--seed", {"run": {"seed": options.seed}}))
     config = resolve(layers).config
     task = tasks.make(config.run.task, config.task, config.ppo.num_envs)
@@ -66,17 +66,6 @@ def run(options: argparse.Namespace) -> None:
 def _marks(seconds: float) -> Iterator[float]:
     yield from (m for m in (5, 10, 20, 40, 60, 90, 120, 180, 300) if m < seconds)
     yield seconds
-
-
-def _nest(key: str, value: object) -> dict[str, object]:
-    for name in reversed(key.split(".")):
-        value = {name: value}
-    return value  # type: ignore[return-value]
-
-
-def _seeds(text: str) -> range:
-    first, _, last = text.partition("-")
-    return range(int(first), int(last or first) + 1)
 
 
 def _options() -> argparse.Namespace:

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from tui_trainer.algorithms import build
+from tui_trainer.cli.settings import parse_seeds
 from tui_trainer.core.config import Layer, assignments_layer, resolve
 from tui_trainer.tasks import trading
 from tui_trainer.tasks.market.results import Account, result
@@ -34,7 +35,7 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(1)
     print(f"{'seed':>4} {'':>16} {'steps/s':>8} " + " ".join(f"{band:^21}" for band in BANDS))
-    for seed in _seeds(options.seeds):
+    for seed in parse_seeds(options.seeds):
         for row in train(options, seed):
             print(row, flush=True)
 
@@ -91,11 +92,6 @@ def cell(account: Account, task: Any) -> str:
     """Win rate, Sharpe ratio, return."""
     part = result(account, task._market.scale, task._options.bars_per_year, "")
     return f"{part.win_rate:>6.3f} {part.extra['sharpe']:>6.2f} {part.extra['return_percent']:>6.1f}%"
-
-
-def _seeds(text: str) -> range:
-    first, _, last = text.partition("-")
-    return range(int(first), int(last or first) + 1)
 
 
 def _options() -> argparse.Namespace:

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from tui_trainer.algorithms import build
+from tui_trainer.cli.settings import parse_seeds
 from tui_trainer.core.config import Layer, assignments_layer, resolve
 from tui_trainer.core.values import Difficulty
 from tui_trainer.tasks import vectorize
@@ -40,8 +41,7 @@ def main() -> None:
         f"{'seed':>4} {'':>10} {'steps':>6} {'wall':>5} "
         + " ".join(f"{c:^17}" for c in ("simple", "text", "gradient", "complex"))
     )
-    first, _, last = options.seeds.partition("-")
-    for seed in range(int(first), int(last or first) + 1):
+    for seed in parse_seeds(options.seeds):
         for row in train(options, seed):
             print(row, flush=True)
 

@@ -17,6 +17,7 @@ from tui_trainer.tasks.check import check_task
 VARIANTS: dict[str, tuple[str, dict[str, object]]] = {
     "connect_four": ("connect_four", {}),
     "connect_four, self-play alone": ("connect_four", {"opponent_share": 0.0, "opening_plies": 0}),
+    "connect_four, torch": ("connect_four", {"backend": "torch"}),
     "tictactoe": ("tictactoe", {}),
     "cache": ("cache", {}),
     "trading": ("trading", {"instruments": 16}),

@@ -59,6 +59,12 @@ def loaded(like: Array, state: Mapping[str, Any], key: str) -> Array:
     return value
 
 
+def require_same_data(state: Mapping[str, Any], digest: str, what: str, hint: str) -> None:
+    """Raises DamagedSession where a state was made with other data than that of `digest`."""
+    if state.get("data") != digest:
+        raise DamagedSession(f"the {what} are not those that the session was trained on", hint)
+
+
 def between(ascending: Array, low: float, high: float) -> tuple[int, int]:
     """First and past-the-last index of the values in [low, high]; the nearest one's where there is none."""
     first = int(np.searchsorted(ascending, low - 1e-9, "left"))

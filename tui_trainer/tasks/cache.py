@@ -17,7 +17,7 @@ from tui_trainer.core.config import Settings
 from tui_trainer.core.data import DataReport
 from tui_trainer.core.protocols import Policy, Reset, Step, TaskSpec
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
-from tui_trainer.errors import DamagedSession, UsageError
+from tui_trainer.errors import UsageError
 from tui_trainer.tasks.arrays import (
     Array,
     Bool,
@@ -28,6 +28,7 @@ from tui_trainer.tasks.arrays import (
     generator_state,
     load_generator,
     require_legal,
+    require_same_data,
 )
 from tui_trainer.tasks.caching import traces
 from tui_trainer.tasks.caching.observations import COUNT, Watcher, load_watcher, watcher_state
@@ -203,8 +204,7 @@ class CacheTask:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue exactly. Raises DamagedSession where the requests are others than it was made with."""
-        if state.get("data") != self._library.digest:
-            raise DamagedSession("the requests are not those that the session was trained on", "restore its trace file")
+        require_same_data(state, self._library.digest, "requests", "restore its trace file")
         self._caches.load(state["caches"])
         load_watcher(self._watcher, state["watcher"])
         first, last = state["range"]

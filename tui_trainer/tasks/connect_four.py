@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from tui_trainer.tasks.boards.game import BoardOptions, BoardRules, BoardTask
 from tui_trainer.tasks.boards.geometry import Geometry
@@ -24,7 +26,18 @@ RULES = BoardRules(
 class Options(BoardOptions, frozen=True):
     """[task] of connect_four."""
 
+    backend: Annotated[
+        Literal["numpy", "torch"],
+        Meta(description="What the games are played with; both play the same games. torch can do so on a GPU."),
+    ] = "numpy"
+    device: Annotated[str, Meta(description="Where the torch backend has its boards, such as cuda.")] = "cpu"
+
 
 def make(options: Mapping[str, Any], num_envs: int, max_episode_steps: int) -> BoardTask:
     """`num_envs` games. Observations (N, 2, 6, 7): own stones, the other's; row 0 is the bottom."""
-    return BoardTask(BOARD, RULES, read_options(Options, options, RULES.id), num_envs, max_episode_steps)
+    chosen = read_options(Options, options, RULES.id)
+    if chosen.backend == "numpy":
+        return BoardTask(BOARD, RULES, chosen, num_envs, max_episode_steps)
+    from tui_trainer.tasks.boards.tensors import TensorBoardTask
+
+    return TensorBoardTask(BOARD, RULES, chosen, num_envs, max_episode_steps, chosen.device)

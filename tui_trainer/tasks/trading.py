@@ -22,7 +22,7 @@ from tui_trainer.core.config import Settings
 from tui_trainer.core.data import DataReport
 from tui_trainer.core.protocols import Policy, Reset, Step, TaskSpec
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
-from tui_trainer.errors import ConfigError, DamagedSession, UsageError
+from tui_trainer.errors import ConfigError, UsageError
 from tui_trainer.tasks.arrays import (
     Array,
     Bool,
@@ -33,6 +33,7 @@ from tui_trainer.tasks.arrays import (
     generator_state,
     load_generator,
     loaded,
+    require_same_data,
 )
 from tui_trainer.tasks.market import market
 from tui_trainer.tasks.market.features import SPANS
@@ -277,8 +278,7 @@ class TradingTask:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue exactly. Raises DamagedSession where the bars are others than it was made with."""
-        if state.get("data") != self._market.digest:
-            raise DamagedSession("the bars are not those that the session was trained on", "restore the data it used")
+        require_same_data(state, self._market.digest, "bars", "restore the data it used")
         self._start, self._t = loaded(self._start, state, "start"), loaded(self._t, state, "t")
         self._path, self._position = loaded(self._path, state, "path"), loaded(self._position, state, "position")
         first, last = state["range"]

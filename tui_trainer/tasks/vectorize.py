@@ -20,7 +20,7 @@ from tui_trainer.core.data import DataReport
 from tui_trainer.core.protocols import Applied, Policy, Reset, Step, TaskSpec
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
 from tui_trainer.data.batches import Batches
-from tui_trainer.errors import DamagedSession, UsageError
+from tui_trainer.errors import UsageError
 from tui_trainer.tasks.arrays import (
     Array,
     Bool,
@@ -31,6 +31,7 @@ from tui_trainer.tasks.arrays import (
     generator_state,
     load_generator,
     loaded,
+    require_same_data,
 )
 from tui_trainer.tasks.options import read_options
 from tui_trainer.tasks.vector import library as libraries
@@ -328,8 +329,7 @@ class VectorizeTask:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue exactly. Raises DamagedSession where the pictures are others than it was made with."""
-        if state.get("data") != self._library.digest:
-            raise DamagedSession("the pictures are not those that the session was trained on", "restore the folder")
+        require_same_data(state, self._library.digest, "pictures", "restore the folder")
         self._pictures, self._attempt = (
             loaded(self._pictures, state, "pictures"),
             loaded(self._attempt, state, "attempt"),

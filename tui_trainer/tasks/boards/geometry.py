@@ -22,8 +22,9 @@ class Geometry:
         self.bottom = np.int64((1 << columns) - 1)
         self.targets = np.array([self._target(action) for action in range(self.actions)], np.int64)
         """The cells that an action may fill: a column, or one cell."""
-        self._shifts = np.array([[1], [columns], [columns + 1], [columns - 1]], np.int64)
-        self._starts = np.array([[self._line_starts(*step)] for step in ((0, 1), (1, 0), (1, 1), (1, -1))], np.int64)
+        self.shifts = np.array([[1], [columns], [columns + 1], [columns - 1]], np.int64)
+        self.starts = np.array([[self._line_starts(*step)] for step in ((0, 1), (1, 0), (1, 1), (1, -1))], np.int64)
+        """Of lines right, up and slanting, (4, 1): the distance of their bits, and the cells they start from."""
 
     def _target(self, action: int) -> int:
         if not self.gravity:
@@ -60,9 +61,9 @@ class Geometry:
 
     def has_line(self, stones: Int) -> Bool:
         """Whether the stones hold a complete line, (N,) -> (N,)."""
-        run = stones & self._starts
+        run = stones & self.starts
         for step in range(1, self.line):
-            run &= stones >> step * self._shifts
+            run &= stones >> step * self.shifts
         return np.asarray(run.any(axis=0))
 
     def winning_cells(self, stones: Int) -> Int:
@@ -71,14 +72,14 @@ class Geometry:
         With x_k the stones k steps along a line, cell g completes it where every other x_k is set: a product of what
         comes before g and what comes after, both built up once.
         """
-        along = [stones >> step * self._shifts for step in range(self.line)]
-        before = [np.broadcast_to(self._starts, along[0].shape)]
+        along = [stones >> step * self.shifts for step in range(self.line)]
+        before = [np.broadcast_to(self.starts, along[0].shape)]
         for step in range(self.line - 1):
             before.append(before[-1] & along[step])
-        found = before[-1] << (self.line - 1) * self._shifts
+        found = before[-1] << (self.line - 1) * self.shifts
         after = along[-1]
         for gap in range(self.line - 2, -1, -1):
-            found |= (before[gap] & after) << gap * self._shifts
+            found |= (before[gap] & after) << gap * self.shifts
             after &= along[gap]
         return np.asarray(np.bitwise_or.reduce(found, axis=0))
 

@@ -11,7 +11,7 @@ from tui_trainer.tasks.arrays import Array, Int, Small
 from tui_trainer.tasks.boards.geometry import Geometry
 from tui_trainer.tasks.boards.search import ILLEGAL, WIN, move_scores
 
-_TIE_BITS = 16
+TIE_BITS = 16
 _MOST_REMEMBERED_CELLS = 9
 _MIX = np.array([0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB], np.int64)
 
@@ -24,7 +24,7 @@ def choose(board: Geometry, rung: str, own: Int, other: Int, rng: np.random.Gene
     """
     if not rung.startswith("minimax-"):
         scores = _scores(board, rung, own, other)
-        return _best(scores, rng.integers(0, 1 << _TIE_BITS, scores.shape))
+        return _best(scores, rng.integers(0, 1 << TIE_BITS, scores.shape))
     if board.cells <= _MOST_REMEMBERED_CELLS:
         return _remembered(board, rung, own, other)
     return _fixed(board, rung, own, other)
@@ -35,7 +35,7 @@ def _fixed(board: Geometry, rung: str, own: Int, other: Int) -> Int:
 
 
 def _best(scores: Array, ties: Array) -> Int:
-    return np.asarray(((scores.astype(np.int64) << _TIE_BITS) + ties).argmax(axis=1))
+    return np.asarray(((scores.astype(np.int64) << TIE_BITS) + ties).argmax(axis=1))
 
 
 def _remembered(board: Geometry, rung: str, own: Int, other: Int) -> Int:
@@ -77,4 +77,4 @@ def _hashes(board: Geometry, own: Int, other: Int) -> Array:
     """A number in [0, 2^16) for each board and action; int64 arithmetic wraps around."""
     mixed = (own * _MIX[0] + other * _MIX[1])[:, None] + np.arange(1, board.actions + 1) * _MIX[2]
     mixed = (mixed ^ (mixed >> 29)) * _MIX[1]
-    return np.asarray((mixed >> 37) & ((1 << _TIE_BITS) - 1))
+    return np.asarray((mixed >> 37) & ((1 << TIE_BITS) - 1))
