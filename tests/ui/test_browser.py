@@ -122,6 +122,18 @@ async def test_keys_choose(keys: list[str], choice: Choice | None) -> None:
     assert seat.app.return_value == choice
 
 
+@pytest.mark.parametrize("key", ["r", "f", "d"])
+async def test_a_run_of_another_tool_is_marked_and_can_only_be_read(key: str) -> None:
+    row = msgspec.structs.replace(session("logs/PPO_1", "read-only"), origin="TensorBoard")
+    async with seated([row]) as seat:
+        assert "○ logs/PPO_1" in seat.screen
+        assert "read-only, TensorBoard" in seat.screen
+        await seat.press(key)
+        assert "logs/PPO_1 is a run of TensorBoard, which opens read-only" in seat.screen
+        await seat.press("enter")
+    assert seat.app.return_value == Choice("replay", "logs/PPO_1")
+
+
 async def test_a_live_session_cannot_be_resumed_and_says_why() -> None:
     async with seated(ROWS) as seat:
         await seat.press("r")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tui_trainer.cli import find
+from tui_trainer.cli import find, foreign
 from tui_trainer.cli.settings import resolve_run, view_settings
 from tui_trainer.core.config import Resolved, assignments_layer, flatten
 from tui_trainer.core.text import clean_line
+from tui_trainer.foreign.run import Catalogue
 from tui_trainer.sessions import trash
 from tui_trainer.sessions.recent import recent_scores
 from tui_trainer.sessions.store import Counted, SessionSummary, list_sessions
@@ -16,10 +18,10 @@ from tui_trainer.ui.browser import run_browser
 from tui_trainer.ui.shelf import Choice, SessionRow
 
 
-def browse(sessions: str | None, execute: Callable[[Sequence[str]], int]) -> int:
+def browse(sessions: str | None, execute: Callable[[Sequence[str]], int], also: list[str] | None = None) -> int:
     """Show the list again and again; each choice is the command that a person would have typed."""
     root, code = find.root(sessions), 0
-    cupboard, settings = Cupboard(root), view_settings()
+    cupboard, settings = Cupboard(root, foreign.folders(also)), view_settings()
     trash.empty(root)
     while (choice := run_browser(cupboard, settings)) is not None:
         code = execute(words(choice, sessions))
@@ -29,16 +31,18 @@ def browse(sessions: str | None, execute: Callable[[Sequence[str]], int]) -> int
 
 
 class Cupboard:
-    """The sessions below `root`."""
+    """The sessions below `root`, and the runs of other tools below the folders `also`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, also: tuple[Path, ...] = ()) -> None:
         self._root = root
+        self._foreign = Catalogue(also)
         self._scores: dict[str, tuple[float, tuple[float, ...]]] = {}
         self._counted: Counted = {}
 
     def load(self) -> list[SessionRow]:
         """Every session; evaluations and folders are read again only where something changed."""
-        return [self._row(summary) for summary in list_sessions(self._root, counted=self._counted)]
+        own = [self._row(summary) for summary in list_sessions(self._root, counted=self._counted)]
+        return own + [row_of(summary, scores) for summary, scores in self._foreign.load(time.time())]
 
     def _row(self, s: SessionSummary) -> SessionRow:
         changed, scores = self._scores.get(s.name, (-1.0, ()))
@@ -91,6 +95,7 @@ def row_of(s: SessionSummary, scores: Sequence[float]) -> SessionRow:
         scores=tuple(scores),
         parent=s.parent,
         about=clean_line(s.problem or s.termination_reason),
+        origin=s.origin,
     )
 
 

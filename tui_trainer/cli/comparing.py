@@ -27,7 +27,7 @@ _X: dict[XKind, Callable[[Bucket], float]] = {
 
 def compare_on_screen(sessions: str | None, names: Sequence[str], metric: str) -> None:
     """Open the comparison; the first session is its baseline."""
-    opened = [find.session_or_sample(sessions, name) for name in dict.fromkeys(names)]
+    opened = [find.opened(sessions, name) for name in dict.fromkeys(names)]
     settings = view_settings()
 
     def judge(wanted: str) -> Contrast:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tui_trainer.errors import OrderRefused
-from tui_trainer.sessions.names import find, sessions_root
+from tui_trainer.errors import OrderRefused, UsageError
+from tui_trainer.sessions.names import SESSION_FILE, find, sessions_root
 from tui_trainer.sessions.store import Session, list_sessions
+
+if TYPE_CHECKING:
+    from tui_trainer.foreign.places import Place
+    from tui_trainer.foreign.run import ForeignRun
 
 
 def root(option: str | None) -> Path:
@@ -16,7 +21,13 @@ def root(option: str | None) -> Path:
 
 
 def session(option: str | None, name: str) -> Session:
-    """The named one. Raises UsageError with the nearest names."""
+    """The named one. Raises UsageError with the nearest names, or saying that it is a run of another tool."""
+    place = foreign_place(option, name)
+    if place is not None:
+        raise UsageError(
+            f"{place.name} is a run of {place.tool}, which opens read-only",
+            "replay, compare, report, sessions show and sessions export take it",
+        )
     return Session.open(find(root(option), name))
 
 
@@ -26,6 +37,27 @@ def session_or_sample(option: str | None, name: str) -> Session:
     if name == "sample" and not (root(option) / name).exists() and ours.exists():
         return Session.open(ours)
     return session(option, name)
+
+
+def opened(option: str | None, name: str) -> Session | ForeignRun:
+    """As `session_or_sample`; also a run of another tool, by its path. Raises UsageError."""
+    place = foreign_place(option, name)
+    if place is None:
+        return session_or_sample(option, name)
+    from tui_trainer.foreign.run import open_run
+
+    return open_run(place)
+
+
+def foreign_place(option: str | None, name: str) -> Place | None:
+    """Where a run of another tool lies, if the name is the path of one and of no session."""
+    path = Path(name).expanduser()
+    is_session = os.sep not in name and os.path.exists(root(option) / name / SESSION_FILE)
+    if is_session or not os.path.exists(path):
+        return None
+    from tui_trainer.foreign.places import find_run
+
+    return find_run(path)
 
 
 def live_session(option: str | None, name: str | None) -> Session:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 
 import msgspec
 
-from tui_trainer.cli import find
+from tui_trainer.cli import find, foreign
 from tui_trainer.core.format import ago, count, size
 from tui_trainer.core.versions import FORMULA, Version, versions
 from tui_trainer.errors import SessionInUse, TuiTrainerError, UsageError
 from tui_trainer.sessions.index import state_at_end
-from tui_trainer.sessions.store import SessionSummary, list_sessions
+from tui_trainer.sessions.store import Session, SessionSummary, list_sessions
 
 LIVE_FIRST = ("running", "paused", "starting")
 COLUMNS = ("name", "state", "task", "algorithm", "update", "steps", "best", "changed", "size")
 
 
-def show_list(sessions: str | None, *, json: bool) -> None:
-    """A table, live ones first; with `json` one object a line."""
-    rows = sorted(list_sessions(find.root(sessions)), key=_rank)
+def show_list(sessions: str | None, *, json: bool, also: list[str] | None = None) -> None:
+    """A table, live ones first, runs of other tools among them; with `json` one object a line."""
+    rows = sorted([*list_sessions(find.root(sessions)), *_foreign(also)], key=_rank)
     if json:
         for row in rows:
             sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
@@ -34,13 +35,29 @@ def show_list(sessions: str | None, *, json: bool) -> None:
     print(f"\n`tui-trainer attach {name}` opens it" if live else f"\n`tui-trainer replay {name}` plays it")
 
 
+def _foreign(also: list[str] | None) -> list[SessionSummary]:
+    folders = foreign.folders(also)
+    if not folders:
+        return []
+    from tui_trainer.foreign.run import Catalogue
+
+    return [summary for summary, _ in Catalogue(folders).load(time.time())]
+
+
 def show_one(sessions: str | None, name: str, *, json: bool) -> None:
-    """session.toml, and while the engine lives what it says itself."""
-    session = find.session(sessions, name)
+    """session.toml, and while the engine lives what it says itself; of a run of another tool what is known."""
+    session = find.opened(sessions, name)
+    if not isinstance(session, Session):
+        _show_facts(foreign.shown_facts(session), json=json)
+        return
     owner = session.owner()
     facts = {**msgspec.to_builtins(session.read()), "pid": owner.pid if owner else None, "path": str(session.path)}
     if owner:
         facts["live"] = _live(session.path)
+    _show_facts(facts, json=json)
+
+
+def _show_facts(facts: dict[str, object], *, json: bool) -> None:
     if json:
         sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
         return
@@ -124,7 +141,8 @@ def _rank(row: SessionSummary) -> tuple[int, float]:
 
 def _cells(row: SessionSummary) -> tuple[str, ...]:
     best = "-" if row.best_score is None else f"{row.best_score:.3f}"
-    state = f"{row.state} ({row.termination_reason})" if row.termination_reason else row.state
+    about = row.origin or row.termination_reason
+    state = f"{row.state} ({about})" if about else row.state
     return (
         row.name,
         state if row.pid is None else f"{row.state} pid {row.pid}",

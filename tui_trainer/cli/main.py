@@ -116,24 +116,25 @@ def _defaults(command: Any, sessions: str) -> dict[str, Any]:
 def home(
     context: typer.Context,
     sessions: o.Sessions = None,
+    also: o.Also = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     """Without a command: the browser of sessions; a plain list where there is no terminal."""
     if sessions is not None:
         context.default_map = _defaults(context.command, sessions)
     if context.invoked_subcommand is None:
-        raise typer.Exit(_home(sessions))
+        raise typer.Exit(_home(sessions, also))
 
 
-def _home(sessions: str | None) -> int:
+def _home(sessions: str | None, also: list[str] | None) -> int:
     """The browser where there is a terminal for it, otherwise the plain list."""
     if sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         from tui_trainer.cli.browsing import browse
 
-        return browse(sessions, execute)
+        return browse(sessions, execute, also)
     from tui_trainer.cli.listing import show_list
 
-    show_list(sessions, json=False)
+    show_list(sessions, json=False, also=also)
     return 0
 
 
@@ -571,11 +572,11 @@ sessions_app = _group("sessions", "What is saved on disk.")
 
 
 @sessions_app.command("list")
-def sessions_list(json: o.Json = False, sessions: o.Sessions = None) -> None:
+def sessions_list(json: o.Json = False, also: o.Also = None, sessions: o.Sessions = None) -> None:
     """Every session and how it is."""
     from tui_trainer.cli.listing import show_list
 
-    show_list(sessions, json=json)
+    show_list(sessions, json=json, also=also)
 
 
 @sessions_app.command("show")

@@ -16,3 +16,7 @@ MaybeName = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: KEY=VALUE.", metavar="KEY=VALUE")]
 Config = Annotated[str | None, typer.Argument(help="Preset name or TOML file.", metavar="CONFIG")]
+Also = Annotated[
+    list[str] | None,
+    typer.Option("--also", help="A folder of other tools' runs, shown read-only; may be given again.", metavar="DIR"),
+]

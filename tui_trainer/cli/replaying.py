@@ -12,7 +12,11 @@ from tui_trainer.sessions.store import Session
 def replay_session(sessions: str | None, name: str, speed: str, at: str | None, *, no_ui: bool, json: bool) -> int:
     """Open the app on the session's history, or print it."""
     pace = parse_speed(speed)
-    session = find.session_or_sample(sessions, name)
+    session = find.opened(sessions, name)
+    if not isinstance(session, Session):
+        from tui_trainer.cli.foreign import replay_foreign
+
+        return replay_foreign(session, pace, at, no_ui=no_ui, json=json)
     if no_ui or json:
         return _print(session, json=json)
     from tui_trainer.cli.running import leave

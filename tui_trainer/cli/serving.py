@@ -6,6 +6,7 @@ import sys
 
 from tui_trainer.cli import find
 from tui_trainer.errors import MissingExtra, UsageError
+from tui_trainer.sessions.store import Session
 
 
 def serve(sessions: str | None, name: str | None, port: int, *, readonly: bool) -> int:
@@ -29,7 +30,9 @@ def command(sessions: str | None, name: str | None, *, readonly: bool) -> list[s
         if readonly:
             raise UsageError("--readonly needs a live run", "tui-trainer serve NAME --readonly")
         return where
-    session = find.session_or_sample(sessions, name)
+    session = find.opened(sessions, name)
+    if not isinstance(session, Session):
+        return ["replay", str(session.place.path.absolute()), *where]
     path = str(session.path.absolute())
     if session.owner() is None:
         return ["replay", path, *where]

@@ -118,8 +118,11 @@ def export_metrics(wish: Export) -> None:
     if wish.target is None and wish.form in ("parquet", "tensorboard"):
         raise UsageError(f"--format {wish.form} needs a place", "--out FILE, for tensorboard a directory")
     names = export.CLEANRL if wish.cleanrl else None
-    journal = find.session_or_sample(wish.sessions, wish.name).journal_path
-    rows = export.metric_rows(journal, names, machine=wish.machine)
+    session = find.opened(wish.sessions, wish.name)
+    if isinstance(session, Session):
+        rows = export.metric_rows(session.journal_path, names, machine=wish.machine)
+    else:
+        rows = export.rows_of(session.events, names, machine=wish.machine)
     if wish.target is None:
         sys.stdout.write(_text(rows, wish.form))
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import StorageError
+from tui_trainer.foreign.run import ForeignRun
 from tui_trainer.sessions.aftermath import last_words
 from tui_trainer.sessions.store import Session
 from tui_trainer.ui.aids import Aids
@@ -36,6 +37,24 @@ def aids_of(session: Session, environ: Mapping[str, str] = os.environ) -> Aids:
         last_words=lambda: last_words(session),
         save=lambda name, text: _write(Path.cwd() / name, text),
         export=export,
+        keep_copy=lambda text: _write(state / _COPIED, text),
+        learned=_learned(state / _LEARNED),
+        learn=lambda action: _learn(state / _LEARNED, action),
+    )
+
+
+def aids_of_foreign(run: ForeignRun, environ: Mapping[str, str] = os.environ) -> Aids:
+    """As `aids_of`, for a run of another tool: it left no crash, and its lists are empty."""
+    state = state_dir(environ)
+
+    def report() -> str:
+        from tui_trainer.cli.reporting import written_report
+
+        return written_report(run)
+
+    return Aids(
+        report=report,
+        save=lambda name, text: _write(Path.cwd() / name, text),
         keep_copy=lambda text: _write(state / _COPIED, text),
         learned=_learned(state / _LEARNED),
         learn=lambda action: _learn(state / _LEARNED, action),

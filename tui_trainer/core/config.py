@@ -299,6 +299,9 @@ class UiSettings(Settings, frozen=True):
     ] = "auto"
     mouse: Annotated[bool, Meta(description="Take the mouse; hold shift to select text, or switch this off.")] = True
     hints: Annotated[bool, Meta(description="First hints in a new view; each goes away once used.")] = True
+    also: Annotated[
+        tuple[str, ...], Meta(description="Folders of other tools' runs that lists show read-only, such as ~/runs.")
+    ] = ()
     keys: dict[str, tuple[str, ...]] = {}
     """[ui.keys]: by action, its keys instead of the usual ones, such as `pause = ["P"]`."""
 

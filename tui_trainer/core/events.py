@@ -51,7 +51,8 @@ class RunStarted(Event, frozen=True):
     session: str
     task: str
     algorithm: str
-    seed: int
+    seed: int | None
+    """None where a run of another tool does not say."""
     device: str
     mode: Literal["production", "optuna"]
     threads: int
@@ -76,6 +77,13 @@ class RunStarted(Event, frozen=True):
     notes: tuple[str, ...] = ()
     baselines: dict[str, float] = {}
     """Scores of known players or policies in the reference evaluation, by name."""
+    origin: str = ""
+    """The tool that logged the run, such as `TensorBoard`; empty for one of ours."""
+
+    @property
+    def seed_told(self) -> str:
+        """`seed 3`, or empty."""
+        return "" if self.seed is None else f"seed {self.seed}"
 
 
 class DataExamined(Event, frozen=True):

@@ -306,7 +306,7 @@ def _started(s: RunState, e: RunStarted) -> RunState:
     s = _with(s, status="running", started=e, limits=e.limits, exact=e.exact, difficulty=e.difficulty, ended=None)
     for note in e.notes:
         s = _log(s, e, "info", note)
-    return _log(s, e, "info", f"started {e.task} with {e.algorithm}, seed {e.seed}")
+    return _log(s, e, "info", ", ".join(filter(None, (f"started {e.task} with {e.algorithm}", e.seed_told))))
 
 
 def _resumed(s: RunState, e: RunResumed) -> RunState:

@@ -135,9 +135,15 @@ class EvalResult(Value, frozen=True):
     min: float
     max: float
     episodes: int
+    """0: unknown."""
     by: dict[str, PartResult]
     baselines: dict[str, float] = {}
     bound: float | None = None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """`ci`; None where the log of another tool does not say how many episodes there were."""
+        return self.ci if self.episodes else None
 
 
 class Forecast(Value, frozen=True):

@@ -139,11 +139,11 @@ def started_text(e: RunStarted) -> str:
     limits = ", ".join(f"{name} {value:,g}" for name, value in e.limits.items())
     return _joined(
         f"{e.task} with {e.algorithm}",
-        f"seed {e.seed}",
+        e.seed_told,
         e.device,
-        e.mode,
+        f"logged by {e.origin}" if e.origin else e.mode,
         f"{count(e.parameters)} parameters" if e.parameters else "",
-        f"until {limits}" if limits else "no limit",
+        f"until {limits}" if limits else "" if e.origin else "no limit",
         f"session {e.session}",
     )
 
@@ -182,9 +182,12 @@ def evaluation_text(e: EvaluationFinished) -> str:
 
 
 def score_text(result: EvalResult) -> str:
-    """The score and its 95 % interval."""
-    low, high = result.ci
-    return f"{result.metric} {_number(result.value)} ({_number(low)} to {_number(high)})"
+    """The score and, where it is known, its 95 % interval."""
+    score = f"{result.metric} {_number(result.value)}"
+    if result.interval is None:
+        return score
+    low, high = result.interval
+    return f"{score} ({_number(low)} to {_number(high)})"
 
 
 def part_text(part: PartResult) -> str:

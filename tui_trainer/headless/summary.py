@@ -38,7 +38,7 @@ def _lines(s: RunState) -> Iterator[str]:
     yield ""
     if s.started:
         e = s.started
-        yield SEPARATOR.join((e.session, e.task, e.algorithm, f"seed {e.seed}", e.device))
+        yield SEPARATOR.join(filter(None, (e.session, e.task, e.algorithm, e.seed_told, e.device, e.origin)))
     if s.ended:
         yield _row("ended", ended_text(s.ended))
     yield _row("did", _work(s))

@@ -17,6 +17,8 @@ RATES = (0.5, 0.8, 0.9, 0.95, 0.99)
 SHARES = (0.5, 0.9)
 LOWER = ("loss", "kl", "std")
 """Words in names of metrics of which less is better."""
+COMMON = ("eval/mean_reward", "rollout/ep_rew_mean")
+"""What runs of different tasks and tools may have in common, the best first."""
 SEED = "run.seed"
 
 
@@ -72,11 +74,11 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 def compare(sessions: Sequence[Facts], metric: str = "", thresholds: Sequence[float] = ()) -> Comparison:
-    """The sessions in the given order; `metric` defaults to the first one's score.
+    """The sessions in the given order; `metric` defaults to the first one's score, or what all of them have.
 
     Raises UsageError naming the metrics where none of them has it.
     """
-    metric = metric or sessions[0].metric
+    metric = metric or _usual(sessions)
     curves = [_buckets(facts, metric) for facts in sessions]
     _require_some(sessions, metric, curves)
     higher = _higher(sessions[0], metric)
@@ -86,12 +88,27 @@ def compare(sessions: Sequence[Facts], metric: str = "", thresholds: Sequence[fl
     return Comparison(metric, higher, equal, scored, differences(sessions), _groups(sessions, scored))
 
 
+def _usual(sessions: Sequence[Facts]) -> str:
+    """The first one's score; where some have none of it, what all have; else what the first one has."""
+    choices = (sessions[0].metric, *COMMON)
+    held = [{name for name in choices if _buckets(facts, name)} for facts in sessions]
+    everywhere = [name for name in choices if all(name in each for each in held)]
+    return (everywhere or [name for name in choices if name in held[0]] or [sessions[0].metric])[0]
+
+
 def differences(sessions: Sequence[Facts]) -> dict[str, tuple[str, ...]]:
-    """Settings of which not all sessions have the same value, by name; empty text where one has none."""
+    """Settings of which not all sessions have the same value, by name; empty text where one has none.
+
+    What a run of another tool does not tell is no difference.
+    """
     tables = [flat(facts.settings) for facts in sessions]
     keys = sorted({key for table in tables for key in table})
     values = {key: tuple(table.get(key, "") for table in tables) for key in keys}
-    return {key: each for key, each in values.items() if len(set(each)) > 1}
+    return {key: each for key, each in values.items() if len(_told(sessions, each)) > 1}
+
+
+def _told(sessions: Sequence[Facts], values: Sequence[str]) -> set[str]:
+    return {value for facts, value in zip(sessions, values) if value or not facts.origin}
 
 
 def _buckets(facts: Facts, metric: str) -> list[Bucket]:

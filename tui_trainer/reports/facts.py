@@ -26,6 +26,8 @@ class Facts(msgspec.Struct, frozen=True):
     status: str = ""
     ratings: Ratings | None = None
     """What `elo` measured last."""
+    origin: str = ""
+    """The tool that logged it, where it is no session of ours: it does not know all settings."""
 
     @property
     def metric(self) -> str:

@@ -49,11 +49,16 @@ def _overview(facts: Facts) -> Iterator[tuple[str, str]]:
     s = facts.state
     if e := s.started:
         yield "task", e.task
-        yield "algorithm", f"{e.algorithm}, seed {e.seed}, {e.device}, {count(e.parameters)} parameters"
+        size = f"{count(e.parameters)} parameters" if e.parameters else ""
+        yield "algorithm", ", ".join(filter(None, (e.algorithm, e.seed_told, e.device, size)))
+        if e.origin:
+            yield "logged by", e.origin
     yield "state", facts.status or s.status
     if s.ended:
         yield "ended", ended(s.ended)
-    yield "done", f"{count(s.update)} updates, {count(s.global_step)} steps, {count(s.episodes)} episodes"
+    known = s.episodes or not (s.started and s.started.origin)
+    episodes = f", {count(s.episodes)} episodes" if known else ""
+    yield "done", f"{count(s.update)} updates, {count(s.global_step)} steps{episodes}"
     yield "time", duration(s.elapsed_s)
     if s.elapsed_s > 0:
         yield "SPS", f"{si(s.global_step / s.elapsed_s)} on average, {si(s.sps)} at the end"
@@ -83,7 +88,9 @@ def ended(e: RunEnded) -> str:
 
 def score(e: EvaluationFinished) -> str:
     """The score and its interval."""
-    return f"{e.result.metric} {number(e.result.value)} {interval(e.result.ci)}, {count(e.result.episodes)} episodes"
+    r = e.result
+    score = f"{r.metric} {number(r.value)}"
+    return f"{score} {interval(r.interval)}, {count(r.episodes)} episodes" if r.episodes else score
 
 
 def number(value: float | None) -> str:
@@ -99,7 +106,7 @@ def interval(ci: tuple[float, float] | None) -> str:
 def _evaluations(s: RunState) -> Iterator[tuple[str, ...]]:
     for e in (*_thinned(s.evaluations, MOST_ROWS // 2), *s.final_evaluations):
         by = ", ".join(f"{name} {_part(part)}" for name, part in e.result.by.items())
-        yield count(e.update), count(e.global_step), e.suite, number(e.result.value), interval(e.result.ci), by
+        yield count(e.update), count(e.global_step), e.suite, number(e.result.value), interval(e.result.interval), by
 
 
 def _part(part: PartResult) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import msgspec
 
 from tui_trainer.core.chronicle import decisions
 from tui_trainer.core.config import flatten
-from tui_trainer.core.events import ResourcesSampled, RunResumed
+from tui_trainer.core.events import AnyEvent, ResourcesSampled, RunResumed
 from tui_trainer.core.rows import Row, row_of
 from tui_trainer.core.state import RunState
 from tui_trainer.core.versions import versions
@@ -40,11 +40,15 @@ CLEANRL = {
 
 def metric_rows(journal: Path, names: dict[str, str] | None = None, *, machine: bool = False) -> list[Row]:
     """Rows in order of updates; `names` renames metrics, such as `CLEANRL`; `machine` adds the rows of `system/*`."""
+    events = (entry.event for entry in iter_journal(journal))
+    return rows_of((event for event in events if event is not None), names, machine=machine)
+
+
+def rows_of(events: Iterable[AnyEvent], names: dict[str, str] | None = None, *, machine: bool = False) -> list[Row]:
+    """As `metric_rows`, of a history."""
     rows: list[Row] = []
-    for entry in iter_journal(journal):
-        match entry.event:
-            case None:
-                continue
+    for each in events:
+        match each:
             case RunResumed(from_update=update):
                 rows = [row for row in rows if row.update <= update]
             case event if machine or not isinstance(event, ResourcesSampled):

@@ -94,7 +94,7 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     path: str
     state: str
-    """A StateName, or `damaged`."""
+    """A StateName, `damaged`, or `read-only` for a run of another tool."""
     task: str = ""
     algorithm: str = ""
     update: int = 0
@@ -112,6 +112,8 @@ class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
     parent: str = ""
     """The session that it was forked from."""
     problem: str = ""
+    origin: str = ""
+    """The tool that logged it, for a run that is no session of ours."""
 
 
 class Session:

@@ -20,7 +20,7 @@ Order: TypeAlias = Literal["age", "name", "state", "best", "steps", "size"]
 
 ORDERS: tuple[Order, ...] = ("age", "name", "state", "best", "steps", "size")
 _SIGNS = {"running": ("●", "good"), "paused": ("‖", "warn"), "starting": ("◌", "warn"), "ended": ("■", "dim"),
-          "interrupted": ("◆", "warn"), "crashed": ("✗", "bad")}  # fmt: skip
+          "interrupted": ("◆", "warn"), "crashed": ("✗", "bad"), "read-only": ("○", "dim")}  # fmt: skip
 
 KEYS: tuple[BoundKey, ...] = (
     BoundKey("new", ("n",), "n", "new", "Start a run: a form with every setting, its meaning and its check"),
@@ -67,6 +67,8 @@ class SessionRow(msgspec.Struct, frozen=True):
     """The session it was forked from."""
     about: str = ""
     """Why it ended, or what is wrong with it."""
+    origin: str = ""
+    """The tool that logged it, for a run that is no session of ours."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -136,7 +138,7 @@ def _holds(row: SessionRow, word: str) -> bool:
     named = {"status": row.state, "state": row.state, "task": row.task, "algorithm": row.algorithm}
     if colon and kind in named:
         return named[kind].casefold().startswith(wanted)
-    return any(word in text.casefold() for text in (row.name, row.state, row.task, row.algorithm))
+    return any(word in text.casefold() for text in (row.name, row.state, row.task, row.algorithm, row.origin))
 
 
 def nested(rows: Sequence[SessionRow]) -> list[tuple[SessionRow, int]]:
@@ -165,6 +167,8 @@ def refusal(action: str, shelf: Shelf) -> str:
     row = shelf.row
     if action in ("open", "resume", "replay", "fork", "report", "delete", "mark") and row is None:
         return "no session is chosen"
+    if action in ("resume", "fork", "delete") and row is not None and row.origin:
+        return f"{row.name} is a run of {row.origin}, which opens read-only"
     if action == "resume" and row is not None and row.live:
         return f"{row.name} is live: {_key(shelf, 'open')} attaches to it"
     if action == "delete" and row is not None and row.live:
@@ -360,8 +364,11 @@ def _status(shelf: Shelf) -> Row:
         return (Span(f" {shelf.note}", "warn"),)
     if shelf.filter:
         return (Span(f" filter: {shelf.filter}", "warn"),)
-    about = shelf.row.about if shelf.row and shelf.form is None else ""
-    return (Span(f" {shelf.row.name}: {about}" if shelf.row and about else "", "dim"),)
+    if shelf.row is None or shelf.form is not None:
+        return ()
+    origin = f"read-only, {shelf.row.origin}" if shelf.row.origin else ""
+    about = "; ".join(filter(None, (origin, shelf.row.about)))
+    return (Span(f" {shelf.row.name}: {about}" if about else "", "dim"),)
 
 
 def _question(shelf: Shelf, width: int) -> list[Row]:

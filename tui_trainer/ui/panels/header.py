@@ -26,7 +26,8 @@ def _names(scene: Scene, room: int) -> Row:
     name = scene.name or (started.session if started else "")
     parts: list[tuple[str, str]] = [(name, "bold")]
     if started:
-        parts += [(started.task, ""), (started.algorithm, ""), (f"seed {started.seed}", ""), (started.device, "")]
+        told = (started.origin, started.task, started.algorithm, started.seed_told, started.device)
+        parts += [(text, "") for text in told if text]
     if scene.readonly and scene.kind == "live":
         parts.insert(1, ("read-only", "warn"))
     if not scene.state.exact:

@@ -8,7 +8,7 @@ from tui_trainer.charts.chart import DASHES, Chart, Level, Line, draw
 from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.format import count, si
 from tui_trainer.core.series import Bucket, Series
-from tui_trainer.core.values import PartResult
+from tui_trainer.core.values import EvalResult, PartResult
 from tui_trainer.ui.look import LINE_STYLES
 from tui_trainer.ui.panels.curves import is_large, lens_text, moments, seen
 from tui_trainer.ui.panels.texts import is_rate
@@ -16,32 +16,55 @@ from tui_trainer.ui.rows import centred, plain
 from tui_trainer.ui.scene import Scene
 
 TITLE = "Evaluation"
+RETURN = "rollout/ep_rew_mean"
 
 
 def heading(scene: Scene) -> str:
     last = scene.state.last_evaluation
     if last is None:
-        return ""
+        return lens_text(scene, "win_rate")
     result = last.result
-    half = (result.ci[1] - result.ci[0]) / 2
-    text = f"{100 * result.value:.1f} ±{100 * half:.1f} %" if is_rate(scene) else f"{si(result.value)} ±{si(half)}"
-    return ", ".join(part for part in (text, f"update {count(last.update)}", lens_text(scene, "win_rate")) if part)
+    return ", ".join(
+        part for part in (_told(scene, result), f"update {count(last.update)}", lens_text(scene, "win_rate")) if part
+    )
+
+
+def _told(scene: Scene, result: EvalResult) -> str:
+    """The score and half of its interval, where that is known."""
+    scale, unit = (100, " %") if is_rate(scene) else (1, "")
+    value = f"{100 * result.value:.1f}" if is_rate(scene) else si(result.value)
+    if result.interval is None:
+        return value + unit
+    half = scale * (result.interval[1] - result.interval[0]) / 2
+    return f"{value} ±{f'{half:.1f}' if is_rate(scene) else si(half)}{unit}"
 
 
 def title(scene: Scene) -> str:
-    """The score's name."""
+    """The score's name; of a run that is never evaluated, what stands for it."""
+    if shows_returns(scene):
+        return "Return in training"
     return _metric(scene).capitalize() if scene.state.started else TITLE
 
 
 def render(scene: Scene, width: int, height: int) -> list[Row]:
     """The chart, or when the first point will come."""
-    if not scene.state.evaluations:
+    if not scene.state.evaluations and not shows_returns(scene):
         return _waiting(scene, width, height)
     return draw(chart(scene, width), width, height, scene.look.glyphs)
 
 
+def shows_returns(scene: Scene) -> bool:
+    """Whether nothing will be evaluated, so that the return in training has the chart."""
+    state = scene.state
+    planned = state.started is None or state.started.evaluate_every > 0
+    return not planned and not state.evaluations and RETURN in state.series
+
+
 def chart(scene: Scene, width: int) -> Chart:
     """A line for each part, intervals where the chart has the screen."""
+    if shows_returns(scene):
+        line = Line(scene.state.series[RETURN], "s0")
+        return seen(scene, "win_rate", Chart((line,), moments(scene, "win_rate", ())))
     rate = is_rate(scene)
     return seen(scene, "win_rate", Chart(
         lines=_lines(scene, rate, wide=width >= 44),
@@ -103,7 +126,7 @@ def _interval(scene: Scene, part: str) -> Series | None:
     found = []
     for e in scene.state.evaluations:
         result = e.result.by.get(part)
-        ci = e.result.ci if part == "all" else result.ci if result else None
+        ci = e.result.interval if part == "all" else result.ci if result else None
         if ci is not None:
             found.append(Bucket(e.global_step, e.time, e.update, (ci[0] + ci[1]) / 2, ci[0], ci[1]))
     return Series(tail=tuple(found)) if found else None

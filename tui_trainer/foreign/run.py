@@ -1,0 +1,167 @@
+"""A run of another tool, opened: its history as events of ours, its settings, and its line in a list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, assert_never
+
+import msgspec
+
+from tui_trainer.core.events import AnyEvent, EvaluationFinished, UpdateFinished
+from tui_trainer.core.series import Series
+from tui_trainer.core.state import RunState, fold
+from tui_trainer.errors import DamagedSession
+from tui_trainer.foreign import sb3, tensorboard, wandb
+from tui_trainer.foreign.history import RETURN, Collected, Origin, events_of, settings_of
+from tui_trainer.foreign.places import MAX_FILES, Place, find_runs
+from tui_trainer.foreign.readings import Reading, Told
+from tui_trainer.sessions.store import SessionSummary
+
+MAX_LISTED = 8 << 20
+"""Larger runs are not read for a list, bytes."""
+STATE = "read-only"
+SCORES = 24
+
+
+class ForeignRun(msgspec.Struct, frozen=True):
+    """What is known of a run. `settings` is a table as [config]; `problems` tell what could not be read."""
+
+    name: str
+    place: Place
+    events: list[AnyEvent]
+    settings: dict[str, Any]
+    problems: tuple[str, ...]
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether anything was measured."""
+        return any(isinstance(event, UpdateFinished | EvaluationFinished) for event in self.events)
+
+    def state(self) -> RunState:
+        """The fold of all of it."""
+        return fold(self.events)
+
+
+def open_run(place: Place) -> ForeignRun:
+    """The run at a place. Raises DamagedSession where no figure in it can be read."""
+    run = read_run(place)
+    if not run.has_figures:
+        why = run.problems[0] if run.problems else "nothing was logged"
+        raise DamagedSession(f"{run.name}: no figures in this run of {place.tool}", why)
+    return run
+
+
+def read_run(place: Place) -> ForeignRun:
+    """Everything that can be read of a run, damaged or not."""
+    found = Collected()
+    for label, readings in _readers(place):
+        try:
+            found.take(_labelled(label, readings))
+        except (DamagedSession, OSError) as error:
+            found.tell(Told("warning", str(error)))
+    if len(place.files) == MAX_FILES:
+        found.tell(Told("warning", f"only its first {MAX_FILES} files were read"))
+    found.finished()
+    changed = max(time for _, time in place.stamp()) / 1e9
+    origin = Origin(place.name, place.tool, str(place.path), changed, _algorithm(place.path))
+    events = events_of(found, origin)
+    problems = tuple(told.text for told in found.told if told.level == "warning")
+    return ForeignRun(place.name, place, events, settings_of(found, _named(events)), problems)
+
+
+def _named(events: list[AnyEvent]) -> str:
+    started = fold(events[:1]).started
+    return started.algorithm if started else ""
+
+
+def _readers(place: Place) -> Iterator[tuple[str, Iterator[Reading]]]:
+    """(name of the file, what it tells)."""
+    if place.kind == "monitor":
+        yield place.path.name, sb3.read_monitors(place.files)
+        return
+    for path in place.files:
+        match place.kind:
+            case "tensorboard":
+                yield path.name, tensorboard.read(path)
+            case "progress":
+                yield path.name, sb3.read_progress(path)
+            case "wandb":
+                yield path.name, wandb.read(path)
+            case _:
+                assert_never(place.kind)
+
+
+def _labelled(label: str, readings: Iterator[Reading]) -> Iterator[Reading]:
+    """Problems with the name of their file."""
+    for reading in readings:
+        warns = isinstance(reading, Told) and reading.level == "warning"
+        yield Told("warning", f"{label}: {reading.text}") if warns and isinstance(reading, Told) else reading
+
+
+def _algorithm(path: Path) -> str:
+    """Stable-Baselines3 names its directories `PPO_1`."""
+    found = re.fullmatch(r"(A2C|ARS|DDPG|DQN|PPO|QRDQN|SAC|TD3|TQC|TRPO|(?:Maskable|Recurrent)PPO)_\d+", path.name)
+    return found[1] if found else ""
+
+
+# --- in a list ---------------------------------------------------------------------------------------------------
+
+
+class Catalogue:
+    """The runs below some folders, each read again only when its files have changed."""
+
+    def __init__(self, folders: tuple[Path, ...]) -> None:
+        self._folders = folders
+        self._known: dict[Path, tuple[object, SessionSummary, tuple[float, ...]]] = {}
+
+    def load(self, now: float) -> list[tuple[SessionSummary, tuple[float, ...]]]:
+        """Each run's line, and its newest scores."""
+        places = {place.path: place for folder in self._folders for place in find_runs(folder)}
+        return [self._line(place, now) for place in places.values()]
+
+    def _line(self, place: Place, now: float) -> tuple[SessionSummary, tuple[float, ...]]:
+        stamp = place.stamp()
+        if self._known.get(place.path, (None,))[0] != stamp:
+            self._known[place.path] = (stamp, *_summarised(place))
+        _, summary, scores = self._known[place.path]
+        return msgspec.structs.replace(summary, age_s=max(0.0, now - summary.created)), scores
+
+
+def _summarised(place: Place) -> tuple[SessionSummary, tuple[float, ...]]:
+    stamp = place.stamp()
+    size, changed = sum(size for size, _ in stamp), max(time for _, time in stamp) / 1e9
+    line = SessionSummary(
+        name=place.name,
+        path=str(place.path),
+        state=STATE,
+        size=size,
+        changed=changed,
+        created=changed,
+        origin=place.tool,
+    )
+    if size > MAX_LISTED:
+        return msgspec.structs.replace(line, problem="large: its figures appear when it is opened"), ()
+    run = read_run(place)
+    state = run.state()
+    series = _scores(state)
+    started = state.started
+    points = [bucket.mean for bucket in series.buckets if bucket.mean is not None]
+    return msgspec.structs.replace(
+        line,
+        task=started.task if started else "",
+        algorithm=started.algorithm if started else "",
+        update=state.update,
+        global_step=state.global_step,
+        metric=started.metric if started else "",
+        best_score=max((bucket.high for bucket in series.buckets if bucket.high is not None), default=None),
+        created=started.time if started else changed,
+        problem="; ".join(run.problems),
+    ), tuple(points[-SCORES:])
+
+
+def _scores(state: RunState) -> Series:
+    """The evaluations' history; the return in training where there were none."""
+    score = f"eval/{state.started.metric}" if state.started else ""
+    return state.series.get(score) or state.series.get(RETURN) or Series()
