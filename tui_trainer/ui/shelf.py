@@ -278,7 +278,8 @@ def _table(shelf: Shelf, width: int, height: int, look: Look) -> list[Row]:
         )
         return centred([plain(text, "dim")], width, height)
     depths = [depth for _, depth in nested(shown)] if shelf.tree else [0] * len(shown)
-    names = max(12, min(40, max(cells(row.name) + 2 * depth for row, depth in zip(shown, depths))))
+    most = max(24, min(40, 2 * width // 5))
+    names = max(12, min(most, max(cells(row.name) + 2 * depth for row, depth in zip(shown, depths))))
     at = next((i for i, row in enumerate(shown) if row is shelf.row), 0)
     first = max(0, min(at - (height - 1) // 2, len(shown) - (height - 1)))
     kept = list(zip(shown, depths))[first : first + max(0, height - 1)]
@@ -327,7 +328,7 @@ def _cells(texts: Mapping[str, str], columns: Mapping[str, int]) -> list[Span]:
 def _line(shelf: Shelf, row: SessionRow, depth: int, names: int, columns: Mapping[str, int], look: Look) -> Row:
     here, marked = row is shelf.row, row.name in shelf.marked
     sign, style = _SIGNS.get(row.state, ("?", "warn"))
-    name = cut("  " * (depth - 1) + ("└ " if depth else "") + row.name, names)
+    name = cut("  " * (depth - 1) + ("└ " if depth else "") + _name(row, names), names)
     styles = {"state": style, "changed": "dim", "size": "dim"}
     spans = [
         Span(span.text, styles.get(column, ""))
@@ -340,6 +341,11 @@ def _line(shelf: Shelf, row: SessionRow, depth: int, names: int, columns: Mappin
         Span("▸" if here else " ", "key"), Span("✓" if marked else " ", "warn"), Span(f"{sign} ", style),
         Span(name + " " * (names - cells(name)), "focus" if here else "bold" if row.live else ""), *spans,
     )  # fmt: skip
+
+
+def _name(row: SessionRow, width: int) -> str:
+    """A session's name; of a path that is too long the end, which tells runs apart."""
+    return f"…{row.name[1 - width :]}" if row.origin and cells(row.name) > width else row.name
 
 
 def _texts(shelf: Shelf, row: SessionRow) -> dict[str, str]:

@@ -19,7 +19,11 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     """One line each."""
     decisions = scene.state.decisions
     if not decisions:
-        return [plain("none yet: yours, the manager's and the adviser's appear here", "dim")]
+        begun = scene.state.started
+        text = (
+            "not recorded" if begun and begun.origin else "none yet: yours, the manager's and the adviser's appear here"
+        )
+        return [plain(text, "dim")]
     start = min(scene.scroll_of("decisions"), max(0, len(decisions) - height))
     return [_row(scene, d) for d in list(reversed(decisions))[start : start + height]]
 

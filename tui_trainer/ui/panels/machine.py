@@ -26,7 +26,8 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     """A line for each part; with one line only, all of them in short."""
     resources = scene.state.resources
     if resources is None:
-        return [plain("the first sample comes within seconds", "dim")]
+        begun = scene.state.started
+        return [plain("not recorded" if begun and begun.origin else "the first sample comes within seconds", "dim")]
     if height == 1:
         return [(*_alarm(scene), *in_short(resources))]
     return most_important(_rows(scene, resources, width), height)

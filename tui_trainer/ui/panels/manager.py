@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tui_trainer.charts.bars import bar
 from tui_trainer.charts.span import Row, Span, row_cells
+from tui_trainer.core.events import RunStarted
 from tui_trainer.core.format import about, count, duration, percent, si
 from tui_trainer.core.progress import LimitProgress, eta, forecast_told, limit_progress, target_told
 from tui_trainer.core.state import difficulty_label
@@ -17,18 +18,37 @@ _NAMES = {"max_updates": "updates", "max_steps": "steps", "max_episodes": "episo
 
 
 def heading(scene: Scene) -> str:
-    return scene.state.started.mode if scene.state.started else ""
+    started = scene.state.started
+    return (f"none, {started.origin}" if started.origin else started.mode) if started else ""
 
 
 def render(scene: Scene, width: int, height: int) -> list[Row]:
     """Limits first; then what will end the run, then how training goes."""
     if scene.state.started is None:
         return _before(scene)
+    if scene.state.started.origin:
+        return _logged(scene, scene.state.started)[:height]
     rows: list[tuple[int, Row]] = []
     rows += [(0, _standing(scene, width))] if scene.state.status != "running" else []
     rows += [(index, limit_row(row, width, scene)) for index, row in enumerate(limit_progress(scene.state))]
     rows += _endings(scene) + _training(scene, width)
     return most_important(rows, height)
+
+
+def _logged(scene: Scene, started: RunStarted) -> list[Row]:
+    """Of a run that another tool logged: what the log tells of it."""
+    state = scene.state
+    rows = [
+        ("logged by", f"{started.origin}, read-only"),
+        ("task", started.task),
+        ("algorithm", started.algorithm),
+        ("seed", "" if started.seed is None else str(started.seed)),
+        ("steps", count(state.global_step)),
+        ("rows", count(state.update)),
+        ("episodes", count(state.episodes) if state.episodes else ""),
+        ("time", duration(state.elapsed_s)),
+    ]
+    return [labelled(name, text) for name, text in rows if text]
 
 
 def _before(scene: Scene) -> list[Row]:

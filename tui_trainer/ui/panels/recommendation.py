@@ -87,6 +87,8 @@ def _quiet(scene: Scene, width: int) -> list[Row]:
     rows = [plain("no open recommendation", "dim")]
     if state.status == "ended":
         return rows + _last_answered(scene, width) + _record(scene, width)
+    if state.started is not None and state.started.origin:
+        return rows + wrapped(f"{state.started.origin} logged this run: nobody advised it", width, "dim")
     if state.started is not None:
         rows += wrapped(f"the adviser speaks after evaluations: {next_evaluation(scene)}", width, "dim")
     return rows + _last_answered(scene, width) + _record(scene, width)
