@@ -9,6 +9,7 @@ TuiTrainerError                 1   the run failed
 ├── StorageError                4   the disk refused
 ├── TaskFailed                  1   the task's own code breaks again and again
 ├── Diverged                    5   NaN or inf reached the update
+├── RankLost                    1   another process of a run on several is gone
 └── OrderRefused                6   a live run said no
 """
 
@@ -67,6 +68,10 @@ class Diverged(TuiTrainerError):
     """A non-finite number was found before the optimizer stepped; the parameters are intact."""
 
     exit_code = 5
+
+
+class RankLost(TuiTrainerError):
+    """A run on several ranks lost one: none of the others can go on, and all begin again from the newest checkpoint."""
 
 
 class OrderRefused(TuiTrainerError):

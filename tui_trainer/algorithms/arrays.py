@@ -92,6 +92,11 @@ def generator_of(seed: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, stream])))
 
 
+def later_seed(seed: int, updates: int) -> int:
+    """A seed for what begins anew after so many updates, so that it does not repeat the run's beginning."""
+    return int(np.random.SeedSequence([seed, 4, updates]).generate_state(1)[0] >> 1)
+
+
 def require_finite(array: Array, name: str) -> None:
     """Raise Diverged naming `name` where a float array holds NaN or inf."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():

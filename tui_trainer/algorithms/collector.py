@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,13 @@ Choose = Callable[[], tuple[Array, Array]]
 """Actions for the decision that is due, as the learner keeps them and as the task takes them."""
 
 
+def counted_by_ranks(state: Mapping[str, Any]) -> tuple[int, int]:
+    """Steps and finished episodes in a learner's state, those of all its ranks together."""
+    held = [state, *(each["learner"] for each in state.get("ranks", ()))]
+    collectors = [take(each, "collector") for each in held]
+    return sum(int(take(c, "steps")) for c in collectors), sum(int(take(c, "finished")) for c in collectors)
+
+
 class Collector:
     """Fills a rollout slice by slice and counts what happens; where a slice ends changes no bit."""
 
@@ -26,6 +34,13 @@ class Collector:
         self.episodes = Episodes(task.spec)
         self.steps = self.finished = 0
         self.rollout.begin(task.reset(seed))
+
+    def begin_anew(self, seed: int, steps: int, finished: int) -> None:
+        """New episodes everywhere, and what had been counted before them."""
+        self.rollout.restart()
+        self.rollout.begin(self._task.reset(seed))
+        self.episodes = Episodes(self._task.spec)
+        self.steps, self.finished = steps, finished
 
     def collect(self, budget_s: float, choose: Choose, ended: Callable[[Bool], None] | None = None) -> CollectReport:
         """Step until the rollout is full or the budget is spent; `ended` hears of each step's episode ends."""

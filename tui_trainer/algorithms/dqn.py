@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from tui_trainer.algorithms.arrays import (
     Float,
     generator_of,
     generator_state,
+    later_seed,
     load_generator,
     load_parameters,
     require_algorithm,
@@ -29,7 +31,7 @@ from tui_trainer.algorithms.arrays import (
     take,
     take_array,
 )
-from tui_trainer.algorithms.collector import Collector
+from tui_trainer.algorithms.collector import Collector, counted_by_ranks
 from tui_trainer.algorithms.live import Live
 from tui_trainer.algorithms.mlp import FORBIDDEN, Adam, MlpForward, Shape, Tape, clip_norm
 from tui_trainer.algorithms.policies import GreedyPolicy, Inputs
@@ -40,6 +42,9 @@ from tui_trainer.core.protocols import Policy, Task
 from tui_trainer.core.reports import CollectReport, UpdateReport
 from tui_trainer.core.values import Metrics
 from tui_trainer.errors import ConfigError, Diverged
+
+if TYPE_CHECKING:
+    from tui_trainer.algorithms.group import Group
 
 _LIVE = ("learning_rate", "gamma", "tau", "max_grad_norm", "exploration_final_eps")
 _EPS = 1e-8
@@ -72,7 +77,10 @@ class DQN:
         self._limit = config.manager.termination.max_steps or _ANNEALING
         self._target_updates = 0
         self._before = 0
-        """Steps before the rollout that is being filled."""
+        """Steps before the rollout that is being filled, of all ranks."""
+        self._seed = seed
+        self._group: Group | None = None
+        self._gradient = torch.from_numpy(self._tape.gradient)
 
     @property
     def _settings(self) -> DQNSettings:
@@ -126,18 +134,37 @@ class DQN:
 
     def learn(self) -> UpdateReport:
         """Take the rollout into the buffer, then gradient_steps minibatches once learning_starts is passed."""
-        start = perf_counter()
-        require_finite(self._rollout.reward[self._rollout.valid], "a reward is")
+        start, waited = perf_counter(), self._waited
+        self._require_sound()
         metrics: Metrics = {"rollout/exploration_rate": self._epsilon()}
         s = self._settings
         self._replay.add(self._joiner(stretch_of(self._rollout, self._spec), s.gamma))
-        if self._collector.steps >= s.learning_starts and self._replay.size:
+        steps, size = self._counts()
+        if steps >= s.learning_starts and size:
             metrics |= _means([self._step() for _ in range(s.gradient_steps)])
             metrics["train/learning_rate"] = s.learning_rate
-            self._follow()
-        self._before = self._collector.steps
+            self._follow(steps)
+        self._before = steps
         self._rollout.restart()
-        return UpdateReport(metrics=metrics, seconds={"learn": perf_counter() - start})
+        seconds = {"learn": perf_counter() - start}
+        if self._group is not None:
+            seconds = {"learn": seconds["learn"] - self._waited + waited, "sync": self._waited - waited}
+        return UpdateReport(metrics=metrics, seconds=seconds)
+
+    def _require_sound(self) -> None:
+        """Rewards, and observations before an exchange. Raises Diverged on all ranks where it does on one."""
+        r = self._rollout
+        if self._group is None:
+            require_finite(r.reward[r.valid], "a reward is")
+        else:
+            self._group.agree(lambda: require_finite(r.reward[r.valid], "a reward is"))
+            self._group.agree(lambda: require_finite(r.obs, "an observation is"))
+
+    def _counts(self) -> tuple[int, int]:
+        """Steps of all ranks, and the size of the smallest buffer."""
+        if self._group is None:
+            return self._collector.steps, self._replay.size
+        return int(self._group.totals(self._collector.steps)[0]), self._group.least(self._replay.size)
 
     def _step(self) -> tuple[float, float, float]:
         """One minibatch; returns loss, mean action value and the gradient's norm. Raises Diverged before a bad step.
@@ -152,17 +179,19 @@ class DQN:
         values = self._tape.action_values(activations[-1])
         error = values[action, columns] - targets
         weights = np.float32(1) if drawn.weights is None else drawn.weights
-        loss = float((weights * _huber(error)).mean())
-        if not np.isfinite(loss):
-            require_finite(x, "an observation is")
-            raise Diverged("the loss is not finite", "lower the learning rate and resume from the last good checkpoint")
+        loss, q_mean = float((weights * _huber(error)).mean()), float(values.mean())
         slope = np.zeros_like(values)
         slope[action, columns] = weights * np.clip(error, -1, 1) / np.float32(s.batch_size)
         self._tape.backward_values(x, activations, slope)
+        if self._group is not None:
+            loss, q_mean = self._group.average(self._gradient, (loss, q_mean))
+        if not np.isfinite(loss):
+            require_finite(x, "an observation is")
+            raise Diverged("the loss is not finite", "lower the learning rate and resume from the last good checkpoint")
         norm = clip_norm(self._tape.gradient, s.max_grad_norm)
         self._adam.step(self._tape.gradient, s.learning_rate)
         self._replay.judge(drawn.slots, error)
-        return loss, float(values.mean()), norm
+        return loss, q_mean, norm
 
     def _targets(self, rows: Transitions) -> Float:
         """r + gamma * carry * Q_target(s', a'); a' is the online network's choice in double DQN, else the target's."""
@@ -178,10 +207,10 @@ class DQN:
         s = self._settings
         return self._annealed(s.prioritized_replay_beta0, 1.0, s.prioritized_replay_beta_steps or self._limit)
 
-    def _follow(self) -> None:
+    def _follow(self, steps: int) -> None:
         """Move the target network towards the online one where that is due."""
         s = self._settings
-        due = self._collector.steps // s.target_update_interval
+        due = steps // s.target_update_interval
         if due > self._target_updates:
             self._target_updates = due
             self._target += np.float32(s.tau) * (self._flat - self._target)
@@ -196,6 +225,37 @@ class DQN:
 
     def set(self, key: str, value: float) -> float:
         return self._live.set(key, value)
+
+    # --- one of several ranks ----------------------------------------------------------------------------------
+
+    shared = ("parameters", "target", "target_updates", "before", "optimizer", "settings")
+
+    @property
+    def _waited(self) -> float:
+        return 0.0 if self._group is None else self._group.seconds
+
+    def join(self, group: Group) -> None:
+        """Train as one of several ranks from now on, with rank 0's parameters."""
+        self._group = group
+        group.share(torch.from_numpy(self._flat))
+        self._target[...] = self._flat
+
+    def take_over(self, state: Mapping[str, Any], rank: int, size: int) -> None:
+        """Go on from a checkpoint of another number of ranks: with what was learned and this rank's part of what was
+        kept for replay, in new episodes."""
+        require_algorithm(state, "dqn")
+        load_parameters(torch.from_numpy(self._flat), state, "parameters")
+        load_parameters(torch.from_numpy(self._target), state, "target")
+        self._target_updates, self._before = int(take(state, "target_updates")), int(take(state, "before"))
+        self._adam.load_state_dict(take(state, "optimizer"))
+        self._live.load_state_dict(take(state, "settings"))
+        held = [state, *(each["learner"] for each in state.get("ranks", ()))]
+        self._replay.take_over([take(each, "replay") for each in held], rank, size)
+        self._joiner = Joiner(self._spec, self._settings.n_steps)
+        seed = later_seed(self._seed, self._before)
+        self._explore, self._draw = generator_of(seed, 1), generator_of(seed, 2)
+        steps, finished = counted_by_ranks(state) if rank == 0 else (0, 0)
+        self._collector.begin_anew(seed, steps, finished)
 
     def state_dict(self) -> dict[str, object]:
         return {

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tui_trainer.algorithms.arrays import Array, Bool, Float, as_tensor, copy_into, take
+
+if TYPE_CHECKING:
+    from tui_trainer.algorithms.group import Group
 
 _CLIP = np.float32(10)
 
@@ -18,12 +22,20 @@ class Moments:
         self.mean = np.zeros(size, np.float64)
         self.variance = np.ones(size, np.float64)
         self.count = 0.0
+        self.group: Group | None = None
+        """Ranks that take in each other's rows, too."""
 
     def update(self, rows: Array) -> None:
         """Take in rows (B, size)."""
-        if not len(rows):
+        if self.group is not None:
+            for held in self.group.every(np.concatenate([[len(rows)], *_moments(rows)])):
+                self._add(held[0], *np.split(held[1:], 2))
+        elif len(rows):
+            self._add(float(len(rows)), *_moments(rows))
+
+    def _add(self, count: float, mean: Array, variance: Array) -> None:
+        if not count:
             return
-        mean, variance, count = rows.mean(0, dtype=np.float64), rows.var(0, dtype=np.float64), float(len(rows))
         total = self.count + count
         delta = mean - self.mean
         spread = self.variance * self.count + variance * count + delta**2 * (self.count * count / total)
@@ -51,12 +63,19 @@ class Moments:
         self.count = float(take(state, "count"))
 
 
+def _moments(rows: Array) -> tuple[Array, Array]:
+    """Mean and variance of rows (B, size); zeros of none."""
+    if not len(rows):
+        return np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+    return rows.mean(0, dtype=np.float64), rows.var(0, dtype=np.float64)
+
+
 class RewardScale:
     """Divides rewards by the standard deviation of the discounted return, as Stable-Baselines3's VecNormalize."""
 
     def __init__(self, num_envs: int) -> None:
         self._returns = np.zeros(num_envs, np.float64)
-        self._moments = Moments(1)
+        self.moments = Moments(1)
 
     def __call__(self, rewards: Float, ends: Bool, gamma: float) -> Float:
         """Take in a rollout's rewards and ends (T, N); return the scaled rewards."""
@@ -65,13 +84,13 @@ class RewardScale:
             self._returns = self._returns * gamma + rewards[t]
             seen[t] = self._returns
             self._returns[ends[t]] = 0
-        self._moments.update(seen.reshape(-1, 1))
-        scaled: Float = rewards * np.float32(1 / np.sqrt(self._moments.variance[0] + 1e-8))
+        self.moments.update(seen.reshape(-1, 1))
+        scaled: Float = rewards * np.float32(1 / np.sqrt(self.moments.variance[0] + 1e-8))
         return np.clip(scaled, -_CLIP, _CLIP)
 
     def state_dict(self) -> dict[str, object]:
-        return {"returns": as_tensor(self._returns), "moments": self._moments.state_dict()}
+        return {"returns": as_tensor(self._returns), "moments": self.moments.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         copy_into(self._returns, state, "returns")
-        self._moments.load_state_dict(take(state, "moments"))
+        self.moments.load_state_dict(take(state, "moments"))

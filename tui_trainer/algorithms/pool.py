@@ -65,6 +65,12 @@ class Pool:
         if len(over):
             self._seats[over] = self._rng.integers(0, 2, len(over))
 
+    def take_over(self, state: Mapping[str, object]) -> None:
+        """The snapshots of a run on another number of ranks; seats stay as drawn."""
+        self._snapshots = [take_array({"snapshot": s}, "snapshot") for s in take(state, "snapshots")]
+        self._opponent = 0
+        self.draw()
+
     def state_dict(self) -> dict[str, object]:
         return {
             "seats": as_tensor(self._seats),

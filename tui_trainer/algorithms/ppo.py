@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from time import perf_counter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -25,13 +25,14 @@ from tui_trainer.algorithms.arrays import (
     Int,
     generator_of,
     generator_state,
+    later_seed,
     load_generator,
     load_parameters,
     require_algorithm,
     require_finite,
     take,
 )
-from tui_trainer.algorithms.collector import Collector
+from tui_trainer.algorithms.collector import Collector, counted_by_ranks
 from tui_trainer.algorithms.gae import gae
 from tui_trainer.algorithms.live import Live
 from tui_trainer.algorithms.mlp import FORBIDDEN, Batch, Losses, Weights
@@ -46,6 +47,9 @@ from tui_trainer.core.protocols import Policy, Task
 from tui_trainer.core.reports import CollectReport, UpdateReport
 from tui_trainer.core.values import Metrics
 from tui_trainer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tui_trainer.algorithms.group import Group
 
 _LIVE = (
     "learning_rate", "ent_coef", "vf_coef", "clip_range", "clip_range_vf", "max_grad_norm", "target_kl",
@@ -95,6 +99,10 @@ class PPO:
         self._collector = Collector(task, settings.n_steps, seed)
         self._rollout = self._collector.rollout
         self._updates = 0
+        self._seed = seed
+        self._group: Group | None = None
+        self._counted = (0.0, 0.0)
+        """Steps and finished episodes of all ranks."""
 
     @property
     def _settings(self) -> PPOSettings:
@@ -160,8 +168,8 @@ class PPO:
 
     def learn(self) -> UpdateReport:
         """n_epochs passes over the rollout in minibatches; fewer where target_kl says so."""
-        start = perf_counter()
-        data = self._data()
+        start, waited = perf_counter(), self._waited
+        data = self._data() if self._group is None else self._data_of_a_rank(self._group)
         learning_rate, clip_range = self._annealed_settings()
         steps = list(self._epochs(data, learning_rate, clip_range))
         metrics = _means(steps, self._settings) | {
@@ -172,14 +180,17 @@ class PPO:
         if self._spec.action == "box":
             metrics["train/std"] = float(self._net.log_std(self._flat).exp().mean())
         self._begin_next(data)
-        return UpdateReport(metrics=metrics, seconds={"learn": perf_counter() - start})
+        seconds = {"learn": perf_counter() - start}
+        if self._group is not None:
+            seconds = {"learn": seconds["learn"] - self._waited + waited, "sync": self._waited - waited}
+        return UpdateReport(metrics=metrics, seconds=seconds)
 
     def _epochs(self, data: Data, learning_rate: float, clip_range: float) -> Iterator[Stepped]:
         s = self._settings
         weights = Weights(clip_range, s.clip_range_vf, s.ent_coef, s.vf_coef)
         for _ in range(s.n_epochs):
             order = self._shuffle.permutation(data.rows)
-            for rows in np.array_split(order, -(-len(order) // s.batch_size)) if len(order) else ():
+            for rows in self._minibatches(order):
                 stepped = self._updater.step(
                     self._batch(data, rows),
                     weights,
@@ -190,6 +201,13 @@ class PPO:
                 yield stepped
                 if not stepped.moved:
                     return
+
+    def _minibatches(self, order: Int) -> list[Int]:
+        """Rows in parts of at most about batch_size; on every rank as many as where there are fewest."""
+        parts = -(-len(order) // self._settings.batch_size)
+        if self._group is not None:
+            parts = self._group.least(parts)
+        return np.array_split(order, parts) if parts else []
 
     def _batch(self, data: Data, rows: Int) -> Batch:
         own = None if data.own is None else data.own.take(rows)
@@ -238,6 +256,18 @@ class PPO:
             mask=mask,
             own=None if r.own.all() else r.own.ravel().astype(np.float32),
         )
+
+    def _data_of_a_rank(self, group: Group) -> Data:
+        """As `_data`, and what all ranks have done so far. Raises Diverged on all ranks where it does on one."""
+        group.agree(self._require_sound)
+        steps, finished = group.totals(self._collector.steps, self._collector.finished)
+        self._counted = steps, finished
+        return group.agree(self._data)
+
+    def _require_sound(self) -> None:
+        """Before what is exchanged: rewards and observations are finite."""
+        require_finite(np.where(self._rollout.valid, self._rollout.reward, np.float32(0)), "a reward is")
+        require_finite(self._rollout.obs, "an observation is")
 
     def _rewards(self) -> Float:
         """Rewards (T, N), 0 where no transition was, scaled where asked. Raises Diverged where not finite."""
@@ -294,10 +324,12 @@ class PPO:
     def _annealed_settings(self) -> tuple[float, float]:
         """learning_rate and clip_range, each falling linearly to its final share as the nearest limit comes closer."""
         limits = self._limits
+        alone = self._group is None
+        steps, finished = (self._collector.steps, self._collector.finished) if alone else self._counted
         pairs = (
             (self._updates, limits.max_updates),
-            (self._collector.steps, limits.max_steps),
-            (self._collector.finished, limits.max_episodes),
+            (steps, limits.max_steps),
+            (finished, limits.max_episodes),
         )
         done = max((min(1.0, n / limit) for n, limit in pairs if limit), default=0.0)
         s = self._settings
@@ -342,6 +374,43 @@ class PPO:
         if key.endswith("pool_share") and self._pool is not None:
             self._pool.resize(value)
         return old
+
+    # --- one of several ranks ----------------------------------------------------------------------------------
+
+    shared = ("parameters", "optimizer", "settings", "updates", "moments", "pool.snapshots")
+
+    @property
+    def _waited(self) -> float:
+        return 0.0 if self._group is None else self._group.seconds
+
+    def join(self, group: Group) -> None:
+        """Train as one of several ranks from now on, with rank 0's parameters."""
+        self._group = group
+        group.share(self._flat)
+        self._updater.join(group)
+        if self._moments is not None:
+            self._moments.group = group
+        if self._reward_scale is not None:
+            self._reward_scale.moments.group = group
+
+    def take_over(self, state: Mapping[str, object], rank: int, size: int) -> None:
+        """Go on from a checkpoint of another number of ranks: with what was learned, in new episodes."""
+        require_algorithm(state, "ppo")
+        load_parameters(self._flat, state, "parameters")
+        self._updater.load_state_dict(take(state, "optimizer"))
+        self._live.load_state_dict(take(state, "settings"))
+        self._updates = int(take(state, "updates"))
+        if self._moments is not None:
+            _load_part(self._moments, state, "moments")
+        if self._reward_scale is not None:
+            self._reward_scale.moments.load_state_dict(take(take(state, "reward_scale"), "moments"))
+        if self._pool is not None:
+            self._pool.take_over(take(state, "pool"))
+        seed = later_seed(self._seed, self._updates)
+        self._noise, self._shuffle = Noise(generator_of(seed, 1), self._spec), generator_of(seed, 2)
+        steps, finished = counted_by_ranks(state) if rank == 0 else (0, 0)
+        self._collector.begin_anew(seed, steps, finished)
+        self._opponent = None
 
     def state_dict(self) -> dict[str, object]:
         return {

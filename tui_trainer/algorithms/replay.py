@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,6 +108,20 @@ class Replay:
         if self._priorities is not None:
             self._priorities.load_state_dict(priorities or {})
 
+    def take_over(self, states: Sequence[Mapping[str, object]], rank: int, size: int) -> None:
+        """This rank's part of what so many other buffers held, oldest first, as if just seen."""
+        self.total, self._complete = 0, {}
+        parts = [part for state in states for part in _rows_of(state)]
+        if not all(part.shape[1:] == self._bytes.shape[1:] for part in parts):
+            raise _misfit()
+        mine = np.concatenate(parts)[rank::size][-self.capacity :]
+        slots = np.arange(len(mine)) % self._slots
+        self._bytes[slots] = mine
+        self.total = len(mine)
+        if self._priorities is not None:
+            self._priorities.dismiss(np.arange(self._slots))
+            self._priorities.admit(slots)
+
     def _wanted(self) -> range:
         """Numbers of the segments that are complete and hold a transition that can be drawn."""
         return range((self.total - self.size) // self._segment, self.total // self._segment)
@@ -121,6 +135,14 @@ class Replay:
         copy = self._span(number, self._segment).copy()
         copy.flags.writeable = False
         return copy
+
+
+def _rows_of(state: Mapping[str, object]) -> list[Array]:
+    """A buffer's state as rows of bytes. Raises DamagedSession where segments do not lie beside it."""
+    arrays = [segment.array for segment in take(state, "segments")]
+    if any(array is None for array in arrays):
+        raise DamagedSession("the replay buffer does not lie beside the checkpoint", "name the session instead")
+    return [*arrays, take_array(state, "tail")]
 
 
 def _fill(span: Array, rows: Array | None) -> None:

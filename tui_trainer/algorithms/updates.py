@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from tui_trainer.algorithms.arrays import take
 from tui_trainer.algorithms.mlp import Batch, Losses, Weights
 from tui_trainer.algorithms.networks import MlpNet, Net
 from tui_trainer.errors import Diverged
+
+if TYPE_CHECKING:
+    from tui_trainer.algorithms.group import Group
 
 _EPS = 1e-5
 _NODES = 16
@@ -38,6 +41,10 @@ class Updater(Protocol):
         """Move the parameters, unless the KL passes `max_kl` (0 = no bound). Raises Diverged before a bad step."""
         ...
 
+    def join(self, group: Group) -> None:
+        """From now on gradients and losses are means over the ranks: all make the same step, or none does."""
+        ...
+
     def state_dict(self) -> dict[str, object]: ...
 
     def load_state_dict(self, state: Mapping[str, object]) -> None: ...
@@ -56,11 +63,18 @@ class DerivedUpdater:
     def __init__(self, net: MlpNet, flat: torch.Tensor) -> None:
         self._loss = mlp.Derived(net.shape, flat.numpy())
         self._adam = mlp.Adam(flat.numpy(), eps=_EPS)
+        self._gradient = torch.from_numpy(self._loss.gradient)
+        self._group: Group | None = None
+
+    def join(self, group: Group) -> None:
+        self._group = group
 
     def step(
         self, batch: Batch, weights: Weights, *, learning_rate: float, max_grad_norm: float, max_kl: float
     ) -> Stepped:
         losses = self._loss(batch, weights)
+        if self._group is not None:
+            losses = Losses(*self._group.average(self._gradient, losses))
         _require_finite(losses, weights)
         norm = mlp.clip_norm(self._loss.gradient, max_grad_norm)
         if 0 < max_kl < losses.approx_kl:
@@ -88,15 +102,23 @@ class AutogradUpdater:
             "exp_avg": torch.zeros_like(flat),
             "exp_avg_sq": torch.zeros_like(flat),
         }
+        self._group: Group | None = None
+
+    def join(self, group: Group) -> None:
+        self._group = group
 
     def step(
         self, batch: Batch, weights: Weights, *, learning_rate: float, max_grad_norm: float, max_kl: float
     ) -> Stepped:
         terms = self._terms(batch, weights)
         losses = Losses(*torch.stack(terms).tolist())
-        _require_finite(losses, weights)
+        if self._group is None:
+            _require_finite(losses, weights)
         self._adam.zero_grad()
         (terms[0] + weights.vf_coef * terms[1] - weights.ent_coef * terms[2]).backward()  # type: ignore[no-untyped-call]
+        if self._group is not None:
+            losses = Losses(*self._group.average(self.gradient(), losses))
+            _require_finite(losses, weights)
         norm = float(torch.nn.utils.clip_grad_norm_(self._leaf, max_grad_norm))
         if not math.isfinite(norm):
             raise Diverged("the gradient is not finite", _HINT)
@@ -107,7 +129,7 @@ class AutogradUpdater:
         return Stepped(losses, norm, moved=True)
 
     def gradient(self) -> torch.Tensor:
-        """The last gradient, as clipped."""
+        """The last gradient: as clipped, once it has been."""
         assert self._leaf.grad is not None
         return self._leaf.grad
 

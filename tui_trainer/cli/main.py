@@ -148,6 +148,13 @@ def run(
     algorithm: Annotated[str | None, typer.Option(help="ppo or dqn.", metavar="NAME")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.", metavar="N")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:N].", metavar="DEVICE")] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(help="Devices that ranks, or seeds, take in turn: cuda:0,cuda:1.", metavar="LIST"),
+    ] = None,
+    nproc: Annotated[
+        int | None, typer.Option(min=1, help="Train on so many processes of this machine.", metavar="N")
+    ] = None,
     max_updates: Annotated[int | None, typer.Option(help="End after this many updates.", metavar="N")] = None,
     set_: o.Set = None,
     name: Annotated[
@@ -174,6 +181,8 @@ def run(
         "run.algorithm": algorithm,
         "run.seed": seed,
         "run.device": device,
+        "run.devices": devices.split(",") if devices else None,
+        "run.nproc": nproc,
         "run.name": name,
         "run.step_delay_s": step_delay,
         "manager.termination.max_updates": max_updates,

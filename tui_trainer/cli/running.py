@@ -22,6 +22,7 @@ from tui_trainer.launch.spawn import spawn
 from tui_trainer.sessions.names import check_name, default_name
 from tui_trainer.sessions.provenance import collect
 from tui_trainer.sessions.store import Session
+from tui_trainer.telemetry.world import World, die_with_parent, world
 
 if TYPE_CHECKING:
     from tui_trainer.ui.outcome import Outcome
@@ -53,6 +54,9 @@ class Resume(msgspec.Struct):
 
 def start(wish: Start, seeds: str | None, jobs: int) -> int:
     """`run`: returns the exit code."""
+    place = world()
+    if place.size > 1:
+        return _be_a_rank(wish, place)
     if seeds is not None:
         return _start_seeds(wish, seeds, jobs)
     wish.no_ui = wish.no_ui or not (wish.detach or wish.json or may_show())
@@ -62,7 +66,7 @@ def start(wish: Start, seeds: str | None, jobs: int) -> int:
     _check(resolved, wish.callbacks)
     session = _create(wish.sessions, resolved)
     if not wish.detach and (wish.no_ui or wish.json):
-        return run_foreground(session, [], wish.callbacks, json=wish.json)
+        return in_foreground(session, [], wish.callbacks, json=wish.json)
     process = spawn(session, callbacks=wish.callbacks)
     if wish.detach:
         return _tell_started(session, json=wish.json)
@@ -87,6 +91,11 @@ def resume_session(wish: Resume) -> int:
     """`resume`: orders a paused run on, or executes the session from its newest good checkpoint."""
     from tui_trainer.sessions.checkpoints import CheckpointStore
 
+    place = world()
+    if place.rank:
+        from tui_trainer.engine.main import follow_leader
+
+        return follow_leader(place)
     session = find.live_session(wish.sessions, wish.name)
     owner = session.owner()
     if owner is not None:
@@ -97,13 +106,16 @@ def resume_session(wish: Resume) -> int:
     wish.no_ui = wish.no_ui or not (wish.detach or wish.json or may_show())
     if not (wish.no_ui or wish.detach or wish.json):
         require_app_terminal()
+    if place.size > 1:
+        die_with_parent()
+        return run_foreground(session, wish.assignments, [], json=wish.json)
     return go_on(session, wish.assignments, no_ui=wish.no_ui, detach=wish.detach, json=wish.json)
 
 
 def go_on(session: Session, assignments: Sequence[str], *, no_ui: bool, detach: bool, json: bool) -> int:
     """Execute a session from its newest checkpoint: here, detached, or detached with the app on it."""
     if not detach and (no_ui or json):
-        return run_foreground(session, assignments, [], json=json)
+        return in_foreground(session, assignments, [], json=json)
     session.write_status("starting")
     spawn(session, assignments=assignments)
     if detach:
@@ -142,6 +154,44 @@ def require_room(session: Session, assignments: Sequence[str]) -> None:
     limit = get(config, key)
     if limit and done[reason] >= limit:
         raise UsageError(f"{session.name} ended by {reason} = {limit:g}", f"raise it: --set {key}={2 * limit:g}")
+
+
+def in_foreground(session: Session, assignments: Sequence[str], callbacks: Sequence[str], *, json: bool) -> int:
+    """The engine in this process, or its ranks below it, told line by line."""
+    config = resolve([*session.read().layers(), assignments_layer(assignments)]).config
+    if config.run.nproc == 1:
+        return run_foreground(session, assignments, callbacks, json=json)
+    from tui_trainer.launch.ranks import launch
+
+    words = ["--json" if json else "--lines", *(f"--callback={path}" for path in callbacks)]
+    code = launch(session, words, assignments)
+    if code in FAILURES and not sys.stdout.isatty():
+        print(f"tui-trainer: {session.name} ended with exit code {code}; see {session.log_path}", file=sys.stderr)
+    return code
+
+
+def _be_a_rank(wish: Start, place: World) -> int:
+    """What torchrun started: rank 0 makes the session, or takes it up after a restart; the others follow it."""
+    die_with_parent()
+    if place.rank:
+        from tui_trainer.engine.main import follow_leader
+
+        return follow_leader(place)
+    if not (wish.no_ui or wish.json):
+        raise UsageError("torchrun starts no app", "add --no-ui; `tui-trainer attach` shows the run from elsewhere")
+    resolved = resolve_run(wish.config, wish.flags, wish.assignments)
+    _check(resolved, wish.callbacks)
+    name = resolved.config.run.name or place.run_id
+    if not place.restarts:
+        session = _create(wish.sessions, resolved, name=name)
+    elif not name:
+        raise UsageError("a restart cannot tell which session it belongs to", "give torchrun's command --name NAME")
+    else:
+        session = find.session(wish.sessions, name)
+        status = session.read().status
+        if status.exit_code is not None:
+            return status.exit_code  # it came to an end; to begin again would not change that
+    return run_foreground(session, [], wish.callbacks, json=wish.json)
 
 
 def run_foreground(session: Session, assignments: Sequence[str], callbacks: Sequence[str], *, json: bool) -> int:
@@ -212,8 +262,12 @@ def _start_seeds(wish: Start, text: str, jobs: int) -> int:
         seeds = parse_seeds(text)
     except ValueError:
         raise UsageError(f"--seeds {text!r} is no list of seeds", "write 0-4 or 1,3,7") from None
-    _check(resolve_run(wish.config, wish.flags, wish.assignments), wish.callbacks)
-    resolved = [resolve_run(wish.config, {**wish.flags, "run.seed": seed}, wish.assignments) for seed in seeds]
+    first = resolve_run(wish.config, wish.flags, wish.assignments)
+    _check(first, wish.callbacks)
+    resolved = [
+        resolve_run(wish.config, {**wish.flags, **_on_device(first, index), "run.seed": seed}, wish.assignments)
+        for index, seed in enumerate(seeds)
+    ]
     sessions = [_create(wish.sessions, each, suffix=f"-s{seed}") for each, seed in zip(resolved, seeds, strict=True)]
     waiting, worst = list(sessions), 0
     running: list[subprocess.Popen[bytes]] = []
@@ -228,9 +282,19 @@ def _start_seeds(wish: Start, text: str, jobs: int) -> int:
     return worst
 
 
-def _create(sessions: str | None, resolved: Resolved, suffix: str = "") -> Session:
+def _on_device(resolved: Resolved, index: int) -> dict[str, Any]:
+    """The `index`-th seed's device: of run.devices in turn, unless each run's own ranks share those."""
+    run = resolved.config.run
+    return {"run.device": run.devices[index % len(run.devices)]} if run.devices and run.nproc == 1 else {}
+
+
+def _create(sessions: str | None, resolved: Resolved, suffix: str = "", name: str = "") -> Session:
     root, config = find.root(sessions), resolved.config
-    name = config.run.name + suffix if config.run.name else default_name(root, config.run.task, config.run.algorithm)
+    name = (
+        name or config.run.name + suffix
+        if config.run.name
+        else default_name(root, config.run.task, config.run.algorithm)
+    )
     check_name(name)
     return Session.create(root, name, resolved, collect(sys.argv, Path.cwd()))
 

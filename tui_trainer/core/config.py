@@ -48,6 +48,16 @@ class RunSettings(Settings, frozen=True):
     ] = "ppo"
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of everything random.")] = 1
     device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda:N.")] = "auto"
+    devices: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$")], ...],
+        Meta(description="Devices that ranks, or seeds, take in turn; empty = device."),
+    ] = ()
+    nproc: Annotated[
+        int, Meta(ge=1, le=1024, description="Ranks on this machine that share the environments and batches.")
+    ] = 1
+    max_restarts: Annotated[
+        int, Meta(ge=0, description="With nproc: how often a run that lost a rank begins again from its last save.")
+    ] = 3
     threads: Annotated[int, Meta(ge=1, le=256, description="torch threads; bits depend on it, so it is recorded.")] = 1
     memory_limit_gib: Annotated[
         float, Meta(ge=0, description="Save and pause at 95 % of this resident memory; 0 = no limit.")

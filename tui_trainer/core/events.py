@@ -25,6 +25,7 @@ from tui_trainer.core.values import (
     Forecast,
     Metrics,
     PartResult,
+    RankLoad,
     Reason,
     Resources,
     Suite,
@@ -357,6 +358,12 @@ class ResourcesSampled(Event, frozen=True):
     resources: Resources
 
 
+class RanksSampled(Event, frozen=True):
+    """How each rank of a run on several fares, in their order."""
+
+    ranks: tuple[RankLoad, ...]
+
+
 class AlertRaised(Event, frozen=True):
     """Something needs attention; `key` names it until it is cleared."""
 
@@ -403,7 +410,7 @@ AnyEvent: TypeAlias = (
     | RecommendationRaised | RecommendationAnswered | RecommendationScored
     | TryStarted | TryReturned | TryEnded
     | DifficultyChanged | SettingChanged | CommandApplied | CommandRefused
-    | ResourcesSampled | AlertRaised | AlertCleared | LogWritten
+    | ResourcesSampled | RanksSampled | AlertRaised | AlertCleared | LogWritten
     | FrameDrawn | PhaseStarted
 )  # fmt: skip
 
@@ -455,7 +462,8 @@ __all__ = [
     "TRANSIENT", "AlertCleared", "AlertRaised", "AnyEvent", "CheckpointFailed", "CheckpointSaved",
     "CheckpointsPruned", "CommandApplied", "CommandRefused", "DataExamined", "DifficultyChanged", "EpisodeFailed",
     "EvaluationFinished", "EvaluationStopped", "Event", "FrameDrawn", "LogWritten", "PartResult", "PhaseStarted",
-    "RecommendationAnswered", "RecommendationRaised", "RecommendationScored", "ResourcesSampled", "RunContinued",
+    "RanksSampled", "RecommendationAnswered", "RecommendationRaised", "RecommendationScored", "ResourcesSampled",
+    "RunContinued",
     "RunEnded", "RunPaused", "RunResumed", "RunStarted", "SettingChanged", "TrendAssessed", "TryEnded", "TryReturned",
     "TryStarted", "UpdateFinished",
     "decode", "encode", "stamp",

@@ -24,6 +24,7 @@ from tui_trainer.core.events import (
     FrameDrawn,
     LogWritten,
     PhaseStarted,
+    RanksSampled,
     RecommendationAnswered,
     RecommendationRaised,
     RecommendationScored,
@@ -41,7 +42,7 @@ from tui_trainer.core.events import (
     UpdateFinished,
 )
 from tui_trainer.core.series import Series
-from tui_trainer.core.values import Author, BranchName, Difficulty, Metrics, Resources, Verdict
+from tui_trainer.core.values import Author, BranchName, Difficulty, Metrics, RankLoad, Resources, Verdict
 
 Status: TypeAlias = Literal["starting", "running", "paused", "ended"]
 MarkKind: TypeAlias = Literal["evaluation", "checkpoint", "decision", "level", "alert", "resume", "end"]
@@ -164,6 +165,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     difficulty: Difficulty | None = None
     checkpoints: tuple[CheckpointSaved, ...] = ()
     resources: Resources | None = None
+    ranks: tuple[RankLoad, ...] = ()
+    """How each rank of a run on several fares; empty for a run on one process."""
     alerts: tuple[AlertRaised, ...] = ()
     decisions: tuple[Decision, ...] = ()
     marks: tuple[Mark, ...] = ()
@@ -286,6 +289,8 @@ def _folded(s: RunState, e: AnyEvent) -> RunState:
             return _decided(s, e, by, order, why, applied=False)
         case ResourcesSampled(resources=resources):
             return _with(s, resources=resources, series=_appended(s.series, e, resource_metrics(resources)))
+        case RanksSampled(ranks=ranks):
+            return _with(s, ranks=ranks)
         case AlertRaised(key=key, text=text):
             alerts = (*(a for a in s.alerts if a.key != key), e)
             return _mark(_log(_with(s, alerts=alerts), e, "warning", text), e, "alert", text)
@@ -316,6 +321,7 @@ def _resumed(s: RunState, e: RunResumed) -> RunState:
         s,
         status="running",
         resumed=e,
+        ranks=(),
         ended=None,
         paused_why="",
         paused_by=None,

@@ -190,6 +190,19 @@ class Gpu(Value, frozen=True):
     """Held by the engine and its children; None where the driver tells nothing of them."""
 
 
+class RankLoad(Value, frozen=True):
+    """How one of several ranks fared in the last seconds."""
+
+    rank: int
+    host: str
+    device: str
+    sps: float = 0.0
+    """Its own environment steps a second of work, waiting left out: the lowest is the slowest rank."""
+    work: float = 0.0
+    """Share of time in collecting and learning; the rest it waits for other ranks, evaluations and saves."""
+    memory_gib: float = 0.0
+
+
 class Resources(Value, frozen=True):
     """The machine and this process at one moment."""
 

@@ -7,14 +7,15 @@ import math
 import os
 import random
 import socket
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
 import torch
 
 from tui_trainer import algorithms, tasks
+from tui_trainer.algorithms.sharing import share_of
 from tui_trainer.core import events
 from tui_trainer.core.commands import SetSetting
 from tui_trainer.core.config import Config, get, known_keys
@@ -26,12 +27,14 @@ from tui_trainer.engine.archive import SessionArchive
 from tui_trainer.engine.callbacks import Callbacks, Hook, rules_of
 from tui_trainer.engine.clock import SteadyClock
 from tui_trainer.engine.hub import Hub
-from tui_trainer.engine.inbox import Inbox, Order
+from tui_trainer.engine.inbox import Inbox, Order, Ranks
 from tui_trainer.engine.loop import Place, Run, StateParts
 from tui_trainer.engine.meter import Meter
 from tui_trainer.engine.publisher import Publisher
+from tui_trainer.engine.ranks import Begin, Follower, Generators, Leader, LedTask, RankLearner, ranks_of
+from tui_trainer.engine.ranks import restore as put_back_ranks
 from tui_trainer.engine.saver import Saver
-from tui_trainer.errors import UsageError
+from tui_trainer.errors import ConfigError, UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, Manifest
 from tui_trainer.sessions.store import Session
 from tui_trainer.tasks.episode import EpisodeTable
@@ -39,8 +42,12 @@ from tui_trainer.tasks.failures import Guarded, unguarded
 from tui_trainer.telemetry.alerts import SpeedWatch, alerting
 from tui_trainer.telemetry.probe import gpu_present
 from tui_trainer.telemetry.sampler import Sampler
+from tui_trainer.telemetry.world import World, world
 from tui_trainer.training.manager import TrainingManager
 from tui_trainer.training.orders import LEARNER_KEYS
+
+if TYPE_CHECKING:
+    from tui_trainer.algorithms.group import Group
 
 
 @contextlib.contextmanager
@@ -59,12 +66,9 @@ def assemble(
 
     `given` are settings, by dotted key, that this resume brings; the session remembers them for those after it.
     """
-    prepare(config)
     hooks = Callbacks.load(callbacks, inbox)
     publisher.add_listener(hooks.hear)
-    device = choose_device(config.run.device)
-    task = make_task(config)
-    learner = make_learner(task, config, device)
+    device, task, learner, dismiss = rank_zero(config, inbox)
     manager = TrainingManager(config, task.spec, task.difficulty_space(), rules=rules_of(config, inbox))
     store = CheckpointStore(session.path)
     archive = SessionArchive(store, config)
@@ -105,7 +109,73 @@ def assemble(
     finally:
         sampler.stop()
         saver.stop()
+        dismiss()
         task.close()
+
+
+def rank_zero(config: Config, inbox: Inbox) -> tuple[str, Guarded, Learner, Callable[[], None]]:
+    """Device, task and learner of the process that decides, and what lets the other ranks go, where there are some."""
+    place = world()
+    device = rank_device(config, place)
+    if place.size == 1:
+        prepare(config)
+        task = make_task(config)
+        return device, task, make_learner(task, config, device), lambda: None
+    group = joined_group(place)
+    group.tell(Begin(msgspec.json.encode(config)))
+    mine = share_of(config, 0, group.size)
+    prepare(mine)
+    led = LedTask(bare_task(mine))
+    leader = Leader(group, rank_learner(led, mine, device), device, lambda loads: inbox.put(Ranks(loads)))
+    led.leader = leader
+    return device, led, leader, leader.dismiss
+
+
+def follow(place: World) -> None:
+    """Be one of the other ranks, to the end of the run. Raises RankLost where rank 0 is gone."""
+    group = joined_group(place)
+    begin = group.hear()
+    assert isinstance(begin, Begin)
+    config = msgspec.json.decode(begin.config, type=Config)
+    device = rank_device(config, place)
+    mine = share_of(config, group.rank, group.size)
+    prepare(mine)
+    task = make_task(mine)
+    try:
+        learner = rank_learner(task, mine, device)
+        Follower(group, learner, task, device, Generators(global_state, restore_generators)).follow()
+    finally:
+        task.close()
+
+
+def joined_group(place: World) -> Group:
+    """The ranks of this run. torch.distributed is loaded by those who need it."""
+    from tui_trainer.algorithms.group import Group
+
+    return Group.join(backend(place))
+
+
+def rank_learner(task: Task, config: Config, device: str) -> RankLearner:
+    """The configured algorithm. Raises ConfigError where it cannot be one of several."""
+    learner: Any = make_learner(task, config, device)
+    if not hasattr(learner, "join"):
+        raise ConfigError(f"{config.run.algorithm} cannot train on several ranks", "ppo and dqn can")
+    return cast(RankLearner, learner)
+
+
+def rank_device(config: Config, place: World) -> str:
+    """The device of this rank: of `run.devices` in turn, else a GPU of its own where there are any."""
+    if config.run.devices:
+        return choose_device(config.run.devices[place.local % len(config.run.devices)])
+    if place.size > 1 and config.run.device == "auto" and torch.cuda.is_available():
+        return f"cuda:{place.local % torch.cuda.device_count()}"
+    return choose_device(config.run.device)
+
+
+def backend(place: World) -> str:
+    """NCCL where each rank can have a GPU of its own; two ranks on one GPU meet by gloo."""
+    can = torch.cuda.is_available() and place.locals <= torch.cuda.device_count()
+    return "cpu:gloo,cuda:nccl" if can else "gloo"
 
 
 def first_words(
@@ -210,6 +280,11 @@ def global_state() -> dict[str, object]:
 
 def restore_global_state(state: Mapping[str, Any]) -> None:
     """Undo of `global_state`."""
+    restore_generators(state)
+
+
+def restore_generators(state: Mapping[str, Any]) -> None:
+    """Of `global_state`, the generators."""
     version, internal, gauss = state["rng"]["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = state["rng"]["numpy"]
@@ -315,7 +390,7 @@ def restore(
     state: Mapping[str, Any] = loaded.state
     changed = (*given, *(key for key in remembered if key not in given and _is_new(config, key, state["wall"])))
     put_back(stand, state)
-    other = differences(state["environment"])
+    other = differences(state["environment"], ranks_of(state["learner"]), getattr(stand.learner, "ranks", 1))
     exact = not other and stand.task.spec.resume == "exact" and device == "cpu"
     said = [*loaded.problems, *([f"not bit-exact: {', '.join(other)}"] if other else [])]
     if stand.manager.is_trying:
@@ -325,8 +400,7 @@ def restore(
 
 def put_back(stand: Stand, state: Mapping[str, Any]) -> None:
     """Everything as a checkpoint's state has it."""
-    stand.learner.load_state_dict(state["learner"])
-    stand.task.load_state_dict(state["task"])
+    put_back_ranks(stand.learner, stand.task, state)
     stand.manager.load_state_dict(state["manager"])
     restore_global_state(state)
     stand.meter.every = stand.meter.every or int(state["wall"]["log_every"])
@@ -363,7 +437,9 @@ def resumed_event(
     )
 
 
-def differences(environment: Mapping[str, Any]) -> list[str]:
+def differences(environment: Mapping[str, Any], ranks_then: int, ranks_now: int) -> list[str]:
     """What is not as it was when the checkpoint was saved."""
-    now = {"threads": torch.get_num_threads(), "torch": str(torch.__version__)}
-    return [f"{name} was {environment[name]}, is {now[name]}" for name in now if environment[name] != now[name]]
+    then = {**environment, "ranks": ranks_then}
+    now = {"threads": torch.get_num_threads(), "torch": str(torch.__version__), "ranks": ranks_now}
+    found = [f"{name} was {then[name]}, is {now[name]}" for name in now if then[name] != now[name]]
+    return [*found, "episodes began anew"] if ranks_then != ranks_now else found

@@ -9,7 +9,7 @@ import msgspec
 
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.reports import SignalReport
-from tui_trainer.core.values import Author, CheckpointKind, Metrics, Resources
+from tui_trainer.core.values import Author, CheckpointKind, Metrics, RankLoad, Resources
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -73,8 +73,15 @@ class Woken(msgspec.Struct, frozen=True):
     """
 
 
+class Ranks(msgspec.Struct, frozen=True):
+    """How the ranks of the run fare."""
+
+    loads: tuple[RankLoad, ...]
+
+
 Item: TypeAlias = (
-    Order | SignalReport | Resources | SaveDone | SaveFailed | StorageBack | JournalRefused | Note | Told | Woken
+    Order | SignalReport | Resources | Ranks | SaveDone | SaveFailed | StorageBack | JournalRefused | Note | Told
+    | Woken
 )  # fmt: skip
 
 

@@ -28,8 +28,9 @@ from tui_trainer.engine.crash import write_crash_report
 from tui_trainer.engine.memory import MemoryLimit
 from tui_trainer.engine.meter import Meter
 from tui_trainer.engine.publisher import Publisher
+from tui_trainer.engine.ranks import restore
 from tui_trainer.engine.saver import SaveJob, Saver
-from tui_trainer.errors import Diverged
+from tui_trainer.errors import Diverged, RankLost
 from tui_trainer.training.evaluation import merge, suite_seed
 from tui_trainer.training.manager import TrainingManager
 
@@ -165,7 +166,14 @@ class Run:
     # --- the turn --------------------------------------------------------------------------------------------
 
     def execute(self) -> Reason:
-        """Run until the manager ends it; returns the recorded reason."""
+        """Run until the manager ends it; returns the recorded reason. Raises RankLost, with what is in memory saved."""
+        try:
+            return self._execute()
+        except RankLost:
+            self._save_copy()
+            raise
+
+    def _execute(self) -> Reason:
         self.begin()
         while True:
             self.listen()
@@ -203,6 +211,8 @@ class Run:
         began = self._clock()
         try:
             return work()
+        except RankLost:
+            raise
         except Diverged as error:
             return self._fault("nonfinite", phase, error)
         except MemoryError as error:
@@ -402,6 +412,8 @@ class Run:
                 return self._manager.observe(item, now)
             case Resources():
                 return [events.ResourcesSampled(resources=item), *self._on_resources(item), *self._memory_used(item)]
+            case mail.Ranks(loads=loads):
+                return [events.RanksSampled(ranks=loads)]
             case mail.SaveDone():
                 return self._saved(item)
             case mail.SaveFailed(kind=kind, why=why):
@@ -534,6 +546,14 @@ class Run:
             return None
         return self._job_of(copy, "emergency")
 
+    def _save_copy(self) -> None:
+        """The last consistent state, from which all ranks begin again."""
+        job = self._emergency()
+        if job is not None:
+            self._saver.submit(job)
+        self._saver.finish()
+        self._read_mail_at_end()
+
     def _read_mail_at_end(self) -> None:
         """Only what the saver and the sampler said still counts."""
         for item in self._inbox.drain():
@@ -592,14 +612,6 @@ class Run:
         self._publish(
             events.EvaluationFinished(suite=suite, result=result, seconds=self._clock() - began, checkpoint=checkpoint)
         )
-
-
-def restore(learner: Learner, task: Task, state: Mapping[str, object]) -> None:
-    """Put learner and task back where a state was taken."""
-    for part, name in ((learner, "learner"), (task, "task")):
-        held = state[name]
-        assert isinstance(held, Mapping)
-        part.load_state_dict(held)
 
 
 def _fault_kind(error: BaseException) -> FaultKind:

@@ -34,12 +34,13 @@ from tui_trainer.engine.results import ResultsKeeper, write_report
 from tui_trainer.engine.signals import Signals
 from tui_trainer.engine.status import StatusKeeper
 from tui_trainer.engine.threads import pin_threads
-from tui_trainer.errors import TuiTrainerError
+from tui_trainer.errors import RankLost, TuiTrainerError
 from tui_trainer.sessions.index import state_at_end
 from tui_trainer.sessions.journal import Journal
 from tui_trainer.sessions.names import socket_path
 from tui_trainer.sessions.oslayer import storage_errors
 from tui_trainer.sessions.store import Session
+from tui_trainer.telemetry.world import World
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -60,6 +61,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TuiTrainerError as error:
         print(f"tui-trainer: {error}", file=sys.stderr)
         return error.exit_code
+
+
+def follow_leader(place: World) -> int:
+    """Be another rank than the first, in this process; returns its exit code when the run is over."""
+    pin_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    os.dup2(2, 1)  # what a task prints has no place between rank 0's lines
+    from tui_trainer.engine.ranks import ignore_first_signals
+
+    ignore_first_signals()
+    from tui_trainer.engine.assembly import follow
+
+    try:
+        follow(place)
+    except TuiTrainerError as error:
+        print(f"tui-trainer: rank {place.rank}: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 def run_engine(
@@ -128,6 +146,9 @@ class Engine:
         self.open()
         try:
             reason = self._execute()
+        except RankLost as error:
+            self._lost(error)
+            raise
         except TuiTrainerError as error:
             reason = self.failed(error, error.exit_code)
         except (Exception, SystemExit) as error:
@@ -203,6 +224,15 @@ class Engine:
         self.publisher.flush(sync=True)
         print(f"tui-trainer: {reason.evidence}", file=sys.stderr)
         return reason
+
+    def _lost(self, error: RankLost) -> None:
+        """No end of the run: what started the ranks begins anew."""
+        said = events.LogWritten(level="warning", text=clean_line(str(error), LONGEST))
+        last = self._publisher.recent[-1] if self._publisher.recent else self._state
+        self._publisher.publish(said, update=last.update, global_step=last.global_step)
+        self._publisher.flush(sync=True)
+        with contextlib.suppress(TuiTrainerError):
+            self._session.write_status("starting")
 
     def _leave_at_once(self, hook: TextHook) -> LeaveAtOnce:
         return LeaveAtOnce(self.status, hook)

@@ -14,8 +14,9 @@ from tui_trainer.core.events import AnyEvent
 from tui_trainer.core.values import Author, BranchName
 from tui_trainer.engine.callbacks import rules_of
 from tui_trainer.engine.inbox import Inbox
-from tui_trainer.engine.loop import Place, restore
+from tui_trainer.engine.loop import Place
 from tui_trainer.engine.meter import Meter
+from tui_trainer.engine.ranks import restore
 from tui_trainer.errors import Diverged, UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, Manifest, frozen_copy, state_sha256
 from tui_trainer.sessions.journal import read_journal

@@ -23,6 +23,7 @@ from tui_trainer.core.events import (
     FrameDrawn,
     LogWritten,
     PhaseStarted,
+    RanksSampled,
     RecommendationAnswered,
     RecommendationRaised,
     RecommendationScored,
@@ -120,7 +121,9 @@ def _told(e: AnyEvent, s: RunState) -> tuple[str, str] | None:
             return "alert over", key
         case LogWritten(level=level, text=text):
             return None if level == "debug" else ("log", text if level == "info" else f"{level}: {text}")
-        case TrendAssessed() | CheckpointsPruned() | ResourcesSampled() | FrameDrawn() | PhaseStarted():
+        case TrendAssessed() | CheckpointsPruned() | ResourcesSampled() | RanksSampled():
+            return None
+        case FrameDrawn() | PhaseStarted():
             return None
         case _:
             assert_never(e)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tui_trainer.core.config import assignments_layer, resolve
 from tui_trainer.sessions.oslayer import storage_errors
 from tui_trainer.sessions.store import Session
 
@@ -16,7 +17,9 @@ def spawn(
     session: Session, *, assignments: Sequence[str] = (), callbacks: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
     """The detached engine's process; its output goes to the session's engine.log."""
-    words = [sys.executable, "-m", "tui_trainer.engine.main", str(session.path)]
+    config = resolve([*session.read().layers(), assignments_layer(assignments)]).config
+    module = "tui_trainer.engine.main" if config.run.nproc == 1 else "tui_trainer.launch.ranks"
+    words = [sys.executable, "-m", module, str(session.path)]
     words += [f"--set={text}" for text in assignments]
     words += [f"--callback={path}" for path in callbacks]
     return spawn_words(words, session.log_path)

@@ -37,7 +37,7 @@ MAX_FILES = 50_000
 MAX_BYTES = 1 << 42
 MAX_DEPTH = 5
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
-_STAYS = ("lock", "replay.idx")
+_STAYS = ("lock", "launcher.lock", "replay.idx")
 _STUMBLES = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError, OSError,
     AttributeError, OverflowError,

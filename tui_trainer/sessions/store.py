@@ -240,9 +240,17 @@ class Session:
         """Own the session. Raises SessionInUse naming the pid of who does."""
         return SessionLock(self.lock_path, self.name, self._disk)
 
+    def launcher_lock(self) -> SessionLock:
+        """Held by what starts the ranks of a run on several, so that the session is owned between their lives."""
+        return SessionLock(self._launcher_path, self.name, self._disk)
+
+    @property
+    def _launcher_path(self) -> Path:
+        return self.path / "launcher.lock"
+
     def owner(self) -> Owner | None:
         """The live process that holds the session, if any."""
-        return locks.owner(self.lock_path)
+        return locks.owner(self.lock_path) or locks.owner(self._launcher_path)
 
 
 def _claim(root: Path, name: str, resolved: Resolved, disk: Disk) -> Path:

@@ -111,6 +111,11 @@ class _Rates:
         )
 
 
+def resident_gib() -> float:
+    """Memory of this process without its children."""
+    return float(psutil.Process().memory_info().rss) / _GIB
+
+
 class Sampler:
     """Calls `deliver` with a sample every `interval_s` seconds, on its own daemon thread.
 
