@@ -15,6 +15,7 @@ from tui_trainer.core import events
 from tui_trainer.core.events import TRANSIENT, AnyEvent, Event, LogWritten, UpdateFinished, decode, encode, stamp
 from tui_trainer.core.state import RunState
 from tui_trainer.core.text import is_clean
+from tui_trainer.core.values import RankLoad
 
 KINDS: tuple[type[Event], ...] = get_args(AnyEvent)
 CHARACTERS = st.characters(min_codepoint=0, max_codepoint=0x10FFFF, exclude_categories=())
@@ -80,7 +81,8 @@ def test_every_event_is_folded_and_moves_history_on(kind: type[Event], data: st.
 @given(data=st.data())
 def test_every_event_but_the_purely_positional_leaves_a_trace(kind: type[Event], data: st.DataObject) -> None:
     event = stamp(data.draw(strategies.of(kind)), seq=0 if kind in TRANSIENT else 1, time=1.0, update=1, global_step=1)
-    before = RunState(alerts=(events.AlertRaised(key="k", severity="warning", text="t"),))
+    alerts = (events.AlertRaised(key="k", severity="warning", text="t"),)
+    before = RunState(alerts=alerts, ranks=(RankLoad(rank=9, host="none", device="cpu"),))
     if isinstance(event, events.AlertCleared):
         event = msgspec.structs.replace(event, key="k")
     if isinstance(event, events.CheckpointsPruned):

@@ -19,7 +19,7 @@ from tui_trainer.core.text import is_clean
 from tui_trainer.core.values import Difficulty, Reason
 from tui_trainer.headless.lines import event_line
 
-SILENT = {"TrendAssessed", "CheckpointsPruned", "ResourcesSampled", "FrameDrawn", "PhaseStarted"}
+SILENT = {"TrendAssessed", "CheckpointsPruned", "ResourcesSampled", "RanksSampled", "FrameDrawn", "PhaseStarted"}
 
 
 def last_line(tale: Tale) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from tests.ui.history import state_at
-from tui_trainer.core.events import ResourcesSampled, stamp
+from tui_trainer.core.events import RanksSampled, ResourcesSampled, stamp
 from tui_trainer.core.state import RunState
-from tui_trainer.core.values import Gpu
+from tui_trainer.core.values import Gpu, RankLoad
 from tui_trainer.ui.panels import machine
 from tui_trainer.ui.scene import Scene
 
@@ -71,3 +71,15 @@ def test_a_figure_that_never_changed_has_no_course() -> None:
 def test_the_least_important_lines_go_first() -> None:
     small = lines(sampled(gpus=gpus(1)), height=3)
     assert [text.split()[0] for text in small] == ["cpu", "ram", "gpu0"]
+
+
+def test_ranks_stand_in_their_order_and_the_slowest_is_named() -> None:
+    loads = (
+        RankLoad(rank=0, host="one", device="cuda:0", sps=2000.0, work=0.5, memory_gib=1.0),
+        RankLoad(rank=1, host="two", device="cuda:0", sps=1500.0, work=0.95, memory_gib=1.5),
+    )
+    state = sampled()
+    found = lines(state.apply(stamp(RanksSampled(ranks=loads), seq=state.seq + 1, time=1, update=1, global_step=1)))
+    assert line(found, "ranks").split(maxsplit=1)[1] == "2, slowest 1 at 1.50k SPS, 25% behind the quickest"
+    assert line(found, "rank 1").split(maxsplit=2)[2] == "1.50k SPS, works 95%, 1.50 GiB, cuda:0, two"
+    assert not any(each.startswith("rank") for each in lines(state))

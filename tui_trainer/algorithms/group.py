@@ -19,6 +19,8 @@ import torch.distributed as dist
 from tui_trainer.algorithms.arrays import Array
 from tui_trainer.errors import Diverged, RankLost
 
+MEETING = timedelta(minutes=10)
+"""The longest that ranks wait for each other at the start."""
 TIMEOUT = timedelta(days=20)
 """The longest that one rank waits for another, such as through a pause. One that dies is told by its connection, a
 machine that does by torchrun."""
@@ -29,18 +31,22 @@ Result = TypeVar("Result")
 class Group:
     """This process as one of `size`; rank 0 decides. Every method raises RankLost where another rank is gone."""
 
-    def __init__(self, rank: int, size: int) -> None:
-        self.rank, self.size = rank, size
+    def __init__(self, held: dist.ProcessGroup) -> None:
+        self._held = held
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.seconds = 0.0
         """Spent in exchanges since the group was joined, waiting for slower ranks included."""
         self._buffer = torch.zeros(0)
 
     @classmethod
-    def join(cls, backend: str) -> Group:
-        """Meet the others; where, torchrun has told by the environment."""
+    def join(cls, backend: str, life: int) -> Group:
+        """Meet the others; where, torchrun has told by the environment. `life`: restarts before; each has keys of its
+        own in torchrun's store, else a rank would look for one that has died."""
         with _or_lost():
-            dist.init_process_group(backend, timeout=TIMEOUT)
-        return cls(dist.get_rank(), dist.get_world_size())
+            store, rank, size = next(dist.rendezvous("env://", timeout=MEETING))  # type: ignore[attr-defined]
+            own = dist.PrefixStore(f"life {life}", store)  # type: ignore[attr-defined]
+            dist.init_process_group(backend, store=own, rank=rank, world_size=size, timeout=MEETING)
+            return cls(dist.new_group(backend=backend, timeout=TIMEOUT))
 
     def leave(self) -> None:
         """After the last exchange."""
@@ -52,20 +58,20 @@ class Group:
     def tell(self, message: object) -> None:
         """Rank 0's word to all others, who `hear` it."""
         with self._exchange():
-            dist.broadcast_object_list([message], src=0, device=_CPU)
+            dist.broadcast_object_list([message], src=0, group=self._held, device=_CPU)
 
     def hear(self) -> Any:
         """Wait for rank 0's word; how long that takes is nobody's cost."""
         said = [None]
         with _or_lost():
-            dist.broadcast_object_list(said, src=0, device=_CPU)
+            dist.broadcast_object_list(said, src=0, group=self._held, device=_CPU)
         return said[0]
 
     def gather(self, own: object) -> list[Any]:
         """What each rank has, in their order, on rank 0; nothing on the others."""
         found: list[Any] = [None] * self.size
         with self._exchange():
-            dist.gather_object(own, found if self.rank == 0 else None, dst=0)
+            dist.gather_object(own, found if self.rank == 0 else None, dst=0, group=self._held)
         return found if self.rank == 0 else []
 
     # --- numbers -----------------------------------------------------------------------------------------------
@@ -78,7 +84,7 @@ class Group:
         self._buffer[:size] = flat
         self._buffer[size:] = torch.tensor(numbers, dtype=flat.dtype)
         with self._exchange():
-            dist.all_reduce(self._buffer)
+            dist.all_reduce(self._buffer, group=self._held)
         self._buffer /= self.size
         flat.copy_(self._buffer[:size])
         return [float(number) for number in self._buffer[size:].tolist()]
@@ -96,13 +102,13 @@ class Group:
         mine = torch.from_numpy(np.ascontiguousarray(own, np.float64))
         found = [torch.zeros_like(mine) for _ in range(self.size)]
         with self._exchange():
-            dist.all_gather(found, mine)
+            dist.all_gather(found, mine, group=self._held)
         return [each.numpy() for each in found]
 
     def share(self, flat: torch.Tensor) -> None:
         """Fill a vector with rank 0's."""
         with self._exchange():
-            dist.broadcast(flat, src=0)
+            dist.broadcast(flat, src=0, group=self._held)
 
     def agree(self, work: Callable[[], Result]) -> Result:
         """Do something that may raise Diverged; where it did on one rank, all raise it."""

@@ -31,7 +31,7 @@ from tui_trainer.engine.inbox import Inbox, Order, Ranks
 from tui_trainer.engine.loop import Place, Run, StateParts
 from tui_trainer.engine.meter import Meter
 from tui_trainer.engine.publisher import Publisher
-from tui_trainer.engine.ranks import Begin, Follower, Generators, Leader, LedTask, RankLearner, ranks_of
+from tui_trainer.engine.ranks import Begin, Follower, Generators, Leader, LedTask, RankLearner, SignalWatch, ranks_of
 from tui_trainer.engine.ranks import restore as put_back_ranks
 from tui_trainer.engine.saver import Saver
 from tui_trainer.errors import ConfigError, UsageError
@@ -131,9 +131,10 @@ def rank_zero(config: Config, inbox: Inbox) -> tuple[str, Guarded, Learner, Call
     return device, led, leader, leader.dismiss
 
 
-def follow(place: World) -> None:
+def follow(place: World, watch: SignalWatch) -> None:
     """Be one of the other ranks, to the end of the run. Raises RankLost where rank 0 is gone."""
     group = joined_group(place)
+    watch.has_leader = True
     begin = group.hear()
     assert isinstance(begin, Begin)
     config = msgspec.json.decode(begin.config, type=Config)
@@ -152,7 +153,7 @@ def joined_group(place: World) -> Group:
     """The ranks of this run. torch.distributed is loaded by those who need it."""
     from tui_trainer.algorithms.group import Group
 
-    return Group.join(backend(place))
+    return Group.join(backend(place), place.restarts)
 
 
 def rank_learner(task: Task, config: Config, device: str) -> RankLearner:

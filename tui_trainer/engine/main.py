@@ -67,13 +67,13 @@ def follow_leader(place: World) -> int:
     """Be another rank than the first, in this process; returns its exit code when the run is over."""
     pin_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     os.dup2(2, 1)  # what a task prints has no place between rank 0's lines
-    from tui_trainer.engine.ranks import ignore_first_signals
+    from tui_trainer.engine.ranks import SignalWatch
 
-    ignore_first_signals()
+    watch = SignalWatch()
     from tui_trainer.engine.assembly import follow
 
     try:
-        follow(place)
+        follow(place, watch)
     except TuiTrainerError as error:
         print(f"tui-trainer: rank {place.rank}: {error}", file=sys.stderr)
         return error.exit_code

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, assert_never
 
 from tui_trainer.core.protocols import Learner, Policy, Task
@@ -28,6 +28,7 @@ from tui_trainer.telemetry.sampler import resident_gib
 if TYPE_CHECKING:
     from tui_trainer.algorithms.group import Group
 
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 LOADS_S = 2.0
 """Seconds between two looks at how the ranks fare."""
 Report = TypeVar("Report", CollectReport, UpdateReport)
@@ -327,19 +328,25 @@ class Generators(NamedTuple):
     write: Callable[[Mapping[str, Any]], None]
 
 
-def ignore_first_signals() -> None:
-    """Signals that ask for an end are rank 0's business; the second SIGTERM or SIGINT is meant for this process."""
-    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
-    asked: set[int] = set()
+class SignalWatch:
+    """SIGTERM and SIGINT ask rank 0 for an end: another rank takes the first for a hint and leaves on the second, or on
+    any while it has met no rank 0. A thread waits for them, as the main thread is mostly out of Python's reach.
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        if asked:
-            os._exit(128 + number)
-        asked.add(number)
+    Made before other threads are, which would take the signals otherwise.
+    """
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
+    def __init__(self) -> None:
+        self.has_leader = False
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+        threading.Thread(target=self._watch, name="signals", daemon=True).start()
+
+    def _watch(self) -> None:
+        number = signal.sigwait(_ENDS)
+        if self.has_leader:
+            number = signal.sigwait(_ENDS)
+        os._exit(128 + number)
 
 
 # --- what each rank measures -----------------------------------------------------------------------------------------
@@ -361,12 +368,12 @@ class Pulse:
         if isinstance(report, CollectReport):
             self._steps += report.steps
         elapsed = time.monotonic() - self._began
-        if elapsed >= LOADS_S / 2 and self._work_s > 0:
+        if elapsed >= LOADS_S / 2 and self._steps:
             self.last = RankLoad(
                 rank=self._group.rank,
                 host=self.last.host,
                 device=self._device,
-                sps=round(self._steps / self._work_s, 1),
+                sps=round(self._steps / max(self._work_s, 1e-9), 1),
                 work=round(min(1.0, self._work_s / elapsed), 3),
                 memory_gib=round(resident_gib(), 3),
             )
@@ -473,7 +480,7 @@ def joined(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _deeper(keys: Sequence[str]) -> list[tuple[str, str]]:
-    return [(first, rest) for first, dot, rest in (key.partition(".") for key in keys) if dot]
+    return [(first, rest) for first, dot, rest in (key.partition(".") for key in keys) if dot and first not in keys]
 
 
 def ranks_of(state: Mapping[str, Any]) -> int:

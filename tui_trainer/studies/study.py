@@ -7,13 +7,17 @@ trials before it, so that neither an interruption nor a retry changes what later
 from __future__ import annotations
 
 import os
+import re
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,6 +31,7 @@ from tui_trainer.sessions.store import Session
 from tui_trainer.studies.engines import POLL_S, Curve, Follower
 from tui_trainer.studies.space import Space, differences, is_whole, require_limit, trial_settings
 
+_POSTGRES = re.compile(r"^postgres(ql)?://")
 RETRIES = 2
 """How often a killed trial is queued again."""
 TRIED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -57,10 +62,13 @@ def storage_url(root: Path, name: str) -> str:
 
 
 def open_storage(url: str) -> optuna.storages.BaseStorage:
-    """Raises StorageError where it cannot be opened."""
+    """A database, or with `journal:FILE` a file that machines share. Raises StorageError where it cannot be opened."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    kind, _, rest = url.partition(":")
     try:
-        return optuna.storages.RDBStorage(url)
+        if kind == "journal":
+            return JournalStorage(JournalFileBackend(rest, lock_obj=JournalFileOpenLock(rest)))
+        return optuna.storages.RDBStorage(_POSTGRES.sub("postgresql+psycopg://", url))
     except (SQLAlchemyError, ImportError, OSError) as error:
         raise StorageError(f"{url}: {str(error).splitlines()[0]}", "is it an Optuna storage URL?") from None
 
@@ -144,9 +152,19 @@ class Study:
         if known is None:
             self._study.set_user_attr("settings", table)
             self._study.set_user_attr("seed", self._plan.seed)
+            self._study.set_user_attr("begun_by", self._place())
         elif (known, self._study.user_attrs.get("seed")) != (table, self._plan.seed):
             what = ", ".join(differences(known, table)[:3]) or "seed"
             raise UsageError(f"the study {self._plan.name} was begun with another {what}", "name a new one: --name")
+
+    def _place(self) -> str:
+        """Which of the machines that share the study this is."""
+        return f"{os.uname().nodename}:{self._plan.root.resolve()}"
+
+    def _seed(self) -> int:
+        """Of the next trial's sampler: another one on each machine, else two would try the same."""
+        others = self._study.user_attrs.get("begun_by", self._place()) != self._place()
+        return 1_000_003 * self._plan.seed + self._count() + (zlib.crc32(self._place().encode()) if others else 0)
 
     # --- trials that nobody runs any more ---------------------------------------------------------------------
 
@@ -201,7 +219,7 @@ class Study:
         return any(trial.user_attrs.get("by_hand") for trial in waiting)
 
     def _begin(self) -> None:
-        self._study.sampler = make_sampler(self._settings, 1_000_003 * self._plan.seed + self._count())
+        self._study.sampler = make_sampler(self._settings, self._seed())
         trial = self._study.ask()
         trial.set_user_attr("host", os.uname().nodename)
         trial.set_user_attr("pid", os.getpid())

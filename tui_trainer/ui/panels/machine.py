@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tui_trainer.charts.bars import bar, resampled, spark
 from tui_trainer.charts.span import Row, Span
-from tui_trainer.core.format import duration
+from tui_trainer.core.format import duration, si
 from tui_trainer.core.series import Series
-from tui_trainer.core.values import Gpu, Resources
+from tui_trainer.core.values import Gpu, RankLoad, Resources
 from tui_trainer.ui.rows import labelled, most_important, plain
 from tui_trainer.ui.scene import Scene
 
@@ -64,6 +64,7 @@ def _rows(scene: Scene, r: Resources, width: int) -> Iterator[tuple[int, Row]]:
     if not r.gpus:
         yield 2, labelled("gpu", r.gpu_note or "none", 8)
     yield 3, _told(scene, "engine", _engine_text(r), "process_cpu_percent", width)
+    yield from ((1 if index == 0 else 5, row) for index, row in enumerate(_ranks(scene.state.ranks)))
     yield 4, _told(scene, "disk", _disk_text(r), "disk_free_gib", width)
     yield 5, _told(scene, "network", f"{r.network_mib_s:.1f} MiB/s", "network_mib_s", width)
     for gpu in r.gpus:
@@ -108,6 +109,20 @@ def _engine_text(r: Resources) -> str:
     held = [gpu.process_memory_gib for gpu in r.gpus if gpu.process_memory_gib is not None]
     on_gpu = f", {sum(held):.1f} GiB on GPUs" if held else ""
     return f"{r.process_cpu_percent:.0f} % of a core, {r.process_rss_gib:.2f} GiB{on_gpu}"
+
+
+def _ranks(loads: Sequence[RankLoad]) -> Iterator[Row]:
+    """All ranks in a line with the slowest, then each in a line of its own; nothing of a run on one process."""
+    if not loads:
+        return
+    slowest = min(loads, key=lambda load: load.sps)
+    quickest = max(load.sps for load in loads)
+    behind = 0.0 if not quickest else 1 - slowest.sps / quickest
+    text = f"{len(loads)}, slowest {slowest.rank} at {si(slowest.sps)} SPS"
+    yield labelled("ranks", f"{text}, {behind:.0%} behind the quickest" if behind >= 0.005 else text, 8)
+    for load in loads:
+        parts = (f"{si(load.sps)} SPS", f"works {load.work:.0%}", f"{load.memory_gib:.2f} GiB", load.device, load.host)
+        yield labelled(f"rank {load.rank}", ", ".join(parts), 8)
 
 
 def _disk_text(r: Resources) -> str:
