@@ -26,6 +26,7 @@ PROCESS_BOUNDARIES = {
     "cli/main.py": "the command's last line: a bug of ours is one line, its traceback lies in a file",
     "engine/loop.py": "foreign code of tasks, and every phase: becomes a report to the manager",
     "engine/main.py": "the engine's last line: whatever is left becomes an exit code and a crash report",
+    "engine/ranks.py": "foreign code of tasks on another rank: becomes a word to rank 0",
     "engine/callbacks.py": "foreign code of users: a failing hook is switched off",
     "services/outlet.py": "foreign programs, servers and libraries: what they raise is told once",
     "tasks/check.py": "the conformance kit: what a foreign task raises is what its author must know",
@@ -41,6 +42,7 @@ PROCESS_BOUNDARIES = {
 PRINTERS = {
     "engine/main.py": "the foreground engine's last words on stderr, after every view is gone",
     "guests/life.py": "a script's stderr: where it is recorded, and why no more",
+    "launch/ranks.py": "the detached launcher's last words, for the session's log",
 }
 """Outside cli and headless, who may print."""
 

@@ -22,9 +22,9 @@ from tui_trainer.launch.spawn import spawn
 from tui_trainer.sessions.names import check_name, default_name
 from tui_trainer.sessions.provenance import collect
 from tui_trainer.sessions.store import Session
-from tui_trainer.telemetry.world import World, die_with_parent, world
 
 if TYPE_CHECKING:
+    from tui_trainer.telemetry.world import World
     from tui_trainer.ui.outcome import Outcome
 
 
@@ -54,8 +54,7 @@ class Resume(msgspec.Struct):
 
 def start(wish: Start, seeds: str | None, jobs: int) -> int:
     """`run`: returns the exit code."""
-    place = world()
-    if place.size > 1:
+    if (place := _place()) is not None:
         return _be_a_rank(wish, place)
     if seeds is not None:
         return _start_seeds(wish, seeds, jobs)
@@ -91,8 +90,8 @@ def resume_session(wish: Resume) -> int:
     """`resume`: orders a paused run on, or executes the session from its newest good checkpoint."""
     from tui_trainer.sessions.checkpoints import CheckpointStore
 
-    place = world()
-    if place.rank:
+    place = _place()
+    if place is not None and place.rank:
         from tui_trainer.engine.main import follow_leader
 
         return follow_leader(place)
@@ -106,8 +105,7 @@ def resume_session(wish: Resume) -> int:
     wish.no_ui = wish.no_ui or not (wish.detach or wish.json or may_show())
     if not (wish.no_ui or wish.detach or wish.json):
         require_app_terminal()
-    if place.size > 1:
-        die_with_parent()
+    if place is not None:
         return run_foreground(session, wish.assignments, [], json=wish.json)
     return go_on(session, wish.assignments, no_ui=wish.no_ui, detach=wish.detach, json=wish.json)
 
@@ -170,9 +168,18 @@ def in_foreground(session: Session, assignments: Sequence[str], callbacks: Seque
     return code
 
 
+def _place() -> World | None:
+    """Which rank torchrun started this process as; None where it did not."""
+    if not {"RANK", "WORLD_SIZE"} <= os.environ.keys():
+        return None
+    from tui_trainer.telemetry.world import die_with_parent, world
+
+    die_with_parent()
+    return world()
+
+
 def _be_a_rank(wish: Start, place: World) -> int:
     """What torchrun started: rank 0 makes the session, or takes it up after a restart; the others follow it."""
-    die_with_parent()
     if place.rank:
         from tui_trainer.engine.main import follow_leader
 

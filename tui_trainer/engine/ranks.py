@@ -391,7 +391,7 @@ def attempt(word: Word, work: Callable[[], Report]) -> Report | BaseException:
         return work()
     except (RankLost, KeyboardInterrupt):
         raise
-    except BaseException as error:
+    except (Exception, SystemExit) as error:
         if isinstance(word, Learn) and not isinstance(error, Diverged):
             raise RankLost(f"a rank failed while learning: {type(error).__name__}: {error}") from error
         return error

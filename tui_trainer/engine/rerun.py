@@ -284,6 +284,8 @@ def _config(session: Session, history: Sequence[AnyEvent]) -> Config:
         raise UsageError(
             f"{session.name} was not promised to be bit-exact", f"it ran {started.task} on {started.device}"
         )
+    if config.run.nproc > 1 or any(isinstance(event, events.RanksSampled) for event in history):
+        raise UsageError(f"{session.name} ran on several ranks", "a rerun executes one process")
     limits = next((event.limits for event in reversed(history) if isinstance(event, events.RunResumed)), None)
     if limits is None:
         return config
