@@ -228,9 +228,9 @@ class Engine:
     def _lost(self, error: RankLost) -> None:
         """No end of the run: what started the ranks begins anew."""
         said = events.LogWritten(level="warning", text=clean_line(str(error), LONGEST))
-        last = self._publisher.recent[-1] if self._publisher.recent else self._state
-        self._publisher.publish(said, update=last.update, global_step=last.global_step)
-        self._publisher.flush(sync=True)
+        last = self.publisher.recent[-1] if self.publisher.recent else self.history
+        self.publisher.publish(said, update=last.update, global_step=last.global_step)
+        self.publisher.flush(sync=True)
         with contextlib.suppress(TuiTrainerError):
             self._session.write_status("starting")
 
