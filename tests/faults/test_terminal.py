@@ -220,10 +220,31 @@ def test_on_a_dumb_terminal_a_run_is_told_in_lines(warm: Warm, root: Path) -> No
     assert len(p.names(root)) == 1
 
 
-def test_on_a_dumb_terminal_attach_says_what_to_use(warm: Warm, root: Path) -> None:
+def test_on_a_dumb_terminal_attach_tells_the_run_in_lines_until_it_ends(
+    warm: Warm, root: Path, engine: Program
+) -> None:
     terminal = warm.terminal(root, "attach", environ={"TERM": "dumb"})
-    code = terminal.exit_code(20)
-    assert (code, b"use --no-ui" in terminal.seen, b"\x1b" in terminal.seen) == (2, True, False)
+    terminal.wait_for(b"lines instead")
+    terminal.wait_for(b"a: running, update")
+    assert warm.run(root, "stop", "a").returncode == 0
+    code = terminal.exit_code(60)
+    assert (code, b"ended" in terminal.seen, b"\x1b" in terminal.seen) == (0, True, False)
+    terminal.close()
+
+
+def test_on_a_dumb_terminal_attach_is_left_with_ctrl_c(warm: Warm, root: Path, engine: Program) -> None:
+    terminal = warm.terminal(root, "attach", environ={"TERM": "dumb"})
+    terminal.wait_for(b"a: running, update")
+    terminal.key(b"\x03")
+    code = terminal.exit_code(60)
+    assert (code, b"a goes on" in terminal.seen) == (0, True)
+    terminal.close()
+
+
+def test_on_a_dumb_terminal_a_replay_is_printed(warm: Warm, root: Path) -> None:
+    terminal = warm.terminal(root, "replay", environ={"TERM": "dumb"})
+    code = terminal.exit_code(60)
+    assert (code, b"lines instead" in terminal.seen, b"\x1b" in terminal.seen) == (0, True, False)
     terminal.close()
 
 

@@ -45,6 +45,12 @@ def test_a_sample_is_sane(tmp_path: Path) -> None:
     assert bool(r.gpus) != bool(r.gpu_note)
 
 
+def test_every_core_that_may_be_used_has_its_load(tmp_path: Path) -> None:
+    loads = sample_once(tmp_path).core_percents
+    assert len(loads) == len(os.sched_getaffinity(0))
+    assert all(0 <= load <= 100 for load in loads)
+
+
 def test_own_work_shows_as_load_of_this_process(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     start = time.monotonic()

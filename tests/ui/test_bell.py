@@ -10,7 +10,7 @@ from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import AlertRaised, AnyEvent, RunEnded, RunPaused, stamp
 from tui_trainer.core.values import Reason
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.bell import ring
+from tui_trainer.ui.bell import BELL, QUIET_S, Bell, ring
 
 ALERT = AlertRaised(key="disk", severity="warning", text="disk \x1b]52;c;aGk=\x07almost full")
 MID = state_at(780)
@@ -43,10 +43,23 @@ async def written(kind: str, monkeypatch: pytest.MonkeyPatch, *events: AnyEvent)
     return "".join(out)
 
 
-async def test_the_bell_rings_for_each_piece_of_news(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_bell_rings_for_news_and_for_the_end_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
     end = RunEnded(reason=Reason(name="max_updates"))
     assert (await written("bell", monkeypatch, ALERT, RunPaused(by="user", why="p"), end)).count("\a") == 2
     assert f"\x1b]9;tui-trainer: {NAME} ended: max_updates\a" in await written("osc9", monkeypatch, end)
+
+
+async def test_a_hundred_alerts_in_a_second_ring_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await written("bell", monkeypatch, *[ALERT] * 100)).count("\a") == 1
+
+
+def test_what_comes_later_rings_again() -> None:
+    now = 100.0
+    bell = Bell("a", "bell", {}, lambda: now)
+    assert [bell.ring(ALERT), bell.ring(ALERT)] == [BELL, ""]
+    now += QUIET_S
+    assert bell.ring(ALERT) == BELL
+    assert bell.ring(RunPaused(by="user", why="p")) == ""
 
 
 async def test_by_default_nothing_rings(monkeypatch: pytest.MonkeyPatch) -> None:

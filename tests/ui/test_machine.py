@@ -83,3 +83,23 @@ def test_ranks_stand_in_their_order_and_the_slowest_is_named() -> None:
     assert line(found, "ranks").split(maxsplit=1)[1] == "2, slowest 1 at 1.50k SPS, 25% behind the quickest"
     assert line(found, "rank 1").split(maxsplit=2)[2] == "1.50k SPS, works 95%, 1.50 GiB, cuda:0, two"
     assert not any(each.startswith("rank") for each in lines(state))
+
+
+def test_each_core_has_a_column_and_the_busiest_is_named() -> None:
+    found = lines(sampled(core_percents=(0, 3, 50, 100)))
+    assert line(found, "cores") == "cores    ▁▄█  the busiest 100 %"
+
+
+def test_more_cores_than_columns_share_them_by_the_busier_one() -> None:
+    many = tuple(100 if core == 70 else 0 for core in range(128))
+    shown = line(lines(sampled(core_percents=many), width=60), "cores")
+    assert (len(shown) <= 60, shown.count("█")) == (True, 1)
+
+
+def test_the_cores_go_first_where_room_is_short() -> None:
+    state = sampled(core_percents=(5, 6))
+    assert not [text for text in lines(state, height=4) if text.startswith("cores")]
+
+
+def test_one_core_needs_no_line_of_its_own() -> None:
+    assert not [text for text in lines(sampled(core_percents=(99,))) if text.startswith("cores")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from tui_trainer.charts.scale import roomy_end
@@ -57,6 +58,15 @@ def spark(values: Sequence[float | None], width: int, glyphs: Glyphs = "braille"
     low, high = min(known, default=0.0), max(known, default=1.0)
     text = "".join(" " if value is None else _level(value, low, high, levels) for value in shown)
     return (Span(" " * (width - len(shown))), Span(text, style))
+
+
+def gauges(percents: Sequence[float], width: int, glyphs: Glyphs = "braille", style: str = "") -> Span:
+    """A column for each value, 0..100, empty at 0; neighbours share one, by the higher, where columns are fewer."""
+    columns = min(width, len(percents))
+    levels = _ASCII_LEVELS if glyphs == "ascii" else _LEVELS
+    ends = [at * len(percents) // columns for at in range(columns + 1)] if columns > 0 else []
+    highest = [max(percents[low:high]) for low, high in itertools.pairwise(ends)]
+    return Span("".join(levels[-int(-percent * (len(levels) - 1) // 100)] for percent in highest), style)
 
 
 def _level(value: float, low: float, high: float, levels: str) -> str:

@@ -17,9 +17,10 @@ def replay_session(sessions: str | None, name: str, speed: str, at: str | None, 
         from tui_trainer.cli.foreign import replay_foreign
 
         return replay_foreign(session, pace, at, no_ui=no_ui, json=json)
-    if no_ui or json:
+    from tui_trainer.cli.running import leave, may_show
+
+    if no_ui or json or not may_show():
         return _print(session, json=json)
-    from tui_trainer.cli.running import leave
     from tui_trainer.cli.settings import view_settings
     from tui_trainer.cli.viewing import aids_of
     from tui_trainer.client.replay import open_replay

@@ -75,14 +75,21 @@ def start(wish: Start, seeds: str | None, jobs: int) -> int:
 
 def attach_view(sessions: str | None, name: str | None, readonly: bool) -> int:
     """`attach`: the view's exit code."""
-    require_app_terminal()
     if name is not None and find.is_study(sessions, name):
         from tui_trainer.cli.tuning import view_study
 
+        require_app_terminal()
         return view_study(find.root(sessions), name)
+    in_lines = not may_show()
+    if not in_lines:
+        require_app_terminal()
     session = find.live_session(sessions, name)
     if session.owner() is None:
         raise UsageError(f"{session.name} is not live", f"`tui-trainer resume {session.name}` or `replay` it")
+    if in_lines:
+        from tui_trainer.cli.following import follow_in_lines
+
+        return follow_in_lines(session)
     return _view(session, readonly=readonly)
 
 

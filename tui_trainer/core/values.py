@@ -223,3 +223,5 @@ class Resources(Value, frozen=True):
     gpus: tuple[Gpu, ...] = ()
     gpu_note: str = ""
     """Why there is no GPU column, such as 'no NVML'."""
+    core_percents: tuple[int, ...] = ()
+    """How busy each core is that this process may use, 0..100; empty where they are too many to look at."""

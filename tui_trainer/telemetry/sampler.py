@@ -19,6 +19,8 @@ from tui_trainer.telemetry.nvml import Gpus
 
 _GIB = 1024**3
 _MIB = 1024**2
+_MOST_CORES = 128
+"""Beyond these, each core's load would make the journal long and tell nobody anything."""
 _FIRST_WINDOW_S = 0.1
 """Rates need two readings; the first sample waits this long between them."""
 
@@ -36,6 +38,7 @@ class Machine:
         self._me = psutil.Process()
         self._family: dict[int, psutil.Process] = {self._me.pid: self._me}
         self._rates.read(time.monotonic())
+        core_percents()
         self._processes()
 
     def sample(self) -> Resources:
@@ -59,6 +62,7 @@ class Machine:
             network_mib_s=network / _MIB,
             gpus=gpus,
             gpu_note=self._gpus.note,
+            core_percents=core_percents(),
         )
 
     def close(self) -> None:
@@ -169,6 +173,15 @@ def available_cores(limits: Limits | None = None) -> int:
     limits = container_limits() if limits is None else limits
     quota = limits.cpu.cores if limits.cpu else float(_affinity())
     return max(1, min(_affinity(), int(-(-quota // 1))))
+
+
+def core_percents() -> tuple[int, ...]:
+    """How busy each core that may be used was since the last call on this thread, 0..100."""
+    if _affinity() > _MOST_CORES:
+        return ()
+    busy = psutil.cpu_percent(None, percpu=True)
+    ours = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(busy))
+    return tuple(round(share) for core, share in enumerate(busy) if core in ours)
 
 
 class DiskUsage(NamedTuple):

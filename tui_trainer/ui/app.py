@@ -21,8 +21,9 @@ from tui_trainer.core.events import AnyEvent, CommandRefused
 from tui_trainer.core.state import LogLine, Mark, RunState
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import OrderRefused, TuiTrainerError
-from tui_trainer.ui import bell, charting, looking, orders, transport
+from tui_trainer.ui import charting, looking, orders, transport
 from tui_trainer.ui.aids import Aids
+from tui_trainer.ui.bell import Bell
 from tui_trainer.ui.clipboard import sequence
 from tui_trainer.ui.driver import TerminalDriver
 from tui_trainer.ui.frame import compose, panel_text, place_under, places_of, text_of
@@ -72,6 +73,7 @@ class TrainerApp(RowsApp[Outcome]):
         self._clock = clock
         self._monotonic = monotonic
         self._sender = sender or uuid.uuid4().hex[:8]
+        self._bell = Bell(source.name, settings.bell, os.environ, monotonic)
         self._sent = 0
         self.painted_at = float("-inf")
         self._timer: Timer | None = None
@@ -173,8 +175,8 @@ class TrainerApp(RowsApp[Outcome]):
 
     def _ring(self, event: AnyEvent) -> None:
         """Tell the terminal of news of a live run."""
-        sequence = bell.ring(event, self.scene.name, self._settings.bell, os.environ)
-        if sequence and self.scene.kind == "live" and self._driver is not None:
+        sequence = self._bell.ring(event) if self.scene.kind == "live" else ""
+        if sequence and self._driver is not None:
             self._driver.write(sequence)
             self._driver.flush()
 

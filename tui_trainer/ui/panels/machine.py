@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tui_trainer.charts.bars import bar, resampled, spark
+from tui_trainer.charts.bars import bar, gauges, resampled, spark
 from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.format import duration, si
 from tui_trainer.core.series import Series
@@ -73,6 +73,10 @@ def _rows(scene: Scene, r: Resources, width: int) -> Iterator[tuple[int, Row]]:
         if gpu.temperature_c is not None:
             metric, text = f"gpu{gpu.index}_temperature_c", f"{gpu.temperature_c:.0f} °C"
             yield 7, _told(scene, f"heat {gpu.index}", text, metric, width)
+    if len(r.core_percents) > 1:
+        busiest = f"  the busiest {max(r.core_percents)} %"
+        columns = gauges(r.core_percents, width - 8 - len(busiest), scene.look.glyphs, "s0")
+        yield 8, (Span(f"{'cores':<8}", "dim"), columns, Span(busiest, "dim"))
     yield from ((1, (Span("! ", "bad"), Span(alert.text, "warn"))) for alert in scene.state.alerts)
 
 
