@@ -53,6 +53,27 @@ def test_a_pause_waits_in_the_scripts_own_call_until_it_is_resumed(tmp_path: Pat
     assert paused["global_step"] == continued["global_step"]
 
 
+def test_what_is_ordered_during_a_pause_is_done_in_it_with_the_script_as_it_stands(tmp_path: Path) -> None:
+    def orders() -> None:
+        for command in (
+            commands.Pause(id=new_id()),
+            commands.SetSetting(id=new_id(), key="learning_rate", value=0.05),
+            commands.SaveCheckpoint(id=new_id()),
+            commands.Resume(id=new_id()),
+        ):
+            order(tmp_path / "a", command)
+
+    with make(tmp_path, config={"learning_rate": 0.1}) as run:
+        at: list[int] = []
+        run.on_set("learning_rate", lambda value: at.append(run.global_step))
+        run.checkpoint(lambda: {"step": run.global_step})
+        while_looping(run, orders)
+    (paused,), (changed,) = told(tmp_path, "RunPaused"), told(tmp_path, "SettingChanged")
+    assert changed["seq"] < told(tmp_path, "RunContinued")[0]["seq"]
+    manual = CheckpointStore(tmp_path / "a").manifests()[-1]
+    assert at == [paused["global_step"]] == [manual.global_step] == [10 * manual.update]
+
+
 def test_a_checkpoint_holds_what_the_script_gives_and_a_later_start_gets_it_back(tmp_path: Path) -> None:
     import torch
 

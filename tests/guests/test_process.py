@@ -22,7 +22,7 @@ from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.journal import read_journal
 from tui_trainer.sessions.store import Session, summarise
 
-SCRIPT = str(Path(__file__).with_name("cleanrl_style.py"))
+SCRIPT = str(Path(__file__).parents[2] / "examples" / "guests" / "ppo.py")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and /proc")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -123,3 +124,14 @@ def test_an_off_policy_checkpoint_holds_the_replay_buffer(tmp_path: Path) -> Non
     assert "rollout/exploration_rate" in told(tmp_path, "UpdateFinished")[0]["metrics"]
     assert status(tmp_path).termination_reason == "finished"
     assert restore("nobody", DQN, cartpole(), sessions=str(tmp_path)) is None
+
+
+@pytest.mark.long
+def test_the_example_learns_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(__file__).parents[2] / "examples" / "guests" / "sb3_ppo.py"
+    monkeypatch.setenv("TUI_TRAINER_SESSIONS", str(tmp_path))
+    example = runpy.run_path(str(path))["main"]
+    example(["--steps=1024", f"--log={tmp_path / 'log'}"])
+    example(["--steps=2048", f"--log={tmp_path / 'log'}", "--resume"])
+    assert status(tmp_path, "sb3").global_step == 2048
+    assert len(told(tmp_path, "EvaluationFinished", "sb3")) == 0  # every 1,000 calls of 8 environments: none so early

@@ -114,7 +114,7 @@ class Life:
             action = self._manager.next_action()
             if isinstance(action, actions.End):
                 self._conclude(action)
-            elif isinstance(action, actions.Collect) and not self._script.has_news:
+            elif isinstance(action, actions.Collect):
                 break
             else:
                 self._run.do(action)
@@ -127,10 +127,11 @@ class Life:
             self._run.try_journal_again()
 
     def _take_in(self) -> None:
-        """What was handed over comes before any order: what is saved now is the script as it stands now."""
-        while self.reason is None and self._script.has_news:
+        """What was handed over comes before any order, whole: what is saved or set now is the script as it stands."""
+        while self.reason is None:
             action = self._manager.next_action()
-            if not isinstance(action, actions.Collect | actions.Learn):
+            is_news = isinstance(action, actions.Collect) and self._script.has_news
+            if not (is_news or isinstance(action, actions.Learn)):
                 return
             self._run.do(action)
 

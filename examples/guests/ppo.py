@@ -1,6 +1,7 @@
-"""A PPO script in CleanRL's manner, one file, top to bottom: what a person has before there is any app.
+"""PPO on CartPole in one file, top to bottom, in CleanRL's manner. Five lines are about tui-trainer; they are marked.
 
-Written for the tests and the benchmark: the only lines about tui-trainer are marked.
+python examples/guests/ppo.py --name cartpole          # then, in another terminal: tui-trainer attach cartpole
+python examples/guests/ppo.py --name cartpole --resume # after a kill or a stop: from its newest checkpoint
 """
 
 from __future__ import annotations
