@@ -133,3 +133,18 @@ def test_a_run_has_the_same_bits_on_either_backend() -> None:
             learner.learn()
         found.append(learner.state_dict()["parameters"])
     assert torch.equal(*found)
+
+
+@pytest.mark.gpu
+@no_gpu
+def test_games_and_network_on_the_gpu_train_together_and_repeat() -> None:
+    ppo = {"num_envs": 64, "n_steps": 16, "batch_size": 256, "n_epochs": 2, "hidden": [64]}
+    config = resolve([Layer("test", {"ppo": ppo})]).config
+    found = []
+    for _ in range(2):
+        learner = build("ppo", four("torch", 64, device="cuda"), config, "cuda")
+        for _ in range(3):
+            learner.collect(1e9)
+            learner.learn()
+        found.append(learner.state_dict()["parameters"])
+    assert torch.equal(*found)
