@@ -228,9 +228,11 @@ def test_a_session_killed_before_its_first_checkpoint_starts_again(tmp_path: Pat
 
 def test_a_setting_given_at_resume_reaches_the_learner_as_an_order(tmp_path: Path) -> None:
     assert p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=6", "--name=a").returncode == 0
-    words = ["--set=ppo.learning_rate=1e-5", "--max-updates=12"]
+    words = ["--set=ppo.learning_rate=1e-5", "--max-updates=12", "--callback=tests.engine.hooks:Beginnings"]
     assert p.run(tmp_path, "resume", "a", "--no-ui", *words).returncode == 0
     journal = p.journal(tmp_path / "a")
+    begun = [e["metrics"]["task/begun_at"] for e in journal if "task/begun_at" in e.get("metrics", {})]
+    assert begun == [6.0], "the callback of a resume hears from where it goes on"
     assert [(e["key"], e["new"]) for e in journal if e["type"] == "SettingChanged"] == [("ppo.learning_rate", 1e-5)]
     assert p.run(tmp_path, "rerun", "a").returncode == 0
 

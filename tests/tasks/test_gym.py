@@ -14,6 +14,7 @@ gymnasium = pytest.importorskip("gymnasium")
 
 from tui_trainer import tasks  # noqa: E402
 from tui_trainer.algorithms import build  # noqa: E402
+from tui_trainer.algorithms.told import Told  # noqa: E402
 from tui_trainer.core.config import assignments_layer, resolve  # noqa: E402
 from tui_trainer.core.protocols import Step, Task  # noqa: E402
 from tui_trainer.core.values import Difficulty  # noqa: E402
@@ -522,3 +523,74 @@ def test_the_arcade_counts_a_limit_in_frames_and_a_run_in_steps() -> None:
 def test_an_environment_of_an_outside_library_keeps_every_rule_of_the_kit(library: str, task_id: str) -> None:
     pytest.importorskip(library)
     assert [finding for finding in check_task(task_id) if not finding.ok] == []
+
+
+@pytest.mark.parametrize("options", list(MODES.values())[1:], ids=list(MODES)[1:])
+def test_the_numbers_of_info_are_those_of_the_step_and_not_of_the_reset_behind_it(options: dict[str, object]) -> None:
+    task = toy("Talker", 2, **options)
+    task.reset(0)
+    counts: list[float] = []
+    for _ in range(24):
+        step = task.step(np.zeros(2, np.int64))
+        assert step.info is not None or not step.valid.any()
+        if step.valid.all():
+            assert step.info is not None
+            assert set(step.info) <= {"count", "is_late", "even", "\x1b[2Jbirth"}
+            count = step.info["count"]
+            assert count[0] == count[1]
+            counts.append(float(count[0]))
+            even = step.info.get("even", np.full(2, np.nan))
+            assert np.isnan(even[0]) if counts[-1] % 2 else even[0] == counts[-1] / 2
+            assert bool(step.info["is_late"][0]) == (counts[-1] > 8)
+    assert counts[:20] == [*range(1, 11), *range(1, 11)]
+
+
+def test_what_an_environment_tells_becomes_metrics_and_changes_no_bit() -> None:
+    """The mean over a rollout, under a clean name. A state between rollouts knows nothing of it."""
+    words = ["ppo.num_envs=2", "ppo.n_steps=10", "ppo.batch_size=20", "ppo.n_epochs=1"]
+    config = resolve([assignments_layer(words)]).config
+    told = {}
+    for name in ("Talker", "Counter"):
+        task = toy(name, 2, vectorization="sync")
+        learner = build("ppo", task, config, "cpu")
+        metrics: dict[str, float | None] = {}
+        for _ in range(2):
+            while not (report := learner.collect(1.0)).complete:
+                pass
+            learner.learn()
+            metrics = report.metrics
+        told[name] = ({k: v for k, v in metrics.items() if k.startswith("task/")}, learner.state_dict())
+    (spoken, talker), (silent, counter) = told["Talker"], told["Counter"]
+    assert silent == {}
+    assert spoken["task/count"] == 5.5
+    assert spoken["task/is_late"] == 0.2
+    assert spoken["task/even"] == 3.0
+    assert all(name.isprintable() for name in spoken)
+    for part in ("collector", "params"):
+        if part in talker:
+            assert repr(talker[part]) == repr(counter[part])
+
+
+def test_an_environment_that_tells_too_much_is_cut_short() -> None:
+    task = toy("Talker", 2, vectorization="sync", kwargs={"crowd": 300})
+    task.reset(0)
+    told = Told()
+    for _ in range(3):
+        step = task.step(np.zeros(2, np.int64))
+        assert step.info is not None
+        assert len(step.info) == 50
+        told.add({**step.info, "late": np.ones(2)}, step.valid)
+    assert len(told.take()) == 50
+
+
+def test_a_rollout_that_was_cut_by_a_save_tells_the_same_mean() -> None:
+    told, other = Told(), Told()
+    rows = np.ones(2, np.bool_)
+    told.add({"a": np.array([1.0, 2.0])}, rows)
+    other.load_state_dict(told.state_dict())
+    for each in (told, other):
+        each.add({"a": np.array([np.nan, 6.0]), "b": np.array(["x", "y"])}, rows)
+        each.add({"a": np.array([100.0, 100.0])}, ~rows)
+    assert told.take() == other.take() == {"task/a": 3.0}
+    assert told.take() == {}
+    assert told.state_dict() == {}

@@ -107,6 +107,24 @@ class HoldsAnObject(Counter):
         self.world = object()
 
 
+class Talker(Counter):
+    """Tells what it counts beside each step, among things that are no numbers; its reset tells something, too."""
+
+    def __init__(self, crowd: int = 0) -> None:
+        super().__init__()
+        self.crowd = crowd
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        obs, _ = super().reset(seed=seed, options=options)
+        return obs, {"count": 1000, "\x1b[2Jbirth": 1.0}
+
+    def step(self, action: Any) -> Any:
+        *found, _ = super().step(action)
+        even = {"even": self.count / 2} if self.count % 2 == 0 else {}
+        told = {"count": self.count, "is_late": self.count > 8, "name": "x", "place": np.ones(3), "more": {"n": 1}}
+        return *found, {**told, **even, **{f"x{i}": 0.0 for i in range(self.crowd)}}
+
+
 class Fragile(Counter):
     """Raises at the third step of its first, third ... episode, if its number among those made is in `breaking`."""
 
@@ -132,6 +150,6 @@ class Fragile(Counter):
         return found
 
 
-for kind in (Counter, Hard, UnevenBox, Joint, Armed, Shown, DictAction, Image, HoldsAnObject, Fragile):
+for kind in (Counter, Hard, UnevenBox, Joint, Armed, Shown, DictAction, Image, HoldsAnObject, Talker, Fragile):
     if f"{kind.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=50)

@@ -11,6 +11,7 @@ import numpy as np
 from tui_trainer.algorithms.arrays import Array, Bool, take
 from tui_trainer.algorithms.episodes import Episodes
 from tui_trainer.algorithms.rollout import Rollout
+from tui_trainer.algorithms.told import Told
 from tui_trainer.core.protocols import Task
 from tui_trainer.core.reports import CollectReport
 
@@ -33,6 +34,7 @@ class Collector:
         self.rollout = Rollout(task.spec, length)
         self.episodes = Episodes(task.spec)
         self.steps = self.finished = 0
+        self._told = Told()
         self.rollout.begin(task.reset(seed))
 
     def begin_anew(self, seed: int, steps: int, finished: int) -> None:
@@ -55,6 +57,8 @@ class Collector:
             rollout.put(action, step)
             if step.failures:
                 failure = step.failures[-1]
+            if step.info:
+                self._told.add(step.info, step.valid)
             if ended is not None:
                 ended(rollout.terminated[rollout.t - 1] | rollout.truncated[rollout.t - 1])
         return self._counted(begun, {"env": env_s, "forward": perf_counter() - start - env_s}, failure)
@@ -69,7 +73,7 @@ class Collector:
         self.finished += episodes
         if rollout.is_full and rollout.t > begun:
             self.episodes.add(rollout)
-        metrics = self.episodes.metrics() if rollout.is_full else {}
+        metrics = {**self.episodes.metrics(), **self._told.take()} if rollout.is_full else {}
         return CollectReport(
             steps=steps,
             episodes=episodes,
@@ -81,14 +85,19 @@ class Collector:
         )
 
     def state_dict(self) -> dict[str, object]:
+        told = self._told.state_dict()
         return {
             "steps": self.steps,
             "finished": self.finished,
             "rollout": self.rollout.state_dict(),
             "episodes": self.episodes.state_dict(),
+            **({"told": told} if told else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         self.steps, self.finished = int(take(state, "steps")), int(take(state, "finished"))
         self.rollout.load_state_dict(take(state, "rollout"))
         self.episodes.load_state_dict(take(state, "episodes"))
+        told = state.get("told", {})
+        assert isinstance(told, Mapping)
+        self._told.load_state_dict(told)

@@ -160,9 +160,7 @@ def run(
     name: Annotated[
         str | None, typer.Option(help="Session name; default <task>-<algorithm>-<n>.", metavar="NAME")
     ] = None,
-    callback: Annotated[
-        list[str] | None, typer.Option(help="Hook called with every event: module:object.", metavar="MODULE:OBJECT")
-    ] = None,
+    callback: o.Callback = None,
     step_delay: Annotated[
         float | None, typer.Option(help="Wait so many seconds after each update.", metavar="SECONDS")
     ] = None,
@@ -211,6 +209,7 @@ def resume(
     detach: Annotated[bool, typer.Option("--detach", help="Start it, print its name, return.")] = False,
     max_updates: Annotated[int | None, typer.Option(help="Raise the limit to this many updates.", metavar="N")] = None,
     set_: o.Set = None,
+    callback: o.Callback = None,
     sessions: o.Sessions = None,
 ) -> None:
     """Go on after a pause, or take a session up from its newest good checkpoint."""
@@ -219,7 +218,8 @@ def resume(
     assignments = list(set_ or [])
     if max_updates is not None:
         assignments.append(f"manager.termination.max_updates={max_updates}")
-    raise typer.Exit(resume_session(Resume(sessions, name, assignments, no_ui=no_ui, json=json, detach=detach)))
+    wish = Resume(sessions, name, assignments, callback or [], no_ui=no_ui, json=json, detach=detach)
+    raise typer.Exit(resume_session(wish))
 
 
 @app.command()

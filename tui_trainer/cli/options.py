@@ -15,6 +15,9 @@ MaybeName = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: KEY=VALUE.", metavar="KEY=VALUE")]
+Callback = Annotated[
+    list[str] | None, typer.Option(help="Hook called with every event: module:object.", metavar="MODULE:OBJECT")
+]
 Config = Annotated[str | None, typer.Argument(help="Preset name or TOML file.", metavar="CONFIG")]
 Also = Annotated[
     list[str] | None,

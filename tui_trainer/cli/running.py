@@ -47,6 +47,7 @@ class Resume(msgspec.Struct):
     sessions: str | None
     name: str | None
     assignments: list[str]
+    callbacks: list[str]
     no_ui: bool = False
     json: bool = False
     detach: bool = False
@@ -105,24 +106,36 @@ def resume_session(wish: Resume) -> int:
     session = find.live_session(wish.sessions, wish.name)
     owner = session.owner()
     if owner is not None:
+        if wish.callbacks:
+            raise SessionInUse(f"{session.name} is live, pid {owner.pid}", "callbacks are called from a run's start on")
         return _resume_live(session, owner.pid)
     require_own_loop(session)
+    for name in wish.callbacks:
+        _check_callback(name)
     require_room(session, wish.assignments)
     CheckpointStore(session.path).require_good()
     wish.no_ui = wish.no_ui or not (wish.detach or wish.json or may_show())
     if not (wish.no_ui or wish.detach or wish.json):
         require_app_terminal()
     if place is not None:
-        return run_foreground(session, wish.assignments, [], json=wish.json)
-    return go_on(session, wish.assignments, no_ui=wish.no_ui, detach=wish.detach, json=wish.json)
+        return run_foreground(session, wish.assignments, wish.callbacks, json=wish.json)
+    return go_on(session, wish.assignments, wish.callbacks, no_ui=wish.no_ui, detach=wish.detach, json=wish.json)
 
 
-def go_on(session: Session, assignments: Sequence[str], *, no_ui: bool, detach: bool, json: bool) -> int:
+def go_on(
+    session: Session,
+    assignments: Sequence[str],
+    callbacks: Sequence[str] = (),
+    *,
+    no_ui: bool,
+    detach: bool,
+    json: bool,
+) -> int:
     """Execute a session from its newest checkpoint: here, detached, or detached with the app on it."""
     if not detach and (no_ui or json):
-        return in_foreground(session, assignments, [], json=json)
+        return in_foreground(session, assignments, callbacks, json=json)
     session.write_status("starting")
-    spawn(session, assignments=assignments)
+    spawn(session, assignments=assignments, callbacks=callbacks)
     if detach:
         return _tell_started(session, json=json)
     return _view(session, starting=True)

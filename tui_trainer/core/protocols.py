@@ -77,6 +77,8 @@ class Step(NamedTuple):
     and is counted apart; `obs` begins the next one. `failures` says why, a line for each or for all.
     `final_to_move` (N,) int8: the side that sees `final_obs`, where that matters: in a truncated game for two. None:
     the side that did not just move.
+    `info`: numbers that the task tells beside the step, by name, (N,) each and NaN where a row tells none. Their means
+    over a rollout become metrics `task/<name>`; nothing is learned from them. None where there are none.
     """
 
     obs: Any
@@ -90,6 +92,7 @@ class Step(NamedTuple):
     outcome: Small
     failures: tuple[str, ...] = ()
     final_to_move: Small | None = None
+    info: Mapping[str, NDArray[np.generic]] | None = None
 
 
 class Policy(Protocol):

@@ -19,7 +19,7 @@ from tui_trainer.core.protocols import Policy, Reset, Step, TaskSpec
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
 from tui_trainer.errors import DamagedSession, MissingExtra, TaskFailed, UsageError
-from tui_trainer.tasks import gym_state
+from tui_trainer.tasks import gym_info, gym_state
 from tui_trainer.tasks.arrays import Array, Bool, generator_of, loaded, require_legal
 from tui_trainer.tasks.failures import broken
 from tui_trainer.tasks.gym_failures import Breakable, marked
@@ -172,7 +172,7 @@ class GymTask:
         self._keep_mask()
         step = Step(
             obs, reward.astype(np.float32), terminated, truncated, final_obs, self._mask, self._quiet, valid,
-            self._quiet,
+            self._quiet, info=gym_info.numbers(info, ended),
         )  # fmt: skip
         return self._marked(step) if self._broken else step
 

@@ -73,8 +73,8 @@ def play(task: Task, player: RandomPlayer | LinearPlayer, obs: Array, mask: Bool
 
 
 def difference(one: Step, other: Step) -> str:
-    """The names of the fields in which two transitions differ, or nothing."""
-    pairs = ((name, getattr(one, name), getattr(other, name)) for name in Step._fields)
+    """The names of the fields in which two transitions differ, or nothing. What is told beside them decides nothing."""
+    pairs = ((name, getattr(one, name), getattr(other, name)) for name in Step._fields if name != "info")
     return ", ".join(name for name, a, b in pairs if not _same(a, b))
 
 

@@ -89,9 +89,15 @@ class Desk:
         return Progress(s.update, s.global_step, s.episodes, self.wall.elapsed_s)
 
     def measure(self, metrics: Metrics) -> None:
-        """Remember the latest values, as floats so that a saved state has the same bits; timings decide nothing."""
-        kept = {k: v for k, v in metrics.items() if not k.startswith(("time/", "system/"))}
-        self.state.metrics.update({k: finite(v) for k, v in kept.items()})
+        """Remember the latest values, as floats so that a saved state has the same bits; timings decide nothing.
+
+        What a task tells beside its steps may be anything, a timing, too: it stands with what callbacks tell.
+        """
+        kept = {k: finite(v) for k, v in metrics.items() if not k.startswith(("time/", "system/"))}
+        told = {k: v for k, v in kept.items() if k.startswith("task/")}
+        self.state.metrics.update({k: v for k, v in kept.items() if k not in told})
+        if told:
+            self.wall.told = {**self.wall.told, **told}
 
 
 def finite(value: float | None) -> float | None:

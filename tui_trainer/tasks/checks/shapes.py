@@ -45,6 +45,10 @@ def require_step(spec: TaskSpec, step: Step, where: str) -> None:
     for name in ("terminated", "truncated", "valid"):
         require_array(name, getattr(step, name), (n,), "bool", where)
     require_array("outcome", step.outcome, (n,), "int8", where)
+    for name, values in (step.info or {}).items():
+        require(isinstance(values, np.ndarray), f"info {name} is a {type(values).__name__}, not an array, at {where}")
+        require(values.shape == (n,), f"info {name} has shape {values.shape}, not {(n,)}, at {where}")
+        require(values.dtype.kind in "biuf", f"info {name} is {values.dtype}, no number, at {where}")
 
 
 def require_decision(spec: TaskSpec, given: Reset | Step, where: str) -> None:

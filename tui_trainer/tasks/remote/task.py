@@ -177,8 +177,19 @@ def _joined_step(parts: list[Step]) -> Step:
     failures = tuple(reason for part in parts for reason in part.failures)
     if any(part.final_to_move is None for part in parts):
         columns["final_to_move"] = tuple(None for _ in parts)
-    joined = {name: _joined(list(column)) for name, column in columns.items() if name != "failures"}
-    return Step(**joined, failures=failures)
+    apart = ("failures", "info")
+    joined = {name: _joined(list(column)) for name, column in columns.items() if name not in apart}
+    return Step(**joined, failures=failures, info=_joined_info(parts))
+
+
+def _joined_info(parts: list[Step]) -> dict[str, Array] | None:
+    """Every name that a worker tells, NaN in the rows of the others."""
+    names = dict.fromkeys(name for part in parts for name in part.info or ())
+    silent = [np.full(len(part.valid), np.nan) for part in parts]
+    return {
+        name: np.concatenate([(part.info or {}).get(name, none) for part, none in zip(parts, silent, strict=True)])
+        for name in names
+    } or None
 
 
 def _joined(arrays: list[Any]) -> Any:
