@@ -13,7 +13,8 @@ from tests.cli.conftest import Run
 from tests.ui.history import UPDATES, history
 from tui_trainer.cli.storing import exporter
 from tui_trainer.core.config import resolve
-from tui_trainer.core.events import Event
+from tui_trainer.core.events import Event, TrendAssessed
+from tui_trainer.core.values import PartTrend
 from tui_trainer.core.versions import FORMULA
 from tui_trainer.errors import StorageError
 from tui_trainer.sessions.journal import Journal
@@ -38,6 +39,22 @@ def test_decisions_are_exported_with_who_what_why_and_outcome(tui: Run) -> None:
     assert {"time", "update", "by", "what", "why", "applied", "outcome", "recommendation", "seq"} == set(rows[0])
     table = list(csv.DictReader(io.StringIO(tui("sessions", "export", "mine", "--what", "decisions").out)))
     assert [row["what"] for row in table] == [row["what"] for row in rows]
+
+
+def test_a_session_is_shown_with_the_trend_of_each_part(session: Session, tui: Run) -> None:
+    falling = PartTrend(slope=-0.02, slope_ci=(-0.03, -0.01), stability=0.01)
+    told = TrendAssessed(
+        trend="improving", confidence=0.9, slope=0.01, slope_ci=(0.0, 0.02), evaluations=9, stability=0.03,
+        consistency=0.5, evidence="", termination="off", parts={"random": falling}, seq=10_000, time=9e9, update=UPDATES,
+    )  # fmt: skip
+    journal = Journal(session.journal_path)
+    journal.append([told])
+    journal.close()
+    (shown,) = tui("sessions", "show", "mine", "--json").rows
+    trend = shown["trend"]
+    assert (trend["trend"], trend["stability"], trend["consistency"]) == ("improving", 0.03, 0.5)
+    assert (trend["parts"]["random"]["slope"], trend["parts"]["random"]["trend"]) == (-0.02, "falling")
+    assert "trend.parts.random.trend" in tui("sessions", "show", "mine").out
 
 
 @pytest.mark.usefixtures("session")

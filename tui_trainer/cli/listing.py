@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -54,6 +55,8 @@ def show_one(sessions: str | None, name: str, *, json: bool) -> None:
     facts = {**msgspec.to_builtins(session.read()), "pid": owner.pid if owner else None, "path": str(session.path)}
     if owner:
         facts["live"] = _live(session.path)
+    if trend := _trend(session.journal_path):
+        facts["trend"] = trend
     _show_facts(facts, json=json)
 
 
@@ -157,8 +160,6 @@ def _cells(row: SessionSummary) -> tuple[str, ...]:
 
 
 def _live(path: object) -> dict[str, object]:
-    from pathlib import Path
-
     from tui_trainer.client.orders import live_state
 
     try:
@@ -173,6 +174,23 @@ def _live(path: object) -> dict[str, object]:
         "open_recommendations": [r.id for r in state.open_recommendations],
         "metrics": state.metrics,
     }
+
+
+def _trend(journal: Path) -> dict[str, object]:
+    """The last reading of the reference evaluations, each part's own among it; nothing where there is none."""
+    try:
+        state = state_at_end(journal)
+    except (TuiTrainerError, OSError):
+        return {}  # session.toml is shown all the same; `sessions verify` says what the journal lacks
+    trend, started = state.trend, state.started
+    if trend is None or started is None:
+        return {}
+    up = started.higher_is_better
+    parts = {
+        name: {**msgspec.to_builtins(p), "trend": p.reading(higher_is_better=up)} for name, p in trend.parts.items()
+    }
+    names = ("trend", "confidence", "slope", "slope_ci", "stability", "consistency", "evaluations", "evidence")
+    return {**{name: getattr(trend, name) for name in names}, **({"parts": parts} if parts else {})}
 
 
 def _flat(value: object, prefix: str = "") -> list[tuple[str, str]]:

@@ -99,6 +99,13 @@ class EvaluationSettings(Settings, frozen=True):
     every_updates: Annotated[int, Meta(ge=1, description="Evaluate after every n-th update.")] = 50
     episodes: Annotated[int, Meta(ge=2, description="Greedy episodes for each part (opponent, category).")] = 100
     final_episodes: Annotated[int, Meta(ge=0, description="Episodes a part at a normal end; 0 = none.")] = 200
+    most_episodes: Annotated[
+        int, Meta(ge=0, description="Episodes of all parts together at most, for tasks with many; 0 = no bound.")
+    ] = 0
+    balance: Annotated[
+        Literal["round-robin", "random", "least-evaluated"],
+        Meta(description="Under that bound, the parts whose turn it is; the others keep their last result."),
+    ] = "round-robin"
 
 
 class CheckpointSettings(Settings, frozen=True):

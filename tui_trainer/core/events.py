@@ -26,6 +26,7 @@ from tui_trainer.core.values import (
     Metrics,
     PartResult,
     RankLoad,
+    PartTrend,
     Reason,
     Resources,
     Suite,
@@ -192,6 +193,8 @@ class TrendAssessed(Event, frozen=True):
     termination: str
     """What intelligent termination makes of it, such as 'off' or 'plateau 3 of 10'."""
     forecast: Forecast | None = None
+    parts: dict[str, PartTrend] = {}
+    """The same for each part, where there are several."""
 
 
 class EpisodeFailed(Event, frozen=True):

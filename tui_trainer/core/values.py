@@ -139,6 +139,22 @@ class EvalResult(Value, frozen=True):
     by: dict[str, PartResult]
     baselines: dict[str, float] = {}
     bound: float | None = None
+    kept: tuple[str, ...] = ()
+    """Parts that were not played this time: their last results stand."""
+
+
+class PartTrend(Value, frozen=True):
+    """How one part's score goes: change an evaluation with its 95 % interval, and spread over the last ones."""
+
+    slope: float
+    slope_ci: tuple[float, float]
+    stability: float
+    """Standard deviation around the line of that slope."""
+
+    def reading(self, *, higher_is_better: bool = True) -> str:
+        """`rising`, `falling` or `steady`; the first two only where the interval leaves no doubt."""
+        low, high = self.slope_ci if higher_is_better else (-self.slope_ci[1], -self.slope_ci[0])
+        return "rising" if low > 0 else "falling" if high < 0 else "steady"
 
     @property
     def interval(self) -> tuple[float, float] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import msgspec
 
@@ -10,14 +11,15 @@ from tui_trainer.core.actions import Evaluate
 from tui_trainer.core.events import AnyEvent, EvaluationFinished, RecommendationRaised, TrendAssessed
 from tui_trainer.core.reports import EvaluationReport
 from tui_trainer.core.state import evaluation_metrics
-from tui_trainer.core.values import Forecast, PartResult, Reason
-from tui_trainer.training import answering, ending, models, staging, trying, wishes
+from tui_trainer.core.values import EvalResult, Forecast, PartResult, Reason
+from tui_trainer.training import answering, balance, ending, models, staging, trying, wishes
 from tui_trainer.training.desk import Desk
 from tui_trainer.training.evaluation import merge, suite_seed
 from tui_trainer.training.forecast import foretell
 from tui_trainer.training.history import point_of
 from tui_trainer.training.state import Evaluating
 from tui_trainer.training.termination import outlook
+from tui_trainer.training.trends import part_trends
 
 
 def action(desk: Desk) -> Evaluate | None:
@@ -25,22 +27,21 @@ def action(desk: Desk) -> Evaluate | None:
     running = desk.state.evaluating
     if running is None:
         return None
-    episodes = desk.config.manager.evaluation.episodes
-    seed = suite_seed(desk.config.run.seed, running.suite)
-    return Evaluate(running.suite, _parts_left(desk, running)[0], episodes, seed)
+    part, episodes = next(iter(_left(desk, running).items()))
+    return Evaluate(running.suite, part, episodes, suite_seed(desk.config.run.seed, running.suite))
 
 
 def evaluated(desk: Desk, report: EvaluationReport) -> list[AnyEvent]:
     """One part was played."""
     running = Evaluating(report.suite) if report.is_offered else desk.state.evaluating
-    if running is None or report.suite != running.suite or report.part not in _parts_left(desk, running):
+    if running is None or report.suite != running.suite or report.part not in _left(desk, running):
         return []
     if not _is_finite(report.result):
         return _diverged(desk, f"the evaluation of {report.part} is not a finite number")
     running = Evaluating(running.suite, {**running.done, report.part: _plain(report.result)})
     desk.state.evaluating = running
     desk.wall.evaluation_s += report.seconds
-    return [] if _parts_left(desk, running) else _finished(desk, running)
+    return [] if _left(desk, running) else _finished(desk, running)
 
 
 def _diverged(desk: Desk, evidence: str) -> list[AnyEvent]:
@@ -49,13 +50,27 @@ def _diverged(desk: Desk, evidence: str) -> list[AnyEvent]:
     return ending.end(desk, Reason(name="diverged", evidence=evidence, exit_code=5))
 
 
-def _parts_left(desk: Desk, running: Evaluating) -> list[str]:
-    return [part for part in desk.spec.parts if part not in running.done]
+def _left(desk: Desk, running: Evaluating) -> dict[str, int]:
+    """Parts still to be played, and how many episodes each. The branches of a try play all, so as to be alike."""
+    settings = desk.config.manager.evaluation
+    if desk.state.trying is not None:
+        settings = msgspec.structs.replace(settings, most_episodes=0)
+    wanted = balance.shares(desk.spec.parts, settings, desk.state.played, desk.config.run.seed)
+    return {part: episodes for part, episodes in wanted.items() if part not in running.done}
+
+
+def _result(desk: Desk, done: Mapping[str, PartResult]) -> EvalResult:
+    """Of all parts: those that were not played stand as they last were."""
+    last = desk.state.played.last if desk.state.played else {}
+    kept = tuple(part for part in desk.spec.parts if part not in done)
+    return merge(desk.spec, {part: done[part] if part in done else last[part] for part in desk.spec.parts}, kept=kept)
 
 
 def _finished(desk: Desk, running: Evaluating) -> list[AnyEvent]:
     s, wall = desk.state, desk.wall
-    result = merge(desk.spec, {part: running.done[part] for part in desk.spec.parts})
+    result = _result(desk, running.done)
+    if s.trying is None:
+        s.played = balance.after(desk.spec.parts, desk.config.manager.evaluation, s.played, running.done)
     finished = EvaluationFinished(suite=running.suite, result=result, seconds=wall.evaluation_s)
     s.evaluating = None
     s.evaluated_at = s.update
@@ -82,6 +97,7 @@ def _assessment(desk: Desk) -> TrendAssessed:
         evidence=trend.evidence,
         termination=_termination_text(desk),
         forecast=_forecast(desk),
+        parts=part_trends(desk.adviser.state.points),
     )
 
 

@@ -22,11 +22,13 @@ def merge(
     *,
     baselines: Mapping[str, float] | None = None,
     bound: float | None = None,
+    kept: tuple[str, ...] = (),
 ) -> EvalResult:
     """The whole evaluation: every part weighs the same, however many episodes it had.
 
     The value is the mean of the parts' scores. Its 95 % interval combines theirs by MOVER (Zou and Donner 2008):
-    lower = value - sqrt(sum_i (w (p_i - l_i))^2), upper alike, w = 1 / number of parts.
+    lower = value - sqrt(sum_i (w (p_i - l_i))^2), upper alike, w = 1 / number of parts. `kept` names those of `parts`
+    that were not played this time.
     """
     if not parts:
         raise ValueError("an evaluation has at least one part")
@@ -48,6 +50,7 @@ def merge(
         by=dict(parts),
         baselines=dict(baselines or {}),
         bound=bound,
+        kept=kept,
     )
 
 

@@ -206,9 +206,12 @@ class TrainingManager:
         """Plain values. A save that is being served counts as done, so that a resume does not repeat it."""
         self._desk.state.adviser = self._desk.adviser.state
         wall = msgspec.structs.replace(self._desk.wall, saves=self._saves_after_this())
+        remembered = msgspec.to_builtins(self._desk.state)
+        if self._desk.state.played is None:  # sessions without a bound have the same hashes as before there was one
+            del remembered["played"]
         return {
             "format": FORMAT,
-            "manager": msgspec.to_builtins(self._desk.state),
+            "manager": remembered,
             "wall": msgspec.to_builtins(wall),
         }
 
@@ -371,6 +374,7 @@ class TrainingManager:
         self._desk.wall.introduce = self._desk.space is not None
         for key, value in s.live.items():
             wishes.tune(self._desk.state, key, value, "manager", "kept over the rollback")
+        s.played = None
         self._desk.adviser.begin_anew()
         told = LogWritten(level="info", text="the learner is back at the best checkpoint")
         return [told, *self._desk.adviser.changed(s.difficulty, s.live)]

@@ -15,6 +15,7 @@ from tui_trainer.core.values import (
     ReasonName,
     Suite,
 )
+from tui_trainer.training.balance import Played
 from tui_trainer.training.continuous import AdviserState
 from tui_trainer.training.curriculum import CurriculumState
 from tui_trainer.training.health import Symptom
@@ -98,6 +99,8 @@ class ManagerState(msgspec.Struct, kw_only=True):
     evaluated_at: int = -1
     """Update of the last reference evaluation."""
     health: dict[str, Symptom] = {}
+    played: Played | None = None
+    """By part, where evaluations are bounded; None also before the first, and where all parts are to be played anew."""
     adviser: AdviserState = msgspec.field(default_factory=AdviserState)
 
 

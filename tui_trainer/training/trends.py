@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tui_trainer.core.protocols import TaskSpec
-from tui_trainer.core.values import DifficultySpace, TrendName
+from tui_trainer.core.values import DifficultySpace, PartTrend, TrendName
 from tui_trainer.training.history import UNKNOWN, Point, Share, Trend
 from tui_trainer.training.statistics import Slope, deviation, logistic, mean, median, noise, normal_cdf, theil_sen
 
@@ -78,6 +78,20 @@ def _slope_window(course: Course) -> int:
     if course.since_progress < PLATEAU_FOR:
         return WINDOW
     return min(course.since_progress, LONGEST_WINDOW)
+
+
+def part_trends(points: Sequence[Point]) -> dict[str, PartTrend]:
+    """Each part's own slope over the last evaluations; nothing below four of them, nor of a single part."""
+    recent = points[-WINDOW:]
+    if len(recent) < 4 or len(recent[-1].by) < 2:
+        return {}
+    return {part: _part_trend([p.by[part].value for p in recent if part in p.by]) for part in recent[-1].by}
+
+
+def _part_trend(values: Sequence[float]) -> PartTrend:
+    slope = theil_sen(values)
+    around = deviation([value - slope.value * i for i, value in enumerate(values)])
+    return PartTrend(slope=slope.value, slope_ci=(slope.low, slope.high), stability=around)
 
 
 def sampling_error(points: Sequence[Point]) -> float:

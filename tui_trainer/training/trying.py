@@ -163,5 +163,7 @@ def _over(desk: Desk, tried: trial.Trying, won: Literal["with", "without"]) -> l
 
 
 def _forget(desk: Desk) -> None:
+    """What was kept of parts that were not played belongs to another line: the next evaluation plays all."""
     desk.state.trying = None
+    desk.state.played = None
     desk.adviser.state.trying = 0

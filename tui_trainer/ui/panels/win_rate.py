@@ -139,7 +139,16 @@ def _label(scene: Scene, part: str, value: float | None, result: PartResult | No
     if not wide:
         return f"{sign}{part[: min(widest, 9)]:<{min(widest, 9)}}{number}"
     half = "" if result is None or result.ci is None else f" {f'±{50 * (result.ci[1] - result.ci[0]):.1f}':>5}"
-    return f"{sign}{part:<{widest}} {number}{half if rate else ''}"
+    return f"{sign}{part:<{widest}} {number}{half if rate else ''}{_trend(scene, part)}"
+
+
+def _trend(scene: Scene, part: str) -> str:
+    """Where this part's own score goes, in words, where the chart has the screen."""
+    started, trend = scene.state.started, scene.state.trend
+    if trend is None or started is None or part not in trend.parts or not is_large(scene, "win_rate"):
+        return ""
+    reading = trend.parts[part].reading(higher_is_better=started.higher_is_better)
+    return f" {reading}" if reading != "steady" else ""
 
 
 def _present_level(scene: Scene) -> str:
