@@ -45,7 +45,8 @@ def test_a_session_is_shown_with_the_trend_of_each_part(session: Session, tui: R
     falling = PartTrend(slope=-0.02, slope_ci=(-0.03, -0.01), stability=0.01)
     told = TrendAssessed(
         trend="improving", confidence=0.9, slope=0.01, slope_ci=(0.0, 0.02), evaluations=9, stability=0.03,
-        consistency=0.5, evidence="", termination="off", parts={"random": falling}, seq=10_000, time=9e9, update=UPDATES,
+        consistency=0.5, evidence="", termination="off", parts={"random": falling}, seq=10_000, time=9e9,
+        update=UPDATES,
     )  # fmt: skip
     journal = Journal(session.journal_path)
     journal.append([told])
