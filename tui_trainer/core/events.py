@@ -256,6 +256,8 @@ class RecommendationRaised(Event, frozen=True):
     expires_update: int
     expects: Expected | None = None
     """`expected` in figures; the outcome is measured by it. None where nothing measurable is expected."""
+    timed: bool = False
+    """Rests on timings: never accepted by itself, and a rerun neither finds nor needs it."""
 
 
 class RecommendationAnswered(Event, frozen=True):

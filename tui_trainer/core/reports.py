@@ -106,6 +106,14 @@ class StorageReport(Report, frozen=True):
     detail: str = ""
 
 
+class MachineReport(Report, frozen=True):
+    """How busy the machine is: all cores together 0..100, this process 100 for each busy core. Decides no bit."""
+
+    cores: int
+    busy_percent: float
+    own_percent: float
+
+
 class MetricsReport(Report, frozen=True):
     """Numbers from outside the run, such as a callback's: usable in conditions, no part of what decides bits."""
 
@@ -128,6 +136,6 @@ class FinishedReport(Report, frozen=True):
 
 AnyReport: TypeAlias = (
     CollectReport | UpdateReport | EvaluationReport | CheckpointReport | KeptReport | RestoredReport | DifficultyReport
-    | SettingReport | TickReport | SignalReport | FaultReport | StorageReport | MetricsReport
-    | HostReport | FinishedReport
+    | SettingReport | TickReport | SignalReport | FaultReport | StorageReport | MachineReport
+    | MetricsReport | HostReport | FinishedReport
 )  # fmt: skip

@@ -411,7 +411,7 @@ class Run:
             case reports.SignalReport():
                 return self._manager.observe(item, now)
             case Resources():
-                return [events.ResourcesSampled(resources=item), *self._on_resources(item), *self._memory_used(item)]
+                return [events.ResourcesSampled(resources=item), *self._on_resources(item), *self._sampled(item)]
             case mail.Ranks(loads=loads):
                 return [events.RanksSampled(ranks=loads)]
             case mail.SaveDone():
@@ -436,10 +436,16 @@ class Run:
             case _:
                 assert_never(item)
 
-    def _memory_used(self, resources: Resources) -> Sequence[Event]:
-        why = self._memory.exceeded(resources.process_rss_gib)
+    def _sampled(self, resources: Resources) -> Sequence[Event]:
+        """What the manager makes of the machine, and of the memory that this process has come to use."""
+        now, why = self._clock(), self._memory.exceeded(resources.process_rss_gib)
+        busy = reports.MachineReport(
+            cores=resources.cores,
+            busy_percent=resources.cpu_percent,
+            own_percent=resources.process_cpu_percent,
+        )
         short = reports.FaultReport(kind="memory_limit", detail=why)
-        return self._manager.observe(short, self._clock()) if why else ()
+        return [*self._manager.observe(busy, now), *(self._manager.observe(short, now) if why else ())]
 
     def _handled(self, command: AnyCommand, by: Author, now: float) -> Sequence[Event]:
         """The manager's answer, with the order's place in the history."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from tui_trainer.core.events import AnyEvent
 from tui_trainer.core.values import Author, Change, Reason
-from tui_trainer.training import ending, staging, trying, wishes
+from tui_trainer.training import ending, pace, staging, trying, wishes
 from tui_trainer.training.desk import Desk, Refused
 
 
 def answer(desk: Desk, number: int, verdict: str, by: Author) -> tuple[str, list[AnyEvent]]:
     """What follows from an answer, in words and events. Raises Refused where it cannot be given."""
+    if pace.is_timed(number):
+        return _answer_timed(desk, number, verdict, by)
     problem = desk.adviser.objection(number, verdict)
     if problem:
         raise Refused(problem)
@@ -35,6 +37,22 @@ def accept(desk: Desk, number: int, by: Author) -> tuple[str, list[AnyEvent]]:
     events += desk.adviser.take_back(number, by)
     left = staging.leave(desk) if raised.subject == "difficulty" else ""
     return f"{raised.change.label or raised.title} after this update{left}", events
+
+
+def _answer_timed(desk: Desk, number: int, verdict: str, by: Author) -> tuple[str, list[AnyEvent]]:
+    """Nothing of it can be done in this run: it can only be rejected, or made true elsewhere."""
+    measured, settings = desk.wall.pace, desk.config
+    raised = pace.find(measured, number)
+    if raised is None:
+        found = measured.verdicts.get(str(number))
+        raise Refused(
+            f"recommendation {number} is already {found}" if found else f"there is no recommendation {number}"
+        )
+    if verdict != "reject":
+        raise Refused(desk.adviser.acceptance_objection(raised))
+    quiet = settings.continuous.quiet_evaluations * settings.manager.evaluation.every_updates
+    measured.quiet_until = {**measured.quiet_until, raised.subject: desk.state.update + quiet}
+    return f"rejected: {raised.title}", [pace.close(measured, number, "rejected", by)]
 
 
 def _reject(desk: Desk, number: int, by: Author) -> tuple[str, list[AnyEvent]]:

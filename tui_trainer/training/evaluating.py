@@ -12,7 +12,7 @@ from tui_trainer.core.events import AnyEvent, EvaluationFinished, Recommendation
 from tui_trainer.core.reports import EvaluationReport
 from tui_trainer.core.state import evaluation_metrics
 from tui_trainer.core.values import EvalResult, Forecast, PartResult, Reason
-from tui_trainer.training import answering, balance, ending, models, staging, trying, wishes
+from tui_trainer.training import answering, balance, ending, models, pace, staging, trying, wishes
 from tui_trainer.training.desk import Desk
 from tui_trainer.training.evaluation import merge, suite_seed
 from tui_trainer.training.forecast import foretell
@@ -41,6 +41,7 @@ def evaluated(desk: Desk, report: EvaluationReport) -> list[AnyEvent]:
     running = Evaluating(running.suite, {**running.done, report.part: _plain(report.result)})
     desk.state.evaluating = running
     desk.wall.evaluation_s += report.seconds
+    pace.spent(desk.wall.pace, {"evaluate": report.seconds})
     return [] if _left(desk, running) else _finished(desk, running)
 
 
@@ -143,12 +144,20 @@ def _advice(desk: Desk) -> list[AnyEvent]:
     raised = [e for e in events if isinstance(e, RecommendationRaised) and _is_automatic(desk, e)]
     for event in raised:
         events += answering.accept(desk, event.id, "manager")[1]
-    return events
+    return [*events, *_timed_advice(desk)]
+
+
+def _timed_advice(desk: Desk) -> list[AnyEvent]:
+    """Where the mode counts the clock and takes advice on everything."""
+    config, wall = desk.config, desk.wall
+    if desk.spec.hosted or not config.continuous.enabled or not desk.mode.wall_clock or desk.mode.subjects is not None:
+        return []
+    return pace.advise(wall.pace, config, update=desk.state.update, elapsed_s=wall.elapsed_s)
 
 
 def _is_automatic(desk: Desk, raised: RecommendationRaised) -> bool:
     """Whether it is accepted without a person; what ends a run or needs a new one never is."""
-    if raised.change.key == "stop" or desk.adviser.acceptance_objection(raised):
+    if raised.timed or raised.change.key == "stop" or desk.adviser.acceptance_objection(raised):
         return False
     s = desk.config.continuous
     wanted = not s.auto_accept_subjects or raised.subject in s.auto_accept_subjects

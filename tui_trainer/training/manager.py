@@ -38,6 +38,7 @@ from tui_trainer.core.reports import (
     FinishedReport,
     HostReport,
     KeptReport,
+    MachineReport,
     MetricsReport,
     RestoredReport,
     SettingReport,
@@ -47,7 +48,7 @@ from tui_trainer.core.reports import (
     UpdateReport,
 )
 from tui_trainer.core.values import Author, CheckpointKind, Difficulty, DifficultySpace, Metrics, Reason
-from tui_trainer.training import curriculum, ending, evaluating, obeying, staging, trial, trying, wishes
+from tui_trainer.training import curriculum, ending, evaluating, obeying, pace, staging, trial, trying, wishes
 from tui_trainer.training import difficulty as ladder
 from tui_trainer.training.continuous import ContinuousTraining
 from tui_trainer.training.desk import Desk, Refused, finite
@@ -180,8 +181,8 @@ class TrainingManager:
 
     @property
     def open_recommendations(self) -> tuple[RecommendationRaised, ...]:
-        """Unanswered recommendations, oldest first."""
-        return self._desk.adviser.state.open
+        """Unanswered recommendations, oldest first; those that rest on timings behind the others."""
+        return (*self._desk.adviser.state.open, *self._desk.wall.pace.open)
 
     @property
     def record(self) -> dict[str, int]:
@@ -200,7 +201,11 @@ class TrainingManager:
         self._desk.state.ended = None
         self._desk.reason = None
         self._desk.end_branch = None
-        return [*self._mode_notes(), *standing(self._desk.state.health), *trying.cut_off(self._desk), *self._conclude()]
+        measured = self._desk.wall.pace
+        pace.begin(measured, self._desk.wall.elapsed_s)
+        stale = pace.withdraw_stale(measured, self._desk.config)
+        told = [*self._mode_notes(), *standing(self._desk.state.health), *stale]
+        return [*told, *trying.cut_off(self._desk), *self._conclude()]
 
     def state_dict(self) -> dict[str, object]:
         """Plain values. A save that is being served counts as done, so that a resume does not repeat it."""
@@ -275,6 +280,8 @@ class TrainingManager:
                 return self._faulted(kind, detail)
             case StorageReport(ok=ok, detail=detail):
                 return self._storage(ok, detail)
+            case MachineReport():
+                return self._saw_machine(report)
             case MetricsReport(metrics=metrics):
                 self._desk.wall.told = {**self._desk.wall.told, **{k: finite(v) for k, v in metrics.items()}}
                 return []
@@ -299,7 +306,14 @@ class TrainingManager:
         s.failed_episodes += int(report.failed_episodes)
         s.phase = "learn" if report.complete else "collect"
         self._desk.measure(report.metrics)
+        pace.spent(self._desk.wall.pace, report.seconds, steps=int(report.steps))
         return self._failed_episodes(report) if report.failed_episodes else []
+
+    def _saw_machine(self, report: MachineReport) -> list[AnyEvent]:
+        measured = self._desk.wall.pace
+        measured.cores, measured.busy_percent = report.cores, report.busy_percent
+        measured.own_percent = report.own_percent
+        return []
 
     def _failed_episodes(self, report: CollectReport) -> list[AnyEvent]:
         """The first few are told one by one, then each time that there are a tenth more."""
@@ -315,12 +329,13 @@ class TrainingManager:
         s.phase = "boundary"
         self._desk.measure(report.metrics)
         self._average(report.metrics)
+        pace.spent(wall.pace, report.seconds, updates=1)
         if not self._desk.spec.hosted and evaluation_due(s.update, settings.evaluation.every_updates):
             s.evaluating = Evaluating("reference")
         since, wall_clock = wall.elapsed_s - wall.saved_at_s, self._desk.mode.wall_clock
         if regular_save_due(settings.checkpoints, s.update, since, wall_clock=wall_clock, updates=report.updates):
             wishes.queue_save(wall, "regular")
-        return [*self._health(report.metrics), *self._desk.adviser.expire(s.update)]
+        return [*self._health(report.metrics), *self._desk.adviser.expire(s.update), *pace.expire(wall.pace, s.update)]
 
     def _health(self, metrics: Metrics) -> list[AnyEvent]:
         """Alerts about the training itself, where alerts are wanted."""

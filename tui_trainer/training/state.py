@@ -20,6 +20,7 @@ from tui_trainer.training.continuous import AdviserState
 from tui_trainer.training.curriculum import CurriculumState
 from tui_trainer.training.health import Symptom
 from tui_trainer.training.models import Best
+from tui_trainer.training.pace import Pace
 from tui_trainer.training.trial import Average, Trying
 
 FORMAT = 1
@@ -116,5 +117,7 @@ class WallState(msgspec.Struct, kw_only=True):
     """Broken episodes when they were last told of."""
     told: Metrics = {}
     """Latest numbers from callbacks: nobody can compute them again, so that they stand beside what decides bits."""
+    pace: Pace = msgspec.field(default_factory=Pace)
+    """Timings, and the advice that rests on them."""
     introduce: bool = False
     """The task has yet to be told the difficulty, at the start of a process."""
