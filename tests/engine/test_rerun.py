@@ -21,7 +21,7 @@ DQN = (
     "--set=dqn.exploration_steps=4000",
 )  # fmt: skip
 SETTINGS = {
-    "ppo": ("ppo.learning_rate", "ppo.ent_coef", 0.02, ()),
+    "ppo": ("ppo.learning_rate", "ppo.ent_coef", 0.02, ("--set=manager.evaluation.most_episodes=10",)),
     "dqn": ("dqn.learning_rate", "manager.checkpoints.every_updates", 4, DQN),
 }
 
