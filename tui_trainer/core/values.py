@@ -142,6 +142,11 @@ class EvalResult(Value, frozen=True):
     kept: tuple[str, ...] = ()
     """Parts that were not played this time: their last results stand."""
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """`ci`; None where the log of another tool does not say how many episodes there were."""
+        return self.ci if self.episodes else None
+
 
 class PartTrend(Value, frozen=True):
     """How one part's score goes: change an evaluation with its 95 % interval, and spread over the last ones."""
@@ -155,11 +160,6 @@ class PartTrend(Value, frozen=True):
         """`rising`, `falling` or `steady`; the first two only where the interval leaves no doubt."""
         low, high = self.slope_ci if higher_is_better else (-self.slope_ci[1], -self.slope_ci[0])
         return "rising" if low > 0 else "falling" if high < 0 else "steady"
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """`ci`; None where the log of another tool does not say how many episodes there were."""
-        return self.ci if self.episodes else None
 
 
 class Forecast(Value, frozen=True):
