@@ -17,7 +17,7 @@ from tui_trainer.core.config import Resolved, UiSettings, assignments_layer, res
 from tui_trainer.errors import UsageError
 from tui_trainer.ui.browser import BrowserApp
 from tui_trainer.ui.look import Look
-from tui_trainer.ui.shelf import Choice, SessionRow, Shelf, draw, nested
+from tui_trainer.ui.shelf import KEYS, Choice, SessionRow, Shelf, draw, nested
 from tui_trainer.ui.view import RunView
 
 
@@ -290,3 +290,18 @@ async def test_keys_of_a_persons_own_work_and_are_shown() -> None:
         assert "X delete" in seat.screen.splitlines()[-1]
         await seat.press("d")
         assert "Delete " not in seat.screen
+
+
+async def test_the_help_scrolls_to_every_key_where_the_window_is_small() -> None:
+    app = BrowserApp(Cupboard([]), UiSettings(), look=Look(), clock=lambda: START)
+    async with app.run_test(size=(40, 12)) as pilot:
+        await pilot.pause(0.1)
+        await pilot.press("question_mark")
+        seen = ""
+        for _ in range(60):
+            assert app.view is not None
+            seen += app.view.text()
+            await pilot.press("down")
+        assert all(f"│ {key.shown} " in seen for key in KEYS)
+        await pilot.press("up", "escape")
+        assert "Keys" not in app.view.text()

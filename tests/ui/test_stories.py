@@ -31,6 +31,8 @@ from tui_trainer.ui.aids import Aids
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.look import Look
 from tui_trainer.ui.outcome import Outcome
+from tui_trainer.ui.panels import help
+from tui_trainer.ui.scene import Scene
 
 MID = state_at(780)
 
@@ -331,6 +333,13 @@ async def test_question_mark_shows_every_key_with_its_command() -> None:
         assert "tui-trainer checkpoint NAME" in seat.screen
         await seat.press("escape")
         assert "tui-trainer checkpoint NAME" not in seat.screen
+
+
+def test_arrows_are_spelled_out_where_their_ascii_sign_is_another_key() -> None:
+    scene = Scene(state=MID, now=MID.time, look=Look(glyphs="ascii"), kind="replay")
+    shown = [row[0].text.strip() for row in help.render(scene, 80, 200)]
+    assert {"left", "right", "up", "down", "<", ">"} <= set(shown)
+    assert len([key for key in shown if key == "<"]) == 1
 
 
 async def test_a_digit_focuses_a_panel_and_again_fills_the_screen() -> None:

@@ -15,8 +15,9 @@ from tui_trainer.errors import TuiTrainerError
 from tui_trainer.ui.form import START, Form, Settle, new_form, pressed
 from tui_trainer.ui.keymap import bound
 from tui_trainer.ui.look import Look
+from tui_trainer.ui.rows import help_scrolled
 from tui_trainer.ui.rows_app import RowsApp
-from tui_trainer.ui.shelf import KEYS, ORDERS, Choice, SessionRow, Shelf, choice_of, draw, refusal
+from tui_trainer.ui.shelf import FRAME, KEYS, ORDERS, Choice, SessionRow, Shelf, choice_of, draw, keys_told, refusal
 from tui_trainer.ui.terminal import require_terminal
 from tui_trainer.ui.view import Pointed
 
@@ -103,7 +104,9 @@ class BrowserApp(RowsApp[Choice]):
                 self.run_worker(self._delete(shelf.asking), name="delete", exit_on_error=True)
             return True
         if shelf.help:
-            self._change(help=False)
+            rows = keys_told(shelf, self.size.width, self.look)
+            scroll = help_scrolled(shelf.help_scroll, name, rows, self.size.height - FRAME)
+            self._change(help=scroll is not None, help_scroll=scroll or 0)
             return True
         return False
 

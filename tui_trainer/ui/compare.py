@@ -15,6 +15,7 @@ from tui_trainer.ui import lens as lenses
 from tui_trainer.ui.contrast import Contrast, Desk
 from tui_trainer.ui.keymap import bound
 from tui_trainer.ui.look import Look
+from tui_trainer.ui.rows import help_scrolled
 from tui_trainer.ui.rows_app import RowsApp
 from tui_trainer.ui.terminal import require_terminal
 from tui_trainer.ui.view import Pointed
@@ -53,7 +54,9 @@ class CompareApp(RowsApp[None]):
         """A key of the table."""
         action = bound(c.KEYS, self.desk.keys, name)
         if self.desk.help and action != "leave":
-            self._change(help=False)
+            rows = c.keys_told(self.desk, self.size.width)
+            scroll = help_scrolled(self.desk.help_scroll, name, rows, self.size.height - c.FRAME)
+            self._change(help=scroll is not None, help_scroll=scroll or 0)
         elif action:
             self._act(action)
 

@@ -15,7 +15,10 @@ from tui_trainer.core.series import Series
 from tui_trainer.ui.keymap import UNCHANGED, BoundKey, Changes, remapped
 from tui_trainer.ui.lens import Lens, extent
 from tui_trainer.ui.look import LINE_STYLES, Look
-from tui_trainer.ui.rows import block, box, centred, ends, key_line, plain
+from tui_trainer.ui.rows import block, box, centred, ends, help_box, help_rows, key_line, plain
+
+FRAME = 3
+"""Rows above and below the picture."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +72,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     large: bool = False
     """The chart alone."""
     help: bool = False
+    help_scroll: int = 0
     keys: Changes = UNCHANGED
     note: str = ""
 
@@ -194,7 +198,7 @@ def draw_desk(desk: Desk, width: int, height: int) -> list[Row]:
     """The whole screen."""
     if height < 4:
         return block([], width, height)
-    body = _body(desk, width, height - 3)
+    body = _body(desk, width, height - FRAME)
     rows = [_head(desk, width), *body, _status(desk), key_line(remapped(KEYS, desk.keys), width)]
     return [fit(row, width, "…") for row in rows]
 
@@ -203,7 +207,7 @@ def _body(desk: Desk, width: int, height: int) -> list[Row]:
     if desk.contrast is None:
         return centred([plain(desk.note or "reading sessions", "dim")], width, height)
     if desk.help:
-        return box(plain("Keys", "title"), _help(desk), width, height, "focus")
+        return help_box(keys_told(desk, width), desk.help_scroll, width, height)
     top = chart_height(desk, height)
     return [*_chart_box(desk, width, top), *_tables(desk, width, height - top)]
 
@@ -331,8 +335,9 @@ def _settings(contrast: Contrast, width: int) -> list[Row]:
     return rows
 
 
-def _help(desk: Desk) -> list[Row]:
-    return [(Span(f"{key.shown:<11}", "key"), Span(key.help)) for key in remapped(KEYS, desk.keys)]
+def keys_told(desk: Desk, width: int) -> list[Row]:
+    """The help's rows on a screen of that width."""
+    return help_rows(remapped(KEYS, desk.keys), width - 4, desk.look.glyphs)
 
 
 def _status(desk: Desk) -> Row:

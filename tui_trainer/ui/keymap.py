@@ -50,6 +50,13 @@ _SHOWN = {"up": "↑", "down": "↓", "left": "←", "right": "→", "escape": "
           "slash": "/", "question_mark": "?", "less_than_sign": "<", "greater_than_sign": ">",
           "left_square_bracket": "[", "right_square_bracket": "]", "equals_sign": "="}  # fmt: skip
 
+_SPELLED = {"↑": "up", "↓": "down", "←": "left", "→": "right"}
+
+
+def spelled(shown: str, glyphs: str) -> str:
+    """As a person reads it where only ASCII can be shown: an arrow's `<` would be another key."""
+    return _SPELLED.get(shown, shown) if glyphs == "ascii" else shown
+
 
 def remapped(table: Sequence[L], changes: Changes) -> tuple[L, ...]:
     """The table with the changed keys; a key given to one action is taken from the others."""

@@ -6,6 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from tui_trainer.charts.span import Row, Span, cells, cut, fit, row_cells
+from tui_trainer.ui.keymap import BoundKey, spelled
+
+_KEY = 11
+"""Columns of a key in a help."""
+_STEPS = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}
 
 
 def plain(text: str, style: str = "") -> Row:
@@ -128,3 +133,30 @@ def rest(row: Row, start: int) -> Row:
             out.append(Span(tail, span.style))
         at += wide
     return tuple(out)
+
+
+def help_rows(table: Sequence[BoundKey], width: int, glyphs: str) -> list[Row]:
+    """Every key of a table with what it does, wrapped."""
+    rows: list[Row] = []
+    for key in table:
+        texts = wrapped(key.help, max(12, width - _KEY))
+        names = [spelled(key.shown, glyphs), *[""] * (len(texts) - 1)]
+        rows += [(Span(f"{name:<{_KEY}}", "key"), *text) for name, text in zip(names, texts, strict=True)]
+    return rows
+
+
+def help_box(rows: list[Row], scroll: int, width: int, height: int) -> list[Row]:
+    """The rows in a frame, from the one that is scrolled to."""
+    start = max(0, min(scroll, last_scroll(rows, height)))
+    return box(plain("Keys ─ ↑ ↓ scroll, esc closes", "title"), rows[start:], width, height, "focus")
+
+
+def last_scroll(rows: list[Row], height: int) -> int:
+    """How far there is to scroll in a frame of that height."""
+    return max(0, len(rows) - max(1, height - 2))
+
+
+def help_scrolled(scroll: int, name: str, rows: list[Row], height: int) -> int | None:
+    """Where a key scrolls the help to; None where it closes it."""
+    step = _STEPS.get(name)
+    return None if step is None else max(0, min(scroll + step, last_scroll(rows, height)))

@@ -13,7 +13,7 @@ from tui_trainer.core.format import ago, count, si, size
 from tui_trainer.ui.form import Form, draw_form, form_keys
 from tui_trainer.ui.keymap import UNCHANGED, BoundKey, Changes, remapped
 from tui_trainer.ui.look import Look
-from tui_trainer.ui.rows import block, box, centred, ends, key_line, over, plain, wrapped
+from tui_trainer.ui.rows import block, box, centred, ends, help_box, help_rows, key_line, over, plain, wrapped
 
 Verb: TypeAlias = Literal["run", "attach", "resume", "replay", "fork", "compare", "report"]
 Order: TypeAlias = Literal["age", "name", "state", "best", "steps", "size"]
@@ -97,6 +97,7 @@ class Shelf(msgspec.Struct, frozen=True, kw_only=True):
     asking: str = ""
     """The session whose deletion waits for an answer."""
     help: bool = False
+    help_scroll: int = 0
     form: Form | None = None
     keys: Changes = UNCHANGED
 
@@ -222,7 +223,7 @@ def draw(shelf: Shelf, width: int, height: int, look: Look) -> list[Row]:
     """The whole screen."""
     if height < 3:
         return block([], width, height)
-    body = _body(shelf, width, height - 3, look)
+    body = _body(shelf, width, height - FRAME, look)
     rows = [_head(width), *body, _status(shelf), _footer(shelf, width)]
     rows = over([fit(row, width, "…") for row in rows], _question(shelf, width), width)
     return [look.printable(row) for row in rows][:height]
@@ -242,12 +243,16 @@ def _body(shelf: Shelf, width: int, height: int, look: Look) -> list[Row]:
     if shelf.form is not None:
         return draw_form(shelf.form, width, height)
     if shelf.help:
-        rows: list[Row] = [(Span(f"{k.shown:<11}", "key"), Span(k.help)) for k in remapped(KEYS, shelf.keys)]
-        return box(plain("Keys", "title"), rows, width, height, "focus")
+        return help_box(keys_told(shelf, width, look), shelf.help_scroll, width, height)
     if width < 30:
         return block(_table(shelf, width, height, look), width, height)
     title: Row = (Span("Sessions", "title"), Span(f" ─ {_summary(shelf)}", "dim"))
     return box(title, _table(shelf, width - 4, max(0, height - 2), look), width, height)
+
+
+def keys_told(shelf: Shelf, width: int, look: Look) -> list[Row]:
+    """The help's rows on a screen of that width."""
+    return help_rows(remapped(KEYS, shelf.keys), width - 4, look.glyphs)
 
 
 def _head(width: int) -> Row:
@@ -301,6 +306,8 @@ _LEFT = ("state", "task", "algorithm", "history")
 _NEEDED = ("state", "best", "update", "task", "changed", "history", "steps", "algorithm", "size")
 """In the order in which they get room."""
 _HISTORY = 30
+FRAME = 3
+"""Rows above and below the list."""
 
 
 def _columns(names: int, width: int) -> dict[str, int]:
