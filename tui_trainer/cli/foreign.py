@@ -19,7 +19,10 @@ from tui_trainer.sessions.configs import environment_layer, personal_layer
 
 def replay_foreign(run: ForeignRun, speed: float, at: str | None, *, no_ui: bool, json: bool) -> int:
     """Play the run in the app, or print it; afterwards tell what could not be read."""
-    code = _print(run, json=json) if no_ui or json else _play(run, speed, at)
+    from tui_trainer.cli.running import may_show
+
+    in_lines = no_ui or json or not may_show()
+    code = _print(run, json=json) if in_lines else _play(run, speed, at)
     for problem in run.problems:
         print(f"tui-trainer: {run.name}: {problem}", file=sys.stderr)
     return code
