@@ -26,9 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     die_with_parent()
     place = world()
     try:
+        session = Session.open(args.session)
+        if place.restarts and session.read().status.exit_code is not None:
+            return 0  # it came to an end, and a rank was lost only after that
         if place.rank:
             return follow_leader(place)
-        _lead(Session.open(args.session), args)
+        _lead(session, args)
     except TuiTrainerError as error:
         print(f"tui-trainer: {error}", file=sys.stderr)
         return error.exit_code
