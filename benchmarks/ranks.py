@@ -90,7 +90,7 @@ def measured(events: Sequence[dict[str, Any]]) -> tuple[float, float]:
 
 def learning(ranks: Sequence[int], seeds: int, updates: int, more: Sequence[str]) -> None:
     """Win rate of the last reference evaluation by seed, and the mean difference with a 95 % bootstrap interval."""
-    end = (f"manager.termination.max_updates={updates}", f"manager.evaluation.every_updates={updates}")
+    end = (f"manager.termination.max_updates={updates + 1}", f"manager.evaluation.every_updates={updates}")
     fixed = (*end, "manager.evaluation.final_episodes=0", "report.at_end=false", "run.device=cpu")
     found: dict[int, list[float]] = {size: [] for size in ranks}
     for seed in range(1, seeds + 1):
