@@ -5,7 +5,7 @@
 One session, a checkpoint after every update, killed up to 0.3 s after its start or its first line, resumed, killed
 again. After each kill: does every checkpoint load by its hash, is the newest at least the newest acknowledged one, did
 the resume begin there, has the journal no gap? Processes are forked from one that has torch loaded
-(tests/faults/warm.py).
+(tests/warm.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.faults.kills import kill_often
-from tests.faults.warm import Warm
+from tests.warm import Warm
 
 
 def main() -> int:

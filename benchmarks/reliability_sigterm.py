@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.faults.test_signals import terminate_often
-from tests.faults.warm import Warm
+from tests.warm import Warm
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.faults.test_text import SIZES, foreign_orders, make_poisoned, start_hostile
-from tests.faults.warm import Warm, WarmTerminal
+from tests.warm import Warm, WarmTerminal
 
 SCREENS = {
     **{f"panel {digit}, alone": f"{digit}{digit}".encode() for digit in range(1, 10)},

@@ -30,7 +30,7 @@ def test_watch_json_is_one_position_a_line(tmp_path: Path) -> None:
 
 
 def test_play_reads_moves_and_answers_what_is_wrong(tmp_path: Path) -> None:
-    done = p.run(tmp_path, "play", SAMPLE, "--first", "--no-ui", input="4\n\nnonsense\nh\nu\nn\n")
+    done = p.run(tmp_path, "play", SAMPLE, "--first", "--no-ui", typed="4\n\nnonsense\nh\nu\nn\n")
     assert done.returncode == 0, done.stderr
     assert "nonsense is no legal move here; legal are 1, 2, 3, 4, 5, 6, 7; a move by its name" in done.stdout
     assert "learner: " in done.stdout
@@ -54,7 +54,7 @@ def test_a_task_for_one_is_watched_as_an_episode(cart: Path) -> None:
 
 
 def test_a_task_for_one_cannot_be_played_against(cart: Path) -> None:
-    done = p.run(cart, "play", "cart", "--no-ui", input="")
+    done = p.run(cart, "play", "cart", "--no-ui")
     assert done.returncode == 2
     assert done.stderr.startswith("tui-trainer: gym:CartPole-v1 is for one player; `tui-trainer watch`")
 
@@ -65,8 +65,7 @@ def test_a_live_run_is_watched_from_its_newest_checkpoint_and_goes_on(tmp_path: 
     done = p.run(tmp_path, "watch", "live", "--checkpoint=latest", "--no-ui", "--temperature=1")
     assert done.returncode == 0, done.stderr
     assert run.poll() is None
-    run.terminate()
-    run.communicate(timeout=30)
+    assert p.stop(run) == 143
 
 
 def test_shogi_is_played_in_its_own_notation(tmp_path: Path) -> None:
@@ -75,7 +74,7 @@ def test_shogi_is_played_in_its_own_notation(tmp_path: Path) -> None:
              "--set=manager.evaluation.every_updates=100", "--set=manager.evaluation.final_episodes=0")  # fmt: skip
     made = p.run(tmp_path, "run", "shogi", "--no-ui", "--name=sh", "--max-updates=1", *small)
     assert made.returncode == 0, made.stderr
-    done = p.run(tmp_path, "play", "sh", "--first", "--no-ui", input="7g7f\nh\nu\n9a9i\n")
+    done = p.run(tmp_path, "play", "sh", "--first", "--no-ui", typed="7g7f\nh\nu\n9a9i\n")
     assert done.returncode == 0, done.stderr
     assert " .  . [P] .  .  .  .  .  . f" in done.stdout or "move 2" in done.stdout
     assert "9a9i is no legal move here" in done.stdout

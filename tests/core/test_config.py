@@ -16,9 +16,11 @@ from tui_trainer.core.config import (
     get,
     known_keys,
     parse_assignment,
+    presentable,
     resolve,
     setting_doc,
     to_table,
+    without_secrets,
 )
 from tui_trainer.errors import ConfigError
 
@@ -179,3 +181,20 @@ def test_settings_of_older_files_are_told_what_took_their_place(table: dict[str,
 def test_a_slip_in_a_known_table_is_still_told_the_nearest_right_name() -> None:
     with pytest.raises(ConfigError, match=r"did you mean curriculum\.schedule"):
         resolve([Layer("x", {"curriculum": {"shedule": []}})])
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://hooks.example.org/services/T0/B0/secret", "https://hooks.example.org/..."),
+        ("http://me:secret@example.org:8080?key=secret", "http://example.org:8080/..."),
+        ("$TRAINING_HOOK", "$TRAINING_HOOK"),
+        ("", ""),
+    ],
+)
+def test_of_an_address_only_the_server_is_shown(address: str, shown: str) -> None:
+    assert presentable("notify.webhook", address) == shown
+    assert presentable("run.note", address) == address
+    assert without_secrets(f"--set=notify.webhook={address}") == f"--set=notify.webhook={shown}"
+    assert without_secrets(f'notify={{webhook = "{address}"}}') == f'notify={{webhook = "{shown}"}}'
+    assert without_secrets(address) == address

@@ -8,9 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from tui_trainer.sessions.store import Session
+
+if TYPE_CHECKING:
+    from tests.warm import Done, Program
 
 TINY = (
     "--task=tictactoe",
@@ -42,42 +47,49 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "tui_trainer", *words]
 
 
-def run(root: Path, *words: str, timeout: float = 60, **more: Any) -> subprocess.CompletedProcess[str]:
-    """A command to its end."""
+def run(root: Path, *words: str, timeout: float = 120, typed: str = "", **environ: str) -> Done:
+    """A command to its end, `typed` its stdin; forked from a process that has the libraries loaded."""
+    from tests.warm import shared
+
+    return shared().run(root, *words, timeout=timeout, typed=typed, **environ)
+
+
+def start(root: Path, *words: str, **environ: str) -> Program:
+    """A command under way, its stdout readable; forked as by `run`."""
+    from tests.warm import shared
+
+    return shared().start(root, *words, **environ)
+
+
+def train(root: Path, *words: str) -> Program:
+    """A run under way that answers orders and that nobody reads; as `run --detach`, but forked."""
+    program = start(root, "run", "--no-ui", *words)
+    wait_for(lambda: (root / "a/session.toml").exists() and Session.open(root / "a").owner(), 60)
+    return program
+
+
+def run_cold(root: Path, *words: str, timeout: float = 120, **more: Any) -> subprocess.CompletedProcess[str]:
+    """A command to its end, by an interpreter of its own: where its start is the point."""
     return subprocess.run(
         command(*words), env=environment(root), capture_output=True, text=True, timeout=timeout, check=False, **more
     )
 
 
-def start(root: Path, *words: str, **more: Any) -> subprocess.Popen[str]:
-    """A command under way, its stdout readable."""
-    return subprocess.Popen(
-        command(*words), env=environment(root), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more
-    )
-
-
-def events_of(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    """JSON lines of a `--json` run as they come."""
-    assert process.stdout
-    for line in process.stdout:
-        yield json.loads(line)
-
-
-def until(process: subprocess.Popen[str], holds: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+def until(process: Program, holds: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
     """Events up to and including the first for which `holds`."""
     seen = []
-    for event in events_of(process):
+    for event in process.events():
         seen.append(event)
         if holds(event):
             return seen
-    raise AssertionError(f"ended first: {seen[-3:]}, {process.stderr.read() if process.stderr else ''}")
+    raise AssertionError(f"ended first: {seen[-3:]}, {process.stderr.read()}")
 
 
 def journal(session: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (session / "events.jsonl").read_text().splitlines()]
 
 
-def wait_for(holds: Callable[[], Any], within_s: float = 30.0) -> Any:
+def wait_for(holds: Callable[[], Any], within_s: float = 60.0) -> Any:
     """The first true value of `holds`."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -87,9 +99,8 @@ def wait_for(holds: Callable[[], Any], within_s: float = 30.0) -> Any:
     raise AssertionError("did not happen in time")
 
 
-def stop(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:
-    process.send_signal(number)
-    return process.wait(30)
+def stop(process: Program, number: int = signal.SIGTERM) -> int:
+    return process.stop(number)
 
 
 def names(directory: Path) -> Sequence[str]:

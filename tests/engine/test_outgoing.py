@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -71,9 +72,9 @@ def test_during_the_run_a_failure_is_one_line_in_the_log(tmp_path: Path) -> None
         )  # fmt: skip
         p.until(process, lambda e: e["type"] == "UpdateFinished")
         for _ in range(2):
-            process.send_signal(signal.SIGUSR2)
+            process.send(signal.SIGUSR2)
             p.until(process, lambda e: e["type"] == "RunPaused")
-            process.send_signal(signal.SIGUSR2)
+            process.send(signal.SIGUSR2)
             p.until(process, lambda e: e["type"] == "RunContinued")
         p.wait_for(lambda: len(server.bodies) == 2)
         assert p.stop(process) == 143
@@ -125,14 +126,29 @@ def test_a_pause_at_a_condition_is_told(tmp_path: Path) -> None:
     assert (first["kind"], first["detail"]) == ("pause", "eval/win_rate >= 0 holds")
 
 
+SECRET = "http://me:s3cret@127.0.0.1:9/s3cret?key=s3cret"
+
+
+def holders_of(text: bytes, packed: Path) -> list[str]:
+    with zipfile.ZipFile(packed) as archive:
+        return [name for name in archive.namelist() if text in archive.read(name)]
+
+
 def test_a_session_from_elsewhere_starts_and_sends_nothing(tmp_path: Path) -> None:
     command = json.dumps(["touch", str(tmp_path / "hacked")])
     p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=3", "--name=a", "--set=notify.events=[]",
-          f"--set=notify.command={command}")  # fmt: skip
+          f"--set=notify.command={command}", f"--set=notify.webhook={SECRET}")  # fmt: skip
     again = ("--max-updates=4", f"--set=notify.command={command}")
     assert p.run(tmp_path, "resume", "a", "--no-ui", *again).returncode == 0
     assert "notify.command" in (tmp_path / "a/session.toml").read_text().partition("[overrides]")[2]
-    assert p.run(tmp_path, "sessions", "pack", "a", str(tmp_path / "a.zip")).returncode == 0
+    packed = p.run(tmp_path, "sessions", "pack", "a", str(tmp_path / "a.zip"))
+    assert "left out" in packed.stdout
+    assert "notify.command, notify.webhook" in packed.stdout
+    assert holders_of(b"s3cret", tmp_path / "a.zip") == []
+    assert "http://127.0.0.1:9/..." in p.run(tmp_path, "config", "show", "a").stdout
+    assert [path.name for path in (tmp_path / "a").rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()] == [
+        "session.toml"
+    ], "the resume needs it"
     unpacked = p.run(tmp_path, "sessions", "unpack", str(tmp_path / "a.zip"), "--name=b")
     assert "notify.command" in unpacked.stdout
     more, end = "manager.termination.max_updates=6", '--set=notify.events=["end"]'

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,11 +59,7 @@ def packages(tmp_path: Path) -> Path:
 def test_a_run_uses_an_algorithm_a_rule_and_a_callback_of_a_package(tmp_path: Path, packages: Path) -> None:
     words = ["--algorithm=twin", "--set=algorithm.num_envs=8", "--set=continuous.rules=[\"loud\", \"broken\"]",
              "--callback=counted", "--set=manager.termination.max_updates=25", "--name=a"]  # fmt: skip
-    environment = p.environment(tmp_path)
-    environment["PYTHONPATH"] = os.pathsep.join([str(packages), environment.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        p.command("run", "--no-ui", *p.TINY, *words), env=environment, capture_output=True, text=True, check=False
-    )
+    done = p.run(tmp_path, "run", "--no-ui", *p.TINY, *words, PYTHONPATH=str(packages))
     assert done.returncode == 0, done.stdout + done.stderr
     journal = p.journal(tmp_path / "a")
     assert next(e for e in journal if e["type"] == "RunStarted")["algorithm"] == "twin"

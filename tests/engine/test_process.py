@@ -44,15 +44,15 @@ def test_json_prints_the_journal_and_nothing_else(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_bits_in_two_processes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        assert p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=12", f"--name={name}").returncode == 0
+        assert p.run_cold(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=12", f"--name={name}").returncode == 0
     assert_same_bits(tmp_path / "a", tmp_path / "b", end=12)
 
 
 def test_resume_in_a_new_process_continues_bit_exactly(tmp_path: Path) -> None:
-    assert p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=20", "--name=whole").returncode == 0
-    assert p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=7", "--name=split").returncode == 0
-    assert p.run(tmp_path, "resume", "split", "--no-ui", "--max-updates=13").returncode == 0
-    assert p.run(tmp_path, "resume", "split", "--no-ui", "--max-updates=20").returncode == 0
+    assert p.run_cold(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=20", "--name=whole").returncode == 0
+    assert p.run_cold(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=7", "--name=split").returncode == 0
+    assert p.run_cold(tmp_path, "resume", "split", "--no-ui", "--max-updates=13").returncode == 0
+    assert p.run_cold(tmp_path, "resume", "split", "--no-ui", "--max-updates=20").returncode == 0
     assert_same_bits(tmp_path / "whole", tmp_path / "split", end=20)
     seqs = [event["seq"] for event in p.journal(tmp_path / "split")]
     assert seqs == list(range(1, len(seqs) + 1))
@@ -73,7 +73,6 @@ def test_kill_at_any_moment_leaves_a_session_that_resumes(tmp_path: Path, delay_
     acknowledged = p.until(process, lambda e: e["type"] == "CheckpointSaved")[-1]
     time.sleep(delay_s)
     process.kill()
-    process.wait()
     assert Session.open(tmp_path / "a").owner() is None
     listed = json.loads(p.run(tmp_path, "sessions", "list", "--json").stdout)
     assert listed["state"] == "crashed"
@@ -108,8 +107,8 @@ def test_the_second_signal_stops_at_once_and_leaves_the_newest_checkpoint_intact
     words = [*p.TINY, "--step-delay=1", "--max-updates=100000", "--name=a"]
     process = p.start(tmp_path, "run", "--no-ui", "--json", *words)
     p.until(process, lambda e: e["type"] == "RunStarted")
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)
+    process.send(signal.SIGINT)
+    process.send(signal.SIGINT)
     assert process.wait(5) == 130
     assert Session.open(tmp_path / "a").owner() is None
 
@@ -117,11 +116,11 @@ def test_the_second_signal_stops_at_once_and_leaves_the_newest_checkpoint_intact
 def test_usr1_saves_and_usr2_pauses_and_continues(tmp_path: Path) -> None:
     process = p.start(tmp_path, "run", "--no-ui", "--json", *p.TINY, "--max-updates=100000", "--name=a")
     p.until(process, lambda e: e["type"] == FINISHED)
-    process.send_signal(signal.SIGUSR1)
+    process.send(signal.SIGUSR1)
     p.until(process, lambda e: e["type"] == "CheckpointSaved" and e["kind"] == "manual")
-    process.send_signal(signal.SIGUSR2)
+    process.send(signal.SIGUSR2)
     p.until(process, lambda e: e["type"] == "RunPaused")
-    process.send_signal(signal.SIGUSR2)
+    process.send(signal.SIGUSR2)
     p.until(process, lambda e: e["type"] == "RunContinued")
     assert p.stop(process) == 143
 
@@ -129,7 +128,7 @@ def test_usr1_saves_and_usr2_pauses_and_continues(tmp_path: Path) -> None:
 def test_hangup_means_only_that_a_view_is_gone(tmp_path: Path) -> None:
     process = p.start(tmp_path, "run", "--no-ui", "--json", *p.TINY, "--max-updates=100000", "--name=a")
     p.until(process, lambda e: e["type"] == FINISHED)
-    process.send_signal(signal.SIGHUP)
+    process.send(signal.SIGHUP)
     p.until(process, lambda e: e["type"] == FINISHED and e["update"] > 30)
     assert p.stop(process) == 143
 
@@ -183,7 +182,7 @@ def test_an_attached_view_changes_no_bit(tmp_path: Path) -> None:
     for _ in range(5):
         if Session.open(tmp_path / "watched").owner() is not None:
             live_state(tmp_path / "watched")
-    list(p.events_of(process))
+    list(process.events())
     assert process.wait(60) == 0
     assert_same_bits(tmp_path / "alone", tmp_path / "watched", end=60)
 
@@ -207,10 +206,7 @@ def test_a_task_that_prints_to_the_terminal_reaches_only_the_log(tmp_path: Path)
         "    os.write(1, b'NOISE\\n')\n    return quiet(options, num_envs, limit)\n"
     )
     words = ["run", "--no-ui", "--json", *p.TINY, "--task=noisy:make", "--max-updates=3", "--name=a"]
-    done = subprocess.run(
-        p.command(*words), env={**p.environment(tmp_path), "PYTHONPATH": str(tmp_path)},
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    done = p.run(tmp_path, *words, PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "NOISE" not in done.stdout
     assert "NOISE" in (tmp_path / "a" / "engine.log").read_text()
@@ -220,7 +216,6 @@ def test_a_session_killed_before_its_first_checkpoint_starts_again(tmp_path: Pat
     process = p.start(tmp_path, "run", "--no-ui", "--json", *p.TINY, "--step-delay=0.3", "--max-updates=6", "--name=a")
     p.until(process, lambda e: e["type"] == FINISHED)
     process.kill()
-    process.wait()
     assert p.run(tmp_path, "resume", "a", "--no-ui", "--set=run.step_delay_s=0").returncode == 0
     assert p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=6", "--name=b").returncode == 0
     assert hashes(tmp_path / "a")[6] == hashes(tmp_path / "b")[6]
@@ -245,7 +240,6 @@ def test_what_a_resume_was_told_is_remembered_by_the_next(tmp_path: Path) -> Non
     process = p.start(tmp_path, "resume", "a", "--no-ui", "--json", *words)
     p.until(process, lambda e: e["type"] == FINISHED and e["update"] > 20)
     process.kill()
-    process.wait()
     again = p.start(tmp_path, "resume", "a", "--no-ui", "--json")
     told = p.until(again, lambda e: e["type"] == FINISHED and e["update"] > 20)
     assert p.stop(again) == 143

@@ -56,7 +56,6 @@ def test_a_dqn_run_that_was_killed_resumes_with_its_buffer(tmp_path: Path, delay
     p.until(process, lambda e: e["type"] == "CheckpointSaved" and e["at_update"] > 20)
     time.sleep(delay_s)
     process.kill()
-    process.wait()
     manifest = CheckpointStore(tmp_path / "a").newest_good().manifest
     assert manifest.buffer
     resumed = p.start(tmp_path, "resume", "a", "--no-ui", "--json")

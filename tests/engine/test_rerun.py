@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from tests.engine import process as p
 from tui_trainer.client.orders import live_state, new_id, order
 from tui_trainer.core import commands
 from tui_trainer.core.values import Difficulty
-from tui_trainer.sessions.store import Session
 
 DQN = (
     "--algorithm=dqn", "--set=dqn.num_envs=8", "--set=dqn.train_freq=64", "--set=dqn.learning_starts=200",
@@ -32,7 +30,7 @@ def steered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     root = tmp_path_factory.mktemp(request.param)
     rate, other, value, more = SETTINGS[request.param]
     words = (*p.TINY, *more, "--step-delay=0.03", "--max-updates=80", "--name=a")
-    assert p.run(root, "run", "--detach", *words).returncode == 0
+    run = p.train(root, *words)
     session = root / "a"
     p.wait_for(lambda: (session / "events.jsonl").read_text().count("UpdateFinished") > 10)
     order(session, commands.SetSetting(id=new_id(), key=rate, value=1e-3))
@@ -43,10 +41,7 @@ def steered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     before = live_state(session).update
     p.wait_for(lambda: live_state(session).update > before + 12)
     order(session, commands.SetSetting(id=new_id(), key=rate, value=5e-4))
-    owner = Session.open(session).owner()
-    assert owner
-    os.kill(owner.pid, signal.SIGKILL)
-    p.wait_for(lambda: Session.open(session).owner() is None)
+    run.stop(signal.SIGKILL)
     assert p.run(root, "resume", "a", "--no-ui").returncode == 0
     return root
 

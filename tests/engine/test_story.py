@@ -6,14 +6,13 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.engine import process as p
-from tests.ui.pty_terminal import PtyTerminal
+from tests.warm import WarmTerminal, shared
 from tui_trainer.client.live import LiveSource
 from tui_trainer.client.orders import live_state
 from tui_trainer.client.source import Happened, Link, Snapshot
@@ -26,8 +25,8 @@ ENDLESS = ("run", *p.TINY, "--max-updates=100000000", "--step-delay=0.1", "--nam
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
-def terminal(root: Path, *words: str, size: tuple[int, int] = (120, 40)) -> PtyTerminal:
-    return PtyTerminal(p.command(*words), *size, p.overrides(root))
+def terminal(root: Path, *words: str) -> WarmTerminal:
+    return shared().terminal(root, *words)
 
 
 @pytest.fixture
@@ -51,26 +50,26 @@ def kinds(root: Path) -> list[str]:
 
 def test_start_checkpoint_pause_leave_and_come_back(root: Path) -> None:
     app = terminal(root, *ENDLESS)
-    app.wait_for(b"starting", 10)
-    app.wait_for(b"running", 30)
+    app.wait_for(b"starting")
+    app.wait_for(b"running")
     app.key(b"c")
-    app.wait_for(b"manual", 15)
+    app.wait_for(b"manual")
     app.key(b"p")
-    app.wait_for(b"paused", 15)
+    app.wait_for(b"paused")
     assert live_state(root / "a").status == "paused"
     app.key(b"q")
-    app.wait_for(b"waits, paused", 10)
+    app.wait_for(b"waits, paused")
     assert app.exit_code() == 0
     assert live_state(root / "a").status == "paused"
 
     again = terminal(root, "attach")
-    again.wait_for(b"paused", 15)
+    again.wait_for(b"paused")
     again.key(b"p")
-    again.wait_for(b"running", 15)
+    again.wait_for(b"running")
     again.key(b"s")
     again.read_for(0.7)
     again.key(b"y")
-    again.wait_for(b"ended", 20)
+    again.wait_for(b"ended")
     again.key(b"q")
     assert again.exit_code() == 0
     assert p.journal(root / "a")[-1]["reason"]["name"] == "user"
@@ -79,7 +78,7 @@ def test_start_checkpoint_pause_leave_and_come_back(root: Path) -> None:
 @pytest.mark.parametrize("how", ["hang up", "kill -9"])
 def test_a_lost_terminal_or_a_killed_view_does_not_hurt_training(root: Path, how: str) -> None:
     app = terminal(root, *ENDLESS)
-    app.wait_for(b"running", 30)
+    app.wait_for(b"running")
     if how == "hang up":
         app.hang_up()
         assert app.exit_code() is not None
@@ -92,14 +91,14 @@ def test_a_lost_terminal_or_a_killed_view_does_not_hurt_training(root: Path, how
 
 def test_a_killed_engine_is_told_with_what_to_do(root: Path) -> None:
     app = terminal(root, *ENDLESS)
-    app.wait_for(b"running", 30)
+    app.wait_for(b"running")
     os.kill(engine_pid(root), signal.SIGKILL)
-    app.wait_for(b"resume", 15)
+    app.wait_for(b"resume")
     app.close()
 
 
 def test_every_view_has_the_state_that_the_journal_folds_to(root: Path) -> None:
-    assert p.run(root, "run", "--detach", *ENDLESS[1:]).returncode == 0
+    p.train(root, *ENDLESS[1:])
 
     async def watch() -> list[RunState]:
         return list(await asyncio.gather(follow(0.0), follow(0.3), follow(0.6)))
@@ -131,24 +130,24 @@ def test_every_view_has_the_state_that_the_journal_folds_to(root: Path) -> None:
 
 
 def test_readonly_gives_no_orders(root: Path) -> None:
-    assert p.run(root, "run", "--detach", *ENDLESS[1:]).returncode == 0
+    p.train(root, *ENDLESS[1:])
     p.wait_for(lambda: (root / "a" / "events.jsonl").read_text().count("UpdateFinished") > 2)
     app = terminal(root, "attach", "--readonly")
-    app.wait_for(b"running", 15)
+    app.wait_for(b"running")
     app.key(b"p")
-    app.wait_for(b"read-only", 10)
+    app.wait_for(b"read-only")
     assert live_state(root / "a").status == "running"
     assert "RunPaused" not in kinds(root)
     app.close()
 
 
 def test_the_socket_is_made_again_and_attach_works(root: Path) -> None:
-    assert p.run(root, "run", "--detach", *ENDLESS[1:]).returncode == 0
+    p.train(root, *ENDLESS[1:])
     p.wait_for(lambda: (root / "a" / "events.jsonl").read_text().count("UpdateFinished") > 2)
     from tui_trainer.sessions.names import socket_path
 
     socket_path(root / "a").unlink()
-    time.sleep(2.5)
+    p.wait_for(lambda: socket_path(root / "a").exists())
     app = terminal(root, "attach", "a")
-    app.wait_for(b"running", 15)
+    app.wait_for(b"running")
     app.close()

@@ -32,7 +32,7 @@ OVERSHOOTING = (
 
 def tried(root: Path) -> Path:
     """A run under way with its first recommendation being tried."""
-    assert p.run(root, "run", "--detach", *OVERSHOOTING).returncode == 0
+    p.train(root, *OVERSHOOTING)
     session = root / "a"
     p.wait_for(lambda: "RecommendationRaised" in (session / "events.jsonl").read_text())
     (first, *_) = live_state(session).open_recommendations

@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.warm import Warm
+from tests.warm import Warm, shared
 from tui_trainer.sessions.store import Session
 
 
 @pytest.fixture(scope="session")
-def warm() -> Iterator[Warm]:
-    server = Warm()
-    yield server
-    server.close()
+def warm() -> Warm:
+    return shared()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -145,6 +146,18 @@ raises, nan_reward, nan_observation, huge_reward, large_reward, no_memory, leave
     _factory, (Faulty, NanReward, NanObservation, HugeReward, LargeReward, NoMemory, Leaves, Noisy, Hostile)
 )
 no_gpu_memory, grows, stumbles = map(_factory, (NoGpuMemory, Grows, Stumbles))
+
+
+def slow_disk(options: Any, num_envs: int, limit: int) -> Walk:
+    """From now on every fsync of this process takes SLOW_S seconds longer."""
+    fsync, slow_s = os.fsync, float(os.environ["SLOW_S"])
+
+    def slow(fd: int) -> None:
+        time.sleep(slow_s)
+        fsync(fd)
+
+    os.fsync = slow
+    return Walk(num_envs, limit)
 
 
 def failing_callback(event: Any) -> None:

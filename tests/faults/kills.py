@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.engine import process as p
-from tests.faults.warm import Warm
+from tests.warm import Warm
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.journal import iter_journal

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +25,11 @@ SMALL = (
 )  # fmt: skip
 SETTLED = 0.1
 """Share of the updates after which caches and pools are taken to be full."""
+
+
+def attach(root: Path) -> PtyTerminal:
+    """A view by an interpreter of its own, as a person starts it."""
+    return PtyTerminal(p.command("attach", "a", "--readonly"), 120, 40, p.overrides(root))
 
 
 class Sample(NamedTuple):
@@ -59,8 +66,10 @@ class Soak(NamedTuple):
         return sorted(sizes[-5:])[len(sizes[-5:]) // 2] - sorted(sizes[:5])[len(sizes[:5]) // 2]
 
 
-def soak(root: Path, updates: int, limit_s: float) -> Soak:
-    """Train so many updates, at most so long, a view attached and left again every few seconds."""
+def soak(
+    root: Path, updates: int, limit_s: float, visits: int = sys.maxsize, attach: Callable[[Path], PtyTerminal] = attach
+) -> Soak:
+    """Train so many updates, at most so long or so many visits, a view attached and left again every few seconds."""
     began = time.monotonic()
     started = p.run(root, "run", "--detach", *SMALL, f"--max-updates={updates}", "--name=a")
     assert started.returncode == 0, started.stderr
@@ -69,7 +78,7 @@ def soak(root: Path, updates: int, limit_s: float) -> Soak:
     samples: list[Sample] = []
     stayed: PtyTerminal | None = None
     before = 0.0
-    while time.monotonic() - began < limit_s and (sample := visit(root, pid)):
+    while time.monotonic() - began < limit_s and len(samples) < visits and (sample := visit(root, pid, attach)):
         samples.append(sample)
         if stayed is None and sample.update >= SETTLED * updates:
             stayed = attach(root)
@@ -86,11 +95,7 @@ def soak(root: Path, updates: int, limit_s: float) -> Soak:
     return Soak(samples, growth, time.monotonic() - began, code)
 
 
-def attach(root: Path) -> PtyTerminal:
-    return PtyTerminal(p.command("attach", "a", "--readonly"), 120, 40, p.overrides(root))
-
-
-def visit(root: Path, pid: int) -> Sample | None:
+def visit(root: Path, pid: int, attach: Callable[[Path], PtyTerminal]) -> Sample | None:
     """Attach, look, leave; None once the engine has ended."""
     view = attach(root)
     try:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine import process as p
-from tests.faults.warm import Done, Warm
 from tests.sessions import hostile
+from tests.warm import Done, Warm
 from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.store import Session
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.engine import process as p
-from tests.faults.warm import Program, Warm
+from tests.warm import Program, Warm
 from tui_trainer.client.orders import live_state
 from tui_trainer.sessions.checkpoints import CheckpointStore
 
@@ -180,24 +180,11 @@ def test_a_session_directory_that_vanishes_pauses_the_run_with_a_message(run: Pr
     assert "Traceback" not in run.stderr.read()
 
 
-SLOW = """
-import os, time
-_fsync = os.fsync
-def fsync(fd):
-    time.sleep(SECONDS)
-    _fsync(fd)
-os.fsync = fsync
-"""
-
-
-def test_on_a_slow_disk_saves_coalesce_and_views_are_answered_at_once(root: Path) -> None:
+def test_on_a_slow_disk_saves_coalesce_and_views_are_answered_at_once(warm: Warm, root: Path) -> None:
     """Every fsync of the real engine takes a fifth of a second."""
-    (root / "sitecustomize.py").write_text(SLOW.replace("SECONDS", "0.2"))
-    engine = subprocess.Popen(
-        p.command(*RUN, "--set=manager.checkpoints.every_updates=1"), stdout=subprocess.PIPE, text=True,
-        env={**p.environment(root), "PYTHONPATH": str(root)},
-    )  # fmt: skip
-    saved = p.until(engine, lambda e: e["type"] == "CheckpointSaved" and e["number"] >= 2)
+    words = ("--task=tests.faults.foreign:slow_disk", "--set=manager.checkpoints.every_updates=1")
+    engine = warm.start(root, *RUN, *words, SLOW_S="0.2")
+    saved = engine.until("CheckpointSaved", number=2)
     answers = []
     for _ in range(10):
         began = time.monotonic()
@@ -208,4 +195,3 @@ def test_on_a_slow_disk_saves_coalesce_and_views_are_answered_at_once(root: Path
     numbers = [e["number"] for e in saved if e["type"] == "CheckpointSaved"]
     assert numbers[1] > 3, "at most one waits: those in between gave way to it"
     engine.kill()
-    engine.wait()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.kills import kill_often
-from tests.faults.warm import Warm
+from tests.warm import Warm
 
 
 def test_no_kill_loses_an_acknowledged_save_or_leaves_a_session_that_cannot_be_read(warm: Warm, root: Path) -> None:

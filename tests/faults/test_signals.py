@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.engine import process as p
-from tests.faults.warm import Warm, WarmTerminal
+from tests.warm import Warm, WarmTerminal
 from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.store import Session
 
@@ -41,7 +41,7 @@ def terminate(terminal: WarmTerminal, session: Path, delay_s: float) -> Ending:
     settings = termios.tcgetattr(terminal.fd)
     began = time.monotonic()
     os.kill(terminal.pid, signal.SIGTERM)
-    code = terminal.exit_code(30)
+    code = terminal.exit_code()
     seconds = time.monotonic() - began
     while terminal.read(0.05):
         pass
@@ -159,5 +159,5 @@ def test_stopping_and_continuing_under_a_terminal_leaves_it_in_order(warm: Warm,
     before = updates(root)[-1]
     p.wait_for(lambda: updates(root)[-1] > before + 20)
     os.kill(terminal.pid, signal.SIGTERM)
-    assert terminal.exit_code(30) == 143
+    assert terminal.exit_code() == 143
     terminal.close()

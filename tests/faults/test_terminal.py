@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -14,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine import process as p
-from tests.faults.warm import HERE, Program, Warm
 from tests.ui.pty_terminal import ESCAPES, PtyTerminal
+from tests.warm import HERE, Program, Warm
 from tui_trainer.client.orders import live_state
 from tui_trainer.sessions.names import socket_path
 from tui_trainer.sessions.store import Session
@@ -63,6 +64,20 @@ def test_a_foreground_run_outlives_a_closed_pipe(root: Path, warm: Warm) -> None
     assert program.stop() == 143
 
 
+def test_a_reader_that_stops_reading_holds_nothing_up_and_gets_every_line_when_it_reads_again(
+    warm: Warm, root: Path
+) -> None:
+    run = warm.start(root, *RUN, "--json", "--step-delay=0")
+    fcntl.fcntl(run.stdout.fileno(), fcntl.F_SETPIPE_SZ, 4096)
+    journal = root / "a/events.jsonl"
+    p.wait_for(lambda: journal.exists() and journal.stat().st_size > 60_000)
+    run.send(signal.SIGTERM)
+    told = list(run.events())
+    assert run.wait() == 143
+    assert told == p.journal(root / "a")
+    assert run.stderr.read() == ""
+
+
 @pytest.mark.parametrize("how", ["hang up", "SIGKILL", "SIGHUP"])
 def test_a_lost_view_ends_and_costs_nothing_while_training_goes_on(
     warm: Warm, root: Path, engine: Program, how: str
@@ -74,13 +89,13 @@ def test_a_lost_view_ends_and_costs_nothing_while_training_goes_on(
         view.hang_up()
     else:
         os.kill(pid, getattr(signal, how))
-    assert view.exit_code(10) is not None, "a view without a terminal ends"
+    assert view.exit_code() is not None, "a view without a terminal ends"
     assert not Path(f"/proc/{pid}").exists()
     assert goes_on(root)
     again = warm.terminal(root, "attach", "a")
     again.wait_for(b"Training Manager")
     again.key(b"q")
-    assert again.exit_code(20) == 0
+    assert again.exit_code() == 0
     view.close()
     again.close()
 
@@ -167,7 +182,7 @@ def test_without_a_terminal_the_app_costs_no_time(root: Path) -> None:
     """Stock Textual spins at 100 % there. Processor seconds, because the machine may be busy."""
     before = os.times()
     began = time.monotonic()
-    done = p.run(root, "run", stdin=subprocess.DEVNULL, timeout=20)
+    done = p.run_cold(root, "run", stdin=subprocess.DEVNULL, timeout=20)
     used = sum(os.times()[2:4]) - sum(before[2:4])
     assert (done.returncode, "use --no-ui" in done.stderr) == (2, True)
     assert used < 2.0
@@ -189,7 +204,7 @@ def test_a_storm_of_resizes_hurts_neither_the_view_nor_the_run(warm: Warm, root:
     view.wait_until_written(b"Training Manager")
     assert live_state(root / "a").update > update
     view.key(b"q")
-    assert view.exit_code(20) == 0
+    assert view.exit_code() == 0
     view.close()
     assert engine.stop() == 143
 
@@ -205,7 +220,7 @@ def test_a_c_locale_without_colour_gets_plain_ascii(root: Path, engine: Program)
     view.read_for(1.0)
     drawn = view.recent
     view.key(b"q")
-    assert view.exit_code(20) == 0
+    assert view.exit_code() == 0
     view.close()
     assert ESCAPES.sub(b"", drawn).isascii()
     styles = [code for code in ESCAPES.findall(drawn) if code.endswith(b"m")]
@@ -214,7 +229,7 @@ def test_a_c_locale_without_colour_gets_plain_ascii(root: Path, engine: Program)
 
 def test_on_a_dumb_terminal_a_run_is_told_in_lines(warm: Warm, root: Path) -> None:
     terminal = warm.terminal(root, "run", *RUN[2:], "--max-updates=2", environ={"TERM": "dumb"})
-    code = terminal.exit_code(60)
+    code = terminal.exit_code()
     assert (code, b"lines instead" in terminal.seen, b"max_updates" in terminal.seen) == (0, True, True)
     terminal.close()
     assert len(p.names(root)) == 1
@@ -227,7 +242,7 @@ def test_on_a_dumb_terminal_attach_tells_the_run_in_lines_until_it_ends(
     terminal.wait_for(b"lines instead")
     terminal.wait_for(b"a: running, update")
     assert warm.run(root, "stop", "a").returncode == 0
-    code = terminal.exit_code(60)
+    code = terminal.exit_code()
     assert (code, b"ended" in terminal.seen, b"\x1b" in terminal.seen) == (0, True, False)
     terminal.close()
 
@@ -236,14 +251,14 @@ def test_on_a_dumb_terminal_attach_is_left_with_ctrl_c(warm: Warm, root: Path, e
     terminal = warm.terminal(root, "attach", environ={"TERM": "dumb"})
     terminal.wait_for(b"a: running, update")
     terminal.key(b"\x03")
-    code = terminal.exit_code(60)
+    code = terminal.exit_code()
     assert (code, b"a goes on" in terminal.seen) == (0, True)
     terminal.close()
 
 
 def test_on_a_dumb_terminal_a_replay_is_printed(warm: Warm, root: Path) -> None:
     terminal = warm.terminal(root, "replay", environ={"TERM": "dumb"})
-    code = terminal.exit_code(60)
+    code = terminal.exit_code()
     assert (code, b"lines instead" in terminal.seen, b"\x1b" in terminal.seen) == (0, True, False)
     terminal.close()
 

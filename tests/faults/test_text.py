@@ -15,8 +15,8 @@ import pytest
 
 from tests.engine import process as p
 from tests.faults.foreign import HOSTILE
-from tests.faults.warm import Program, Warm, WarmTerminal
 from tests.ui.pty_terminal import ESCAPES
+from tests.warm import Program, Warm, WarmTerminal
 from tui_trainer.core.events import decode
 
 SCREENS = (b"11", b"\x1b", b"22", b"\x1b", b"33", b"\x1b", b"4", b"5", b"66", b"\x1b", b"77", b"\x1b", b"8",
@@ -71,7 +71,7 @@ def test_a_hostile_live_run_changes_nothing_of_the_terminal(warm: Warm, hostile_
     view.wait_for(b"running")
     walk(view)
     view.key(b"q")
-    assert view.exit_code(20) == 0
+    assert view.exit_code() == 0
     assert foreign_orders(view.seen) == []
     assert "[/][bold]b" in (hostile_run / "a/events.jsonl").read_text(), "the text is there, and literal"
     view.close()
@@ -137,7 +137,7 @@ def test_a_poisoned_session_is_replayed_without_an_order_to_the_terminal(warm: W
         view.key(key)
         view.read_for(0.1)
     view.key(b"q")
-    assert view.exit_code(20) == 0
+    assert view.exit_code() == 0
     assert foreign_orders(view.seen) == []
     assert b"HIJACKED" in view.seen, "it is shown, as text"
     view.close()
@@ -152,7 +152,7 @@ def test_a_list_of_poisoned_sessions_is_harmless(warm: Warm, poisoned: Path, siz
         view.key(key)
         view.read_for(0.1)
     view.key(b"q")
-    assert view.exit_code(20) == 0
+    assert view.exit_code() == 0
     assert foreign_orders(view.seen) == []
     view.close()
 
@@ -163,7 +163,7 @@ def test_what_commands_print_of_poisoned_sessions_is_harmless(warm: Warm, poison
         "sessions verify a", "sessions export a", "config show a",
     ):  # fmt: skip
         terminal = warm.terminal(poisoned, *words.split())
-        assert terminal.exit_code(20) is not None, words
+        assert terminal.exit_code() is not None, words
         while terminal.read(0.05):
             pass
         assert foreign_orders(terminal.seen) == [], words

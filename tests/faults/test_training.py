@@ -10,7 +10,7 @@ import torch
 
 from tests.engine import process as p
 from tests.faults.foreign import HOSTILE
-from tests.faults.warm import Warm
+from tests.warm import Warm
 from tui_trainer.sessions.checkpoints import CheckpointStore, Loaded
 from tui_trainer.sessions.store import Session
 

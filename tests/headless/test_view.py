@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.core.history import Tale
-from tui_trainer.core.events import AlertRaised, FrameDrawn, LogWritten, PhaseStarted, decode
+from tui_trainer.core.events import AlertRaised, FrameDrawn, LogWritten, PhaseStarted, decode, encode
 from tui_trainer.core.state import fold
 from tui_trainer.headless.bar import bar, progress_line
 from tui_trainer.headless.output import MAX_WAITING, Output, encodable
@@ -299,13 +299,57 @@ def test_a_reader_that_never_comes_back_costs_two_seconds_at_the_end_and_bounded
     read_fd, write_fd = os.pipe()
     with os.fdopen(write_fd, "w") as stream:
         out = Output(stream)
-        for _ in range(MAX_WAITING // 2**20 + 1):
-            out.write("x" * 2**20)
-        assert out.is_silent
+        texts = MAX_WAITING // 2**20 + 8
+        for _ in range(texts):
+            out.write("x" * (2**20 - 1) + "\n")
+        assert out.left_out == 8
         start = time.monotonic()
         out.close()
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 10
+        assert (out.left_out, out.unread) == (8, texts - 8)
     os.close(read_fd)
+
+
+def test_a_reader_too_far_behind_loses_whole_lines_is_told_and_gets_the_end() -> None:
+    read_fd, write_fd = os.pipe()
+    complaints = io.StringIO()
+    events = Tale().start().train(3000).end().events
+    with os.fdopen(write_fd, "w") as out, os.fdopen(read_fd) as reader:
+        view = HeadlessView(out, json=True, is_terminal=False, complaints=complaints, most_waiting=2**18)
+        for event in events[:-1]:
+            view.show(event)
+        assert complaints.getvalue().startswith("tui-trainer: nobody reads the output")
+        got: list[str] = []
+        late = threading.Thread(target=lambda: got.extend(reader))
+        late.start()
+        written_late = encode(events[-2]).decode() + "\n"
+        while written_late not in got:
+            view.show(events[-2])
+            time.sleep(0.01)
+        view.show(events[-1])
+        view.rest()
+        view.close()
+        out.close()
+        late.join()
+    told = [decode(line.encode()) for line in got]
+    assert told[-1] == events[-1]
+    seqs = [event.seq for event in told]
+    assert seqs == sorted(seqs)
+    assert len(complaints.getvalue().splitlines()) == 2
+    assert int(complaints.getvalue().splitlines()[1].split()[1].replace(",", "")) >= len(events) - len({*seqs})
+
+
+def test_a_closed_reader_is_told_of_nothing() -> None:
+    read_fd, write_fd = os.pipe()
+    os.close(read_fd)
+    complaints = io.StringIO()
+    with os.fdopen(os.dup(write_fd), "w") as out:
+        view = HeadlessView(out, json=True, is_terminal=False, complaints=complaints, most_waiting=1000)
+        for event in Tale().start().train(50).events:
+            view.show(event)
+        view.close()
+    os.close(write_fd)
+    assert complaints.getvalue() == ""
 
 
 def test_a_closed_pipe_leaves_the_exit_code_alone_whatever_else_is_printed() -> None:

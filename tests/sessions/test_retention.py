@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tui_trainer.core.values import CheckpointKind
 from tui_trainer.sessions.checkpoints import CheckpointStore
-from tui_trainer.sessions.retention import GIB, prunable
+from tui_trainer.sessions.retention import GIB, prunable, room
 
 from .world import new_session, save
 
@@ -27,6 +27,7 @@ class Item(NamedTuple):
     kind: CheckpointKind
     score: float | None
     size: int
+    buffer: dict[str, int] = {}
 
 
 histories = st.lists(
@@ -56,6 +57,14 @@ def test_a_bound_on_size_holds_as_far_as_what_must_stay_allows(items: list[Item]
     kept = [item for item in items if item not in prunable(items, 100, 100, max_gib)]
     others = [item for item in kept[:-1] if item.kind in ("regular", "final", "emergency")]
     assert sum(item.size for item in kept) <= max_gib * GIB or not others
+
+
+def test_what_checkpoints_share_counts_once_and_is_freed_with_the_last_that_needs_it() -> None:
+    rows = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "e")]
+    items = [Item(n, "regular", None, GIB, dict.fromkeys(names, GIB)) for n, names in enumerate(rows, 1)]
+    assert room(items) == 9 * GIB
+    numbers = {limit: [item.number for item in prunable(items, 9, 9, limit)] for limit in (9, 8, 7, 6, 4, 1)}
+    assert numbers == {9: [], 8: [1], 7: [1], 6: [1, 2], 4: [1, 2, 3], 1: [1, 2, 3]}
 
 
 def test_the_oldest_regular_ones_go_first() -> None:

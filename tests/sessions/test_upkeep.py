@@ -18,6 +18,7 @@ import msgspec
 import polars
 import pytest
 
+from tui_trainer.core.config import Layer, resolve
 from tui_trainer.core.events import (
     AnyEvent,
     CheckpointsPruned,
@@ -33,8 +34,8 @@ from tui_trainer.errors import DamagedSession, SessionInUse, StorageError, TuiTr
 from tui_trainer.sessions.checkpoints import CheckpointStore, state_sha256
 from tui_trainer.sessions.export import CLEANRL, as_csv, as_json, as_parquet, metric_rows
 from tui_trainer.sessions.journal import Journal, read_journal
-from tui_trainer.sessions.pack import INDEX, pack, unpack
-from tui_trainer.sessions.store import Session, disk_usage, list_sessions, remove
+from tui_trainer.sessions.pack import INDEX, LEFT_OUT, pack, unpack
+from tui_trainer.sessions.store import Session, disk_usage, encode_session_file, list_sessions, remove
 from tui_trainer.sessions.verify import verify
 
 from .faulty_disks import FailingDisk
@@ -203,6 +204,37 @@ def test_leftovers_links_and_the_lock_stay_behind(session: Session, tmp_path: Pa
         "checkpoints/2-u2/manifest.toml", "checkpoints/2-u2/state.pt",
         "checkpoints/3-u3/manifest.toml", "checkpoints/3-u3/state.pt", "events.jsonl", "session.toml",
     ]  # fmt: skip
+
+
+def test_what_starts_or_sends_something_stays_behind_and_an_edited_file_stays_edited(tmp_path: Path) -> None:
+    settings = Layer("test", {"notify": {"webhook": "https://h/s3cret", "command": ["mail"]}, "run": {"note": "mine"}})
+    words = ["run", "--set=notify.webhook=https://h/s3cret", "notify.webhook=$HOOK"]
+    session = Session.create(tmp_path, "a", resolve([settings]), {"command": words})
+    assert pack(session, tmp_path / "a.zip").left_out == ("notify.command", "notify.webhook")
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        text = archive.read("session.toml").decode()
+    assert "s3cret" not in text
+    assert "mine" in text
+    assert "--set=notify.webhook=https://h/..." in text
+    assert "notify.webhook=$HOOK" in text
+    arrived = unpack(tmp_path / "a.zip", tmp_path / "in").read()
+    assert arrived.lineage == {LEFT_OUT: ["notify.command", "notify.webhook"]}
+    plain = new_session(tmp_path, "plain")
+    edited = (plain.path / "session.toml").read_bytes().replace(b'note = ""', b'note = "by hand"')
+    (plain.path / "session.toml").write_bytes(edited)
+    assert pack(plain, tmp_path / "b.zip").left_out == ()
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        assert archive.read("session.toml") == edited
+
+
+def test_a_forged_list_of_what_was_left_out_is_not_believed(session: Session, tmp_path: Path) -> None:
+    file = session.read()
+    for wrong in (5, ["\x1b]2;x\x07", {"a": 1}], "notify.webhook"):
+        forged = encode_session_file(msgspec.structs.replace(file, lineage={LEFT_OUT: wrong}))
+        forge(session.path, tmp_path / "a.zip", {"session.toml": forged})
+        arrived = unpack(tmp_path / "a.zip", tmp_path / "in", name="x")
+        assert LEFT_OUT not in arrived.read().lineage
+        shutil.rmtree(arrived.path)
 
 
 def forge(source: Path, target: Path, names: dict[str, bytes], **index: object) -> None:

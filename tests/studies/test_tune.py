@@ -65,8 +65,7 @@ def test_a_killed_tune_leaves_no_ghost_and_its_trial_is_taken_up_with_an_equal_r
     whole = p.run(tmp_path / "a", *tune(tmp_path / "a", "--trials=1", updates=60))
     process = p.start(tmp_path / "b", *tune(tmp_path / "b", "--trials=1", "--set=run.step_delay_s=0.03", updates=60))
     p.wait_for(lambda: list((tmp_path / "b").glob("s-t0000/checkpoints/*/manifest.toml")))
-    process.kill()
-    process.wait()
+    process.stop(signal.SIGKILL)
     again = p.run(tmp_path / "b", *tune(tmp_path / "b", "--trials=1", "--set=run.step_delay_s=0.03", updates=60))
     assert again.returncode == 0, again.stderr
     trials = stored(tmp_path / "b")
@@ -92,9 +91,9 @@ def test_a_killed_engine_is_taken_up_at_once(tmp_path: Path) -> None:
     p.wait_for(lambda: list(tmp_path.glob("s-t0000/checkpoints/*/manifest.toml")))
     shown = json.loads(p.run(tmp_path, "sessions", "show", "s-t0000", "--json").stdout)
     os.kill(shown["pid"], signal.SIGKILL)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert [(row["number"], row["state"]) for row in rows(out)[:-1]] == [(0, "failed"), (1, "complete")]
+    done = process.finish(60)
+    assert done.returncode == 0, done.stderr
+    assert [(row["number"], row["state"]) for row in rows(done.stdout)[:-1]] == [(0, "failed"), (1, "complete")]
 
 
 @pytest.mark.long

@@ -140,7 +140,11 @@ def scenes(name: str) -> FakeSource:
             raise SystemExit(__doc__)
 
 
-if __name__ == "__main__":
+def main() -> None:
     begun = time.monotonic()
     result = run_app(scenes(sys.argv[1] if len(sys.argv) > 1 else "live"), UiSettings())
     print(result.text, f"({time.monotonic() - begun:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()

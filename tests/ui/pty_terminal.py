@@ -61,7 +61,7 @@ class PtyTerminal:
         while (left := end - time.perf_counter()) > 0:
             self.read(left)
 
-    def wait_for(self, text: bytes, timeout_s: float = 20.0) -> float:
+    def wait_for(self, text: bytes, timeout_s: float = 60.0) -> float:
         """Seconds until `text` stands on the screen, or in what is written from now on (a farewell line)."""
         begin = time.perf_counter()
         self.recent = b""
@@ -71,7 +71,7 @@ class PtyTerminal:
                 return time.perf_counter() - begin
         raise AssertionError(f"{text!r} did not appear within {timeout_s} s:\n{self.text()}")
 
-    def wait_until_written(self, text: bytes, timeout_s: float = 20.0) -> None:
+    def wait_until_written(self, text: bytes, timeout_s: float = 60.0) -> None:
         """Return when `text` was written anew, whatever stands on the screen already."""
         end = time.perf_counter() + timeout_s
         self.recent = b""
@@ -79,7 +79,7 @@ class PtyTerminal:
             assert time.perf_counter() < end, f"{text!r} was not written within {timeout_s} s:\n{self.text()}"
             self.read(0.2)
 
-    def wait_for_any(self, *texts: str, timeout_s: float = 20.0) -> float:
+    def wait_for_any(self, *texts: str, timeout_s: float = 60.0) -> float:
         """Seconds until one of `texts` stands on the screen."""
         begin = time.perf_counter()
         while time.perf_counter() - begin < timeout_s:
@@ -92,7 +92,7 @@ class PtyTerminal:
         """The screen as a person sees it."""
         return "\n".join(self.screen.display)
 
-    def wait_gone(self, text: bytes, timeout_s: float = 20.0) -> None:
+    def wait_gone(self, text: bytes, timeout_s: float = 60.0) -> None:
         """Return when `text` no longer stands on the screen."""
         end = time.perf_counter() + timeout_s
         while text.decode() in self.text():
@@ -113,7 +113,7 @@ class PtyTerminal:
         with open(f"/proc/{self.pid}/statm") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
-    def exit_code(self, timeout_s: float = 10.0) -> int | None:
+    def exit_code(self, timeout_s: float = 60.0) -> int | None:
         """The exit code (negative: the signal) once the program has ended; None while it runs on."""
         end = time.perf_counter() + timeout_s
         while time.perf_counter() < end:

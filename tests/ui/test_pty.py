@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.ui.pty_terminal import ESCAPES, PtyTerminal
+from tests.warm import WarmTerminal, shared
 
 ROOT = str(Path(__file__).resolve().parents[2])
 DEMO = [sys.executable, "-m", "tests.ui.demo"]
@@ -21,15 +22,20 @@ DEMO = [sys.executable, "-m", "tests.ui.demo"]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
+def demo(directory: Path, scene: str) -> WarmTerminal:
+    """The app on invented events."""
+    return shared().terminal(directory, scene, entry=("tests.ui.demo", "main"))
+
+
 @pytest.fixture
-def app() -> Iterator[PtyTerminal]:
-    terminal = PtyTerminal([*DEMO, "mid"], 120, 40, {"PYTHONPATH": ROOT})
+def app(tmp_path: Path) -> Iterator[WarmTerminal]:
+    terminal = demo(tmp_path, "mid")
     terminal.wait_for(b"Training Manager")
     yield terminal
     terminal.close()
 
 
-def test_a_closed_terminal_ends_the_view(app: PtyTerminal) -> None:
+def test_a_closed_terminal_ends_the_view(app: WarmTerminal) -> None:
     app.hang_up()
     assert app.exit_code() is not None
 
@@ -42,12 +48,12 @@ def test_a_closed_terminal_ends_the_view_even_where_hang_ups_are_ignored() -> No
     assert terminal.exit_code() is not None
 
 
-def test_a_hang_up_signal_ends_the_view(app: PtyTerminal) -> None:
+def test_a_hang_up_signal_ends_the_view(app: WarmTerminal) -> None:
     os.kill(app.pid, signal.SIGHUP)
     assert app.exit_code() == 0
 
 
-def test_sigterm_restores_the_terminal(app: PtyTerminal) -> None:
+def test_sigterm_restores_the_terminal(app: WarmTerminal) -> None:
     os.kill(app.pid, signal.SIGTERM)
     app.recent = b""
     assert app.exit_code() is not None
@@ -55,19 +61,19 @@ def test_sigterm_restores_the_terminal(app: PtyTerminal) -> None:
     assert b"\x1b[?25h" in app.recent
 
 
-def test_leaving_says_that_the_run_goes_on(app: PtyTerminal) -> None:
+def test_leaving_says_that_the_run_goes_on(app: WarmTerminal) -> None:
     app.key(b"q")
     app.wait_for(b"goes on; tui-trainer attach connect_four-ppo-1")
     assert app.exit_code() == 0
 
 
-def test_ctrl_c_leaves_the_view_as_q_does(app: PtyTerminal) -> None:
+def test_ctrl_c_leaves_the_view_as_q_does(app: WarmTerminal) -> None:
     app.key(b"\x03")
     app.wait_for(b"goes on")
     assert app.exit_code() == 0
 
 
-def test_any_size_is_survived_and_the_picture_comes_back(app: PtyTerminal) -> None:
+def test_any_size_is_survived_and_the_picture_comes_back(app: WarmTerminal) -> None:
     for width, height in [(1, 1), (0, 0), (2, 40), (120, 1), (7, 3), (40, 12), (300, 90), (1, 1)]:
         app.resize(width, height)
         app.read_for(0.05)
@@ -78,7 +84,7 @@ def test_any_size_is_survived_and_the_picture_comes_back(app: PtyTerminal) -> No
     app.wait_until_written(b"Training Manager")
 
 
-def test_stopping_and_continuing_restores_and_redraws(app: PtyTerminal) -> None:
+def test_stopping_and_continuing_restores_and_redraws(app: WarmTerminal) -> None:
     app.recent = b""
     os.kill(app.pid, signal.SIGTSTP)
     app.read_for(1.0)
@@ -91,8 +97,7 @@ def test_stopping_and_continuing_restores_and_redraws(app: PtyTerminal) -> None:
 
 @pytest.mark.parametrize("words", [[], ["compare", "sample", "sample", "--screen"]])
 def test_the_other_apps_come_back_after_ctrl_z_too(tmp_path: Path, words: list[str]) -> None:
-    command = [sys.executable, "-m", "tui_trainer", *words]
-    terminal = PtyTerminal(command, 120, 40, {"PYTHONPATH": ROOT, "TUI_TRAINER_SESSIONS": str(tmp_path)})
+    terminal = shared().terminal(tmp_path, *words)
     shown = b"sample" if words else b"no sessions yet"
     terminal.wait_for(shown)
     terminal.recent = b""
@@ -104,8 +109,8 @@ def test_the_other_apps_come_back_after_ctrl_z_too(tmp_path: Path, words: list[s
     terminal.close()
 
 
-def test_an_idle_view_burns_almost_no_processor_time() -> None:
-    terminal = PtyTerminal([*DEMO, "paused"], 120, 40, {"PYTHONPATH": ROOT})
+def test_an_idle_view_burns_almost_no_processor_time(tmp_path: Path) -> None:
+    terminal = demo(tmp_path, "paused")
     terminal.wait_for(b"Training Manager")
     terminal.read_for(1.0)
     before, bytes_ = terminal.cpu_s(), terminal.bytes
@@ -116,7 +121,7 @@ def test_an_idle_view_burns_almost_no_processor_time() -> None:
     assert written < 200
 
 
-def test_a_training_run_costs_the_line_under_15_kb_a_second(app: PtyTerminal) -> None:
+def test_a_training_run_costs_the_line_under_15_kb_a_second(app: WarmTerminal) -> None:
     app.read_for(1.0)
     before, begin = app.bytes, time.perf_counter()
     app.read_for(4.0)
@@ -133,9 +138,9 @@ def test_without_a_terminal_the_app_is_refused_with_what_to_do(closed: str) -> N
 
 
 @pytest.mark.parametrize("keys", [b"", b"99", b"33", b"s", b"/x"])
-def test_no_escape_from_outside_reaches_the_terminal(keys: bytes) -> None:
+def test_no_escape_from_outside_reaches_the_terminal(tmp_path: Path, keys: bytes) -> None:
     """Textual itself forwards them; window title and clipboard stay as they were."""
-    terminal = PtyTerminal([*DEMO, "hostile"], 120, 40, {"PYTHONPATH": ROOT})
+    terminal = demo(tmp_path, "hostile")
     terminal.wait_until_written(b"Training Manager")
     for key in keys:
         terminal.key(bytes([key]))

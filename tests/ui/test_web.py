@@ -27,7 +27,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process = p.start(root, "serve", "sample", "--port", "0")
     assert process.stdout
     yield process.stdout.readline().split()[1]
-    process.send_signal(signal.SIGINT)
+    process.send(signal.SIGINT)
     assert process.wait(15) == 0
 
 

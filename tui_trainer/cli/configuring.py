@@ -11,7 +11,7 @@ import msgspec
 
 from tui_trainer.cli import find
 from tui_trainer.cli.settings import chosen, resolve_run
-from tui_trainer.core.config import Resolved, get, known_keys, resolve, setting_doc, space_tables
+from tui_trainer.core.config import Resolved, get, known_keys, presentable, resolve, setting_doc, space_tables
 from tui_trainer.errors import ConfigError, StorageError, UsageError
 from tui_trainer.sessions.configs import preset_names
 from tui_trainer.sessions.names import session_names
@@ -22,7 +22,8 @@ FILES = (".toml", ".yaml", ".yml")
 def show(sessions: str | None, config: str | None, assignments: list[str], *, json: bool) -> None:
     """Every option, its value, where it came from, its sentence."""
     resolved = _of_session(sessions, config) or resolve_run(config, {}, assignments)
-    rows = [(key, get(resolved.config, key), resolved.origins.get(key, "default")) for key in known_keys()]
+    keys = known_keys()
+    rows = [(key, presentable(key, get(resolved.config, key)), resolved.origins.get(key, "default")) for key in keys]
     own = resolved.config.algorithm.items()
     rows += [(f"algorithm.{k}", v, resolved.origins.get(f"algorithm.{k}", "default")) for k, v in own]
     rows += [(f"task.{k}", v, resolved.origins.get(f"task.{k}", "default")) for k, v in resolved.config.task.items()]

@@ -230,12 +230,14 @@ def run_foreground(session: Session, assignments: Sequence[str], callbacks: Sequ
     is_terminal = sys.stdout.isatty()
     complaints = os.fdopen(os.dup(2), "w", errors="replace")
     out = redirect_output(session.log_path)
-    view = HeadlessView(out, json=json, is_terminal=is_terminal, state=fold_all(session.journal_path))
+    view = HeadlessView(
+        out, json=json, is_terminal=is_terminal, state=fold_all(session.journal_path), complaints=complaints
+    )
     ends: list[RunEnded] = []
 
     class Hook(TextHook):
         def before_stop(self) -> None:
-            view.close()
+            view.rest()
 
     def listen(event: AnyEvent, line: bytes) -> None:
         view.show(event)

@@ -16,6 +16,7 @@ from tui_trainer.errors import SessionInUse, StorageError, UsageError
 from tui_trainer.sessions import export, pack
 from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.index import state_at_end
+from tui_trainer.sessions.retention import room
 from tui_trainer.sessions.store import Session
 from tui_trainer.sessions.verify import verify
 
@@ -40,11 +41,11 @@ def prune(sessions: str | None, name: str, keep_last: int | None, keep_best: int
     last, best = keep_last or keep.keep_last, keep_best or keep.keep_best
     store = CheckpointStore(session.path)
     doomed = store.plan(last, best, keep.max_gib)
+    before = store.manifests()
+    freed = room(before) - room(m for m in before if m not in doomed)
     for manifest in doomed:
         print(f"{manifest.path:<32} {manifest.kind:<10} {size(manifest.size):>10}")
-    print(
-        f"{len(doomed)} checkpoints, {size(sum(m.size for m in doomed))}; kept: {last} last, {best} best, manual ones"
-    )
+    print(f"{len(doomed)} checkpoints, {size(freed)}; kept: {last} last, {best} best, manual ones")
     if not doomed:
         return
     if not yes:
@@ -60,6 +61,8 @@ def pack_session(sessions: str | None, name: str, target: str | None) -> None:
     path = Path(target or f"{session.name}.tui.zip")
     index = pack.pack(session, path)
     print(f"{path}: {len(index.files)} files, {size(path.stat().st_size)}")
+    if index.left_out:
+        print(f"left out, since they act on this machine or hold a secret: {', '.join(index.left_out)}")
 
 
 def unpack_session(sessions: str | None, source: str, name: str) -> None:

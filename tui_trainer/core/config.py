@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 import math
+import re
 import tomllib
 import types
 import typing
@@ -21,6 +22,7 @@ from tui_trainer.core.conditions import parse_condition
 from tui_trainer.errors import ConfigError
 
 Scalar = bool | int | float | str
+_ADDRESS = re.compile(r"""(https?://)(?:[^/?#\s]*@)?([^/?#@\s"']*)[^\s"']*""")
 LARGEST_ROLLOUT = 2**31
 LARGEST_INTEGER = 2**53
 """Beyond it JSON readers lose digits."""
@@ -31,6 +33,8 @@ OUTGOING = (
     "telemetry.openmetrics", "telemetry.tensorboard", "telemetry.wandb",
 )  # fmt: skip
 """Settings that start, send or write something: they stay behind when a session comes from elsewhere."""
+SECRET = "notify.webhook"
+"""The one that may hold a secret."""
 NOWHERE: tuple[Any, ...] = ("", "off", [], ())
 """Values of theirs that do nothing."""
 
@@ -115,7 +119,10 @@ class CheckpointSettings(Settings, frozen=True):
     every_minutes: Annotated[float, Meta(ge=0, description="Regular checkpoint every n minutes; 0 = off.")] = 10.0
     keep_last: Annotated[int, Meta(ge=1, description="Regular checkpoints kept.")] = 5
     keep_best: Annotated[int, Meta(ge=1, description="Best checkpoints kept.")] = 2
-    max_gib: Annotated[float, Meta(ge=0, description="Prune regular ones past this size; 0 = no bound.")] = 0.0
+    max_gib: Annotated[
+        float,
+        Meta(ge=0, description="Prune regular ones past this size, their replay buffer included; 0 = no bound."),
+    ] = 0.0
 
 
 class ManagerSettings(Settings, frozen=True):
@@ -440,6 +447,16 @@ def without_outgoing(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[str
         else:
             _put(kept, key, value)
     return kept, left
+
+
+def presentable(key: str, value: Any) -> Any:
+    """A value as it may be shown: of an address that may hold a secret no more than its server."""
+    return _ADDRESS.sub(r"\1\2/...", value) if key == SECRET else value
+
+
+def without_secrets(word: str) -> str:
+    """A word of a command line as it may be shown and kept."""
+    return str(presentable(SECRET, word)) if SECRET.rpartition(".")[2] in word else word
 
 
 def nearest(word: str, known: list[str]) -> str | None:

@@ -17,7 +17,7 @@ import msgspec
 from tui_trainer.core import actions, events, reports
 from tui_trainer.core.callbacks import Collected, Updated
 from tui_trainer.core.commands import AnyCommand
-from tui_trainer.core.config import Config
+from tui_trainer.core.config import Config, to_table, without_outgoing
 from tui_trainer.core.events import Event
 from tui_trainer.core.protocols import HasBound, Learner, Policy, Task
 from tui_trainer.core.text import clean_line
@@ -150,7 +150,7 @@ class Run:
         self._clock = clock
         self._hooks = hooks or Callbacks({}, inbox)
         self._meter = meter
-        self._config_json = msgspec.json.encode(config).decode()
+        self._config_json = msgspec.json.encode(without_outgoing(to_table(config))[0]).decode()
         self._latest_checkpoint = checkpoint
         self._submitted_update = -1
         self._copy: Copy | None = None

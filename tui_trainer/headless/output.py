@@ -11,7 +11,7 @@ from typing import TextIO
 PIECE = 256
 """Characters written at once; a terminal or pipe that is ready takes at least so many."""
 MAX_WAITING = 16 * 1024 * 1024
-"""Characters kept for a reader that has stopped reading; past this, output ends for good."""
+"""Characters kept for a reader that has stopped reading; past this, texts are left out until it has read half."""
 _LAST_WORDS_S = 2.0
 
 _PLAIN = {"→": "->", "·": "|", "…": "...", "±": "+/-", "–": "-", "°": "", "█": "#", "▌": "=", "✓": "+", "●": "*"}
@@ -20,12 +20,25 @@ _PLAIN = {"→": "->", "·": "|", "…": "...", "±": "+/-", "–": "-", "°": "
 class Output:
     """A stream for people and scripts. A closed one turns this silent for good; `is_silent` tells."""
 
-    def __init__(self, out: TextIO | None) -> None:
+    def __init__(self, out: TextIO | None, most: int = MAX_WAITING) -> None:
         self._out = out
         self._fd = _descriptor(out)
         self._encoding = getattr(out, "encoding", None) or "utf-8"
         self._waiting: deque[str] = deque()
         self._size = 0
+        self._most = most
+        self._is_full = False
+        self._left_out = 0
+
+    @property
+    def left_out(self) -> int:
+        """Texts that a reader too far behind never gets."""
+        return self._left_out
+
+    @property
+    def unread(self) -> int:
+        """Lines that wait."""
+        return sum(piece.count("\n") for piece in self._waiting)
 
     @property
     def is_silent(self) -> bool:
@@ -43,15 +56,18 @@ class Output:
         return self._encoding
 
     def write(self, text: str) -> None:
-        """Hand `text` over, as much as the reader takes now; the rest goes with later calls."""
+        """Hand `text` over, what the reader takes now; the rest goes with later calls. Whole or not at all."""
         if self._out is None:
             return
         shown = encodable(text, self._encoding)
+        self._drain()
+        self._is_full = self._size + len(shown) > (self._most // 2 if self._is_full else self._most)
+        if self._is_full:
+            self._left_out += 1
+            return
         self._waiting.extend(shown[i : i + PIECE] for i in range(0, len(shown), PIECE))
         self._size += len(shown)
         self._drain()
-        if self._size > MAX_WAITING:
-            self._give_up()
 
     def close(self) -> None:
         """Give a slow reader two seconds to take the rest."""

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import TextIO
 
 from tui_trainer.core.events import TRANSIENT, AnyEvent, RunEnded, UpdateFinished, encode
+from tui_trainer.core.format import count
 from tui_trainer.core.state import RunState
 from tui_trainer.headless.bar import progress_line
 from tui_trainer.headless.lines import event_line
-from tui_trainer.headless.output import Output, carries
+from tui_trainer.headless.output import MAX_WAITING, Output, carries
 from tui_trainer.headless.summary import summary
 
+_WHOLE = "events.jsonl in the session has all of them"
 REDRAW_S = 0.5
 UPDATE_LINE_S = 10.0
 
@@ -21,7 +23,8 @@ UPDATE_LINE_S = 10.0
 class HeadlessView:
     """Shows each event on `out`. Never raises and never blocks: when nobody reads, training goes on unseen.
 
-    `state` is what is known before the first event, such as the fold of a resumed session's history.
+    `state` is what is known before the first event, such as the fold of a resumed session's history. A reader that is
+    too far behind loses lines, which `complaints` is told of.
     """
 
     def __init__(
@@ -31,10 +34,14 @@ class HeadlessView:
         is_terminal: bool,
         *,
         state: RunState | None = None,
+        complaints: TextIO | None = None,
+        most_waiting: int = MAX_WAITING,
         clock: Callable[[], float] = time.monotonic,
         width: Callable[[], int] = lambda: shutil.get_terminal_size().columns,
     ) -> None:
-        self._out = Output(out)
+        self._out = Output(out, most_waiting)
+        self._complaints = Output(complaints)
+        self._has_complained = False
         self._json = json
         self._has_bar = is_terminal and not json
         self._state = state or RunState()
@@ -65,16 +72,23 @@ class HeadlessView:
         elif self._has_bar:
             self._draw()
 
-    def close(self) -> None:
-        """Take the bar away and let a slow reader have the rest. May be called twice."""
+    def rest(self) -> None:
+        """Take the bar away and let a slow reader have what waits; more may follow."""
         self._erase()
         self._out.close()
+
+    def close(self) -> None:
+        """The end: say what a reader too slow has missed."""
+        self.rest()
+        if missed := self._out.left_out + self._out.unread:
+            self._complain(f"{count(missed)} lines of output were left out, since nobody read them; {_WHOLE}")
+        self._complaints.close()
 
     def _show_json(self, event: AnyEvent) -> None:
         """The journal's line; ticks and frames, which have no seq, are left out."""
         if isinstance(event, TRANSIENT):
             return
-        self._out.write(escaped(encode(event).decode(), self._out.encoding) + "\n")
+        self._put(escaped(encode(event).decode(), self._out.encoding) + "\n")
 
     def _is_told(self, event: AnyEvent) -> bool:
         """Everything but updates, which are told now and then, or drawn in the bar."""
@@ -89,8 +103,18 @@ class HeadlessView:
         if line is None:
             return
         self._erase()
-        self._out.write(line + "\n")
+        self._put(line + "\n")
         self._drawn_at = float("-inf")
+
+    def _put(self, text: str) -> None:
+        """A whole line, or none where the reader is too far behind; the first that is left out is told."""
+        self._out.write(text)
+        if self._out.left_out and not self._has_complained:
+            self._has_complained = True
+            self._complain(f"nobody reads the output: lines are left out until somebody does; {_WHOLE}")
+
+    def _complain(self, text: str) -> None:
+        self._complaints.write(f"tui-trainer: {text}\n")
 
     def _end(self) -> None:
         """What came of the run, in place of the bar."""

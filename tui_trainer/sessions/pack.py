@@ -20,10 +20,10 @@ from pathlib import Path
 
 import msgspec
 
-from tui_trainer.core.config import flatten, without_outgoing
+from tui_trainer.core.config import OUTGOING, flatten, without_outgoing, without_secrets
 from tui_trainer.core.format import size as format_size
 from tui_trainer.errors import DamagedSession, StorageError, UsageError
-from tui_trainer.sessions.files import CHUNK, chunks, open_regular, shown, toml_bytes
+from tui_trainer.sessions.files import CHUNK, TOML_BYTES, chunks, open_regular, read_bytes, shown, toml_bytes
 from tui_trainer.sessions.names import SESSION_FILE, check_name
 from tui_trainer.sessions.oslayer import CREATE, REAL, Disk, discard, make_directories, storage_errors, write_all
 from tui_trainer.sessions.store import Session, SessionFile, encode_session_file, read_session_file
@@ -57,6 +57,8 @@ class Index(msgspec.Struct, frozen=True):
     format: int
     name: str
     files: dict[str, PackedFile]
+    left_out: tuple[str, ...] = ()
+    """Settings of the session that are not in it."""
 
     @property
     def size(self) -> int:
@@ -65,24 +67,35 @@ class Index(msgspec.Struct, frozen=True):
 
 
 def pack(session: Session, target: Path, disk: Disk = REAL) -> Index:
-    """Write the session to `target`, whole or not at all.
+    """Write the session to `target`, whole or not at all; settings that start, send or write something stay behind.
 
     Raises DamagedSession where its session.toml cannot be read, SessionInUse, UsageError if `target` exists.
     """
-    session.read()
     if os.path.lexists(target):
         raise UsageError(f"{shown(target)} exists", "choose another name")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with session.lock(), storage_errors(target.parent):
-        index = Index(FORMAT, session.name, {name: _entry(session.path / name) for name in _names(session.path)})
+        own, left = _own_file(session)
+        files = {name: _entry(session.path / name) for name in _names(session.path)}
+        files[SESSION_FILE] = PackedFile(len(own), hashlib.sha256(own).hexdigest())
+        index = Index(FORMAT, session.name, files, left)
         try:
-            _write(session.path, index, temporary, disk)
+            _write(session.path, index, own, temporary, disk)
             disk.rename(temporary, target)
         except OSError:
             discard(disk, temporary)
             raise
         disk.fsync_dir(target.parent)
     return index
+
+
+def _own_file(session: Session) -> tuple[bytes, tuple[str, ...]]:
+    """session.toml as it is packed, unchanged where nothing is left out, and what is."""
+    file = session.read()
+    travelling, left = _travelling(file)
+    if travelling == file:
+        return read_bytes(session.path / SESSION_FILE, TOML_BYTES), left
+    return encode_session_file(travelling), left
 
 
 def _names(root: Path) -> list[str]:
@@ -105,7 +118,7 @@ def _entry(path: Path) -> PackedFile:
         return PackedFile(size, digest.hexdigest())
 
 
-def _write(root: Path, index: Index, target: Path, disk: Disk) -> None:
+def _write(root: Path, index: Index, own: bytes, target: Path, disk: Disk) -> None:
     fd = disk.open(target, CREATE)
     try:
         with (
@@ -114,7 +127,10 @@ def _write(root: Path, index: Index, target: Path, disk: Disk) -> None:
         ):
             archive.writestr(INDEX, toml_bytes(msgspec.to_builtins(index)))
             for name, entry in index.files.items():
-                _add(archive, name, root / name, entry)
+                if name == SESSION_FILE:
+                    archive.writestr(name, own)
+                else:
+                    _add(archive, name, root / name, entry)
         disk.fsync(fd)
     finally:
         disk.close(fd)
@@ -281,11 +297,24 @@ def _rename_inside(directory: Path, name: str, disk: Disk) -> None:
 
 def _at_home(file: SessionFile, name: str) -> SessionFile:
     """The name it has here; settings by which a stranger's session would start, send or write something stay behind."""
+    file, _ = _travelling(file)
+    renamed = {"packed_as": file.name} if file.name != name else {}
+    return msgspec.structs.replace(file, name=name, lineage=file.lineage | renamed)
+
+
+def _travelling(file: SessionFile) -> tuple[SessionFile, tuple[str, ...]]:
+    """What of session.toml leaves the machine, and the settings left out, here or by an earlier packing."""
     config, left = without_outgoing(file.config)
     given, also_left = without_outgoing(file.overrides)
-    renamed = {"packed_as": file.name} if file.name != name else {}
-    lineage = file.lineage | renamed
+    told = file.lineage.get(LEFT_OUT)
+    known = (*left, *also_left, *(told if isinstance(told, list) else ()))
+    missing = tuple(key for key in OUTGOING if key in known)
+    lineage = {key: value for key, value in file.lineage.items() if key != LEFT_OUT}
+    provenance = dict(file.provenance)
+    if isinstance(words := provenance.get("command"), list):
+        provenance["command"] = [without_secrets(str(word)) for word in words]
+    if missing:
+        lineage[LEFT_OUT] = list(missing)
     if left or also_left:
-        lineage |= {LEFT_OUT: sorted({*left, *also_left})}
         file = msgspec.structs.replace(file, config=config, overrides=dict(flatten(given)))
-    return msgspec.structs.replace(file, name=name, lineage=lineage)
+    return msgspec.structs.replace(file, lineage=lineage, provenance=provenance), missing

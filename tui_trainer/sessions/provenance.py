@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tui_trainer.core.config import without_secrets
 from tui_trainer.core.text import clean_line
 
 LIBRARIES = ("tui-trainer", "torch", "numpy", "msgspec", "textual", "gymnasium")
@@ -20,7 +21,7 @@ GIT_SECONDS = 2.0
 def collect(argv: Sequence[str], directory: Path, **more: Any) -> dict[str, Any]:
     """A table for session.toml; `more` adds what only the engine knows, such as threads and GPU."""
     return {
-        "command": [clean_line(word) for word in argv],
+        "command": [clean_line(without_secrets(word)) for word in argv],
         "directory": clean_line(str(directory)),
         "git_commit": git_commit(directory),
         "versions": versions(),

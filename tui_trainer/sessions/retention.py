@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from tui_trainer.core.values import CheckpointKind
@@ -22,6 +23,10 @@ class Kept(Protocol):
     def score(self) -> float | None: ...
     @property
     def size(self) -> int: ...
+    @property
+    def buffer(self) -> Mapping[str, int]:
+        """Size by name of the files that it may share with others."""
+        ...
 
 
 C = TypeVar("C", bound=Kept)
@@ -33,7 +38,7 @@ def prunable(
     """What to delete, oldest first: never the latest, the best, the newest `best`, a manual, a stage or a try one.
 
     The `keep_best` best scores and the `keep_last` newest others stay; past `max_gib` (0 = no bound) the oldest
-    others go, too. The numbers in `spared` stay whatever they are.
+    others go, too; what they share counts once. The numbers in `spared` stay whatever they are.
     """
     ordered = sorted(checkpoints, key=lambda c: c.number)
     best = sorted((c for c in ordered if c.kind == "best"), key=_rank)
@@ -55,11 +60,20 @@ def _rank(checkpoint: Kept) -> tuple[float, int]:
 
 def _too_much(ordered: Sequence[C], others: Sequence[C], doomed: set[int], max_gib: float) -> set[int]:
     """Oldest of `others` until what stays fits."""
-    total = sum(c.size for c in ordered if c.number not in doomed)
+    kept = [c for c in ordered if c.number not in doomed]
+    total, users = room(kept), Counter(name for c in kept for name in c.buffer)
     more: set[int] = set()
     for checkpoint in others:
         if max_gib <= 0 or total <= max_gib * GIB:
             break
         more.add(checkpoint.number)
-        total -= checkpoint.size
+        users.subtract(checkpoint.buffer.keys())
+        total -= checkpoint.size + sum(size for name, size in checkpoint.buffer.items() if not users[name])
     return more
+
+
+def room(checkpoints: Iterable[Kept]) -> int:
+    """Bytes that they take together, what several share counted once."""
+    kept = list(checkpoints)
+    shared = {name: size for c in kept for name, size in c.buffer.items()}
+    return sum(c.size for c in kept) + sum(shared.values())

@@ -6,9 +6,12 @@ the interpreter's start and the imports are spared. What depends on those (local
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
+import functools
 import gc
+import importlib
 import json
 import os
 import pty
@@ -19,8 +22,10 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +34,10 @@ import pyte
 from tests.engine import process as p
 from tests.ui.pty_terminal import PtyTerminal
 
-HERE = Path(__file__).resolve().parents[2]
-LARGEST = 1 << 16
+HERE = Path(__file__).resolve().parents[1]
+LARGEST = 1 << 17
+ENTRY = ("tui_trainer.cli.main", "entry")
+"""Of the console script."""
 
 
 class Warm:
@@ -41,7 +48,7 @@ class Warm:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel = ours
         self._server = subprocess.Popen(
-            [*within, sys.executable, "-c", f"from tests.faults.warm import serve; serve({theirs.fileno()})"],
+            [*within, sys.executable, "-c", f"from tests.warm import serve; serve({theirs.fileno()})"],
             pass_fds=[theirs.fileno()], cwd=HERE, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
@@ -49,27 +56,33 @@ class Warm:
         theirs.close()
         assert self._channel.recv(LARGEST) == b"ready"
 
-    def start(self, root: Path, *words: str, **environ: str) -> Program:
-        """A command under way, its stdout and stderr readable."""
+    def start(self, root: Path, *words: str, typed: str = "", **environ: str) -> Program:
+        """A command under way, its stdout and stderr readable; `typed` is all of its stdin."""
         out, out_end = os.pipe()
         err, err_end = os.pipe()
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        pid = self._fork(words, {**p.overrides(root), **environ}, [nothing, out_end, err_end])
+        given = _stdin(typed)
+        pid = self._fork(words, {**p.environment(root), **environ}, [given, out_end, err_end])
         return Program(self, pid, out, err)
 
-    def run(self, root: Path, *words: str, timeout: float = 60, **environ: str) -> Done:
+    def run(self, root: Path, *words: str, timeout: float = 120, typed: str = "", **environ: str) -> Done:
         """A command to its end."""
-        program = self.start(root, *words, **environ)
+        program = self.start(root, *words, typed=typed, **environ)
         return program.finish(timeout)
 
     def terminal(
-        self, root: Path, *words: str, size: tuple[int, int] = (120, 40), environ: Mapping[str, str] = {}
+        self,
+        root: Path,
+        *words: str,
+        size: tuple[int, int] = (120, 40),
+        environ: Mapping[str, str] = {},
+        entry: tuple[str, str] = ENTRY,
     ) -> WarmTerminal:
-        """A command in a pseudo-terminal."""
+        """A command in a pseudo-terminal; `entry`: module and function of another program."""
         ours, theirs = pty.openpty()
         resize(theirs, *size)
         given = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
-        pid = self._fork(words, {**p.overrides(root), **given, **environ}, [theirs, os.dup(theirs), os.dup(theirs)])
+        known = {**p.environment(root), **given, **environ}
+        pid = self._fork(words, known, [theirs, os.dup(theirs), os.dup(theirs)], entry)
         return WarmTerminal(self, pid, ours, *size)
 
     def code(self, pid: int) -> int | None:
@@ -81,8 +94,11 @@ class Warm:
         self._channel.close()
         self._server.wait(10)
 
-    def _fork(self, words: tuple[str, ...], environ: Mapping[str, str], fds: list[int]) -> int:
-        answer = self._ask({"words": words, "environ": dict(environ)}, fds)
+    def _fork(
+        self, words: tuple[str, ...], environ: Mapping[str, str], fds: list[int], entry: tuple[str, str] = ENTRY
+    ) -> int:
+        module, function = entry
+        answer = self._ask({"words": words, "environ": dict(environ), "module": module, "function": function}, fds)
         for fd in fds:
             os.close(fd)
         return int(answer["pid"])
@@ -91,6 +107,24 @@ class Warm:
         socket.send_fds(self._channel, [json.dumps(request).encode()], list(fds))
         answer: dict[str, Any] = json.loads(self._channel.recv(LARGEST))
         return answer
+
+
+@functools.cache
+def shared() -> Warm:
+    """The one of this test process."""
+    warm = Warm()
+    atexit.register(warm.close)
+    return warm
+
+
+def _stdin(typed: str) -> int:
+    """A descriptor that gives `typed`, at most what a pipe holds, and then its end."""
+    if not typed:
+        return os.open(os.devnull, os.O_RDONLY)
+    given, end = os.pipe()
+    with os.fdopen(end, "w") as keyboard:
+        keyboard.write(typed)
+    return given
 
 
 class Done:
@@ -113,6 +147,7 @@ class Program:
         self.pid = pid
         self.stdout = os.fdopen(out, errors="replace")
         self.stderr = os.fdopen(err, errors="replace")
+        self.returncode: int | None = None
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Lines of a `--json` run as they come; a killed writer's torn last line is no event."""
@@ -132,13 +167,19 @@ class Program:
     def send(self, number: int) -> None:
         os.kill(self.pid, number)
 
-    def wait(self, timeout_s: float = 30.0) -> int:
+    def wait(self, timeout_s: float = 60.0) -> int:
         """The exit code."""
         ended: tuple[int] = p.wait_for(self._ended, timeout_s)
         return ended[0]
 
+    def poll(self) -> int | None:
+        """The exit code of an ended command; None while it runs."""
+        if self.returncode is None:
+            self.returncode = self._warm.code(self.pid)
+        return self.returncode
+
     def _ended(self) -> tuple[int] | None:
-        code = self._warm.code(self.pid)
+        code = self.poll()
         return None if code is None else (code,)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -185,7 +226,7 @@ class WarmTerminal(PtyTerminal):
         self.seen += data
         return data
 
-    def exit_code(self, timeout_s: float = 10.0) -> int | None:
+    def exit_code(self, timeout_s: float = 60.0) -> int | None:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             if self.pid and (code := self._warm.code(self.pid)) is not None:
@@ -214,14 +255,26 @@ def _is(found: Any, wanted: Any) -> bool:
     return bool(found >= wanted) if isinstance(wanted, int) else bool(found == wanted)
 
 
+LOADED = (
+    "tui_trainer.ui.app", "tui_trainer.ui.browser", "tui_trainer.engine.assembly", "tui_trainer.engine.main",
+    "tui_trainer.headless.view", "tui_trainer.headless.summary", "tui_trainer.client.orders",
+    "tui_trainer.client.replay", "tui_trainer.launch.spawn", "tui_trainer.telemetry.sampler",
+    "tui_trainer.tasks.tictactoe",
+    *(f"tui_trainer.cli.{name}" for name in (
+        "main", "running", "listing", "storing", "evaluating", "forking", "rerunning", "ordering", "replaying",
+        "viewing", "browsing", "configuring",
+    )),
+)  # fmt: skip
+"""What commands load when they begin."""
+
+
 def serve(number: int) -> None:
     """Fork for every command that comes; tell exit codes. Ends with its channel."""
     import numpy as np
     import torch
 
-    import tui_trainer.engine.assembly
-    import tui_trainer.ui.app  # noqa: F401
-
+    for name in LOADED:
+        importlib.import_module(name)
     torch.set_num_threads(1)
     torch.zeros(2).sum() + np.zeros(2).sum()
     gc.freeze()
@@ -255,7 +308,7 @@ def _ended(pid: int) -> int | None:
 
 def _become(request: dict[str, Any], fds: list[int]) -> None:
     """The command itself; never returns."""
-    from tui_trainer.cli.main import entry
+    entry = getattr(importlib.import_module(request["module"]), request["function"])
 
     os.setsid()
     for target, fd in enumerate(fds):
@@ -263,7 +316,32 @@ def _become(request: dict[str, Any], fds: list[int]) -> None:
         os.close(fd)
     if os.isatty(0):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.environ.clear()
     os.environ.update(request["environ"])
+    sys.path[:0] = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place not in sys.path]
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.argv = ["tui-trainer", *request["words"]]
-    entry()
+    _leave(_exit_code(entry))
+
+
+def _exit_code(entry: Callable[[], object]) -> int:
+    try:
+        entry()
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 0 if left.code is None else 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _leave(code: int) -> None:
+    """As an interpreter ends, less the taking apart of what this process shares with the one that forked it."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 120
+    os._exit(code)
