@@ -269,7 +269,7 @@ LOADED = (
 
 
 def serve(number: int) -> None:
-    """Fork for every command that comes; tell exit codes. Ends with its channel."""
+    """Fork for every command that comes; tell exit codes. Ends with its channel, and ends what still runs."""
     import numpy as np
     import torch
 
@@ -280,13 +280,18 @@ def serve(number: int) -> None:
     gc.freeze()
     channel = socket.socket(fileno=number)
     channel.send(b"ready")
+    running: set[int] = set()
     while True:
         data, fds, _, _ = socket.recv_fds(channel, LARGEST, 3)
         if not data:
+            for pid in running:
+                os.kill(pid, signal.SIGKILL)
             return
         request = json.loads(data)
         if "wait" in request:
-            channel.send(json.dumps({"code": _ended(request["wait"])}).encode())
+            code = _ended(request["wait"])
+            running -= {request["wait"]} if code is not None else set()
+            channel.send(json.dumps({"code": code}).encode())
             continue
         pid = os.fork()
         if pid == 0:
@@ -294,6 +299,7 @@ def serve(number: int) -> None:
             break
         for fd in fds:
             os.close(fd)
+        running.add(pid)
         channel.send(json.dumps({"pid": pid}).encode())
     _become(request, fds)
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.engine import process as p
 from tests.tasks.test_trading import write_csv
+from tests.warm import Done
 from tui_trainer.tasks.market.generator import generate
 
 SMALL = (
@@ -21,15 +20,11 @@ SMALL = (
 )  # fmt: skip
 
 
-def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "TUI_TRAINER_SESSIONS": str(root / "s"), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "tui_trainer", *words],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+def run(root: Path, *words: str) -> Done:
+    return p.run(root / "s", *words)
 
 
-def events(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+def events(done: Done) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -60,6 +60,12 @@ class Soak(NamedTuple):
         return [sample for sample in self.samples if sample.update >= SETTLED * last]
 
     @property
+    def descriptors_vary_by(self) -> int:
+        """How many more the engine had open at one time than at another: one for each view that is there or leaving."""
+        counts = [sample.descriptors for sample in self.settled]
+        return max(counts) - min(counts)
+
+    @property
     def growth_mib(self) -> float:
         """Of the engine's resident memory, settled state to the end; medians of five."""
         sizes = [sample.rss_mib for sample in self.settled]

@@ -258,13 +258,14 @@ def test_of_many_resumes_of_a_session_one_wins_and_the_others_exit_with_3_naming
     assert winner.stop() == 143
 
 
-@pytest.mark.parametrize(("name", "was"), [("torch", "2.10.0"), ("threads", 8)])
+@pytest.mark.parametrize(("name", "was"), [("torch", "2.10.0"), ("threads", 8), ("device", "cuda:0")])
 def test_a_resume_where_bits_may_differ_works_and_says_so(warm: Warm, session: Path, name: str, was: object) -> None:
-    """The newest checkpoint says that it was made by another torch, or by more threads."""
+    """The newest checkpoint says that it was made by another torch, by more threads, or on a GPU."""
     store = CheckpointStore(session)
     loaded = store.newest_good()
     state = dict(loaded.state)
-    state["environment"] = {**state["environment"], name: was}
+    place = "wall" if name == "device" else "environment"
+    state[place] = {**state[place], name: was}
     store.save(store.snapshot(state), kind="manual", update=20, global_step=loaded.manifest.global_step)
     done = warm.run(session.parent, "resume", "a", "--no-ui", "--max-updates=25")
     assert done.returncode == 0, done

@@ -10,6 +10,10 @@ from tests.faults.soak import soak
 from tests.warm import Warm, WarmTerminal
 
 
+VIEWS = 2
+"""One that stays, one that a busy machine lets leave late."""
+
+
 def test_views_that_come_and_go_leave_no_descriptor_no_child_and_a_small_journal(warm: Warm, root: Path) -> None:
     """A day at small size: what grows with every view or update would show already."""
 
@@ -19,7 +23,7 @@ def test_views_that_come_and_go_leave_no_descriptor_no_child_and_a_small_journal
     seen = soak(root, updates=100_000_000, limit_s=150, visits=5, attach=attach)
     assert seen.code == 0
     assert len(seen.samples) == 5
-    assert len({sample.descriptors for sample in seen.settled}) <= 2
+    assert seen.descriptors_vary_by <= VIEWS
     assert {sample.children for sample in seen.samples} == {0}
     assert seen.samples[-1].journal_mib < 1
 
@@ -32,7 +36,7 @@ def test_a_day_of_updates_with_views_that_come_and_go_leaves_everything_bounded(
     assert seen.samples[-1].update > 90_000
     assert seen.growth_mib < 20
     assert seen.view_growth_mib < 20
-    assert len({sample.descriptors for sample in seen.settled}) <= 2, "a view that is just leaving"
+    assert seen.descriptors_vary_by <= VIEWS
     assert {sample.children for sample in seen.samples} == {0}
     assert seen.samples[-1].journal_mib < 10
     assert max(sample.attach_s for sample in seen.settled) < 5

@@ -164,11 +164,12 @@ def test_a_resume_with_another_thread_count_works_and_says_that_bits_differ(warm
 
 
 def test_an_engine_killed_leaves_no_process_behind_and_can_be_resumed(warm: Warm, root: Path) -> None:
-    engine = warm.start(root, *FOREIGN, "--json", "--max-updates=1000000")
+    engine = warm.start(root, *FOREIGN, "--json", "--max-updates=1000000", "--set=task.processes=2")
     engine.until("CheckpointSaved")
     offspring = descendants(engine.pid)
+    assert len(offspring) >= 2, "the task's worker processes"
     engine.kill()
-    p.wait_for(lambda: not [pid for pid in offspring if Path(f"/proc/{pid}").exists()], 2)
+    p.wait_for(lambda: not [pid for pid in offspring if Path(f"/proc/{pid}").exists()], 20)
     assert Session.open(root / "a").owner() is None
     assert warm.run(root, "resume", "a", "--no-ui", "--max-updates=1").returncode == 0
 

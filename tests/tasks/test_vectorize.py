@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.engine import process as p
+from tests.warm import Done
 from tui_trainer import tasks
 from tui_trainer.core.values import Difficulty
 from tui_trainer.errors import DamagedSession, UsageError
@@ -396,24 +398,28 @@ def test_apply_writes_the_best_svg_of_every_picture_and_never_worse_than_the_def
 # --- the program ------------------------------------------------------------------------------------------------
 
 
-def program(tmp_path: Path, *words: str, code: str = "") -> subprocess.CompletedProcess[str]:
-    start = f"{code}; from tui_trainer.cli.main import entry; import sys; sys.argv[0] = 'tui-trainer'; entry()"
+WITHOUT = "import sys; sys.modules['vtracer'] = None"
+
+
+def program(tmp_path: Path, *words: str) -> Done:
+    return p.run(tmp_path / "s", *words)
+
+
+def without_vtracer(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    start = f"{WITHOUT}; from tui_trainer.cli.main import entry; sys.argv[0] = 'tui-trainer'; entry()"
     environment = {**os.environ, "TUI_TRAINER_SESSIONS": str(tmp_path / "s"), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, "-c", start.lstrip("; "), *words],
+        [sys.executable, "-c", start, *words],
         env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
-WITHOUT = "import sys; sys.modules['vtracer'] = None"
-
-
 def test_a_missing_extra_is_one_line_that_names_it(tmp_path: Path) -> None:
-    done = program(tmp_path, "run", "vectorize", "--no-ui", "--set", "task.pixels=20", code=WITHOUT)
+    done = without_vtracer(tmp_path, "run", "vectorize", "--no-ui", "--set", "task.pixels=20")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert 'pip install "tui-trainer[vector]"' in done.stderr
-    assert "needs tui-trainer[vector]" in program(tmp_path, "tasks", "list", code=WITHOUT).stdout
+    assert "needs tui-trainer[vector]" in without_vtracer(tmp_path, "tasks", "list").stdout
     assert "tui-trainer[vector]" not in program(tmp_path, "tasks", "list").stdout
 
 

@@ -18,7 +18,7 @@ from tui_trainer import algorithms, tasks
 from tui_trainer.algorithms.sharing import share_of
 from tui_trainer.core import events
 from tui_trainer.core.commands import SetSetting
-from tui_trainer.core.config import Config, get, known_keys
+from tui_trainer.core.config import OUTGOING, Config, get, known_keys
 from tui_trainer.core.data import DataReport
 from tui_trainer.core.duel import Table
 from tui_trainer.core.protocols import HasData, Learner, Task
@@ -103,6 +103,7 @@ def assemble(
             meter=stand.meter,
             clock=clock,
             checkpoint=checkpoint,
+            device=device,
             hooks=hooks,
             on_speed=SpeedWatch(clock).observe if config.telemetry.alerts else lambda sps: (),
         )
@@ -391,7 +392,8 @@ def restore(
     state: Mapping[str, Any] = loaded.state
     changed = (*given, *(key for key in remembered if key not in given and _is_new(config, key, state["wall"])))
     put_back(stand, state)
-    other = differences(state["environment"], ranks_of(state["learner"]), getattr(stand.learner, "ranks", 1))
+    then = {"device": device, **state["environment"], **_device(state["wall"]), "ranks": ranks_of(state["learner"])}
+    other = differences(then, device, getattr(stand.learner, "ranks", 1))
     exact = not other and stand.task.spec.resume == "exact" and device == "cpu"
     said = [*loaded.problems, *([f"not bit-exact: {', '.join(other)}"] if other else [])]
     if stand.manager.is_trying:
@@ -409,8 +411,15 @@ def put_back(stand: Stand, state: Mapping[str, Any]) -> None:
     stand.place.is_mid_rollout = bool(state["wall"]["is_mid_rollout"])
 
 
+def _device(wall: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a checkpoint's run computed; earlier ones do not tell."""
+    return {"device": wall["device"]} if "device" in wall else {}
+
+
 def _is_new(config: Config, key: str, wall: Mapping[str, Any]) -> bool:
     """Whether a checkpoint was saved before this setting was what it is: by a life before the one that set it."""
+    if key in OUTGOING:
+        return False
     value: Any = msgspec.json.decode(wall["config"])
     for name in key.split("."):
         value = value.get(name) if isinstance(value, dict) else None
@@ -438,9 +447,8 @@ def resumed_event(
     )
 
 
-def differences(environment: Mapping[str, Any], ranks_then: int, ranks_now: int) -> list[str]:
+def differences(then: Mapping[str, Any], device: str, ranks: int) -> list[str]:
     """What is not as it was when the checkpoint was saved."""
-    then = {**environment, "ranks": ranks_then}
-    now = {"threads": torch.get_num_threads(), "torch": str(torch.__version__), "ranks": ranks_now}
+    now = {"threads": torch.get_num_threads(), "torch": str(torch.__version__), "device": device, "ranks": ranks}
     found = [f"{name} was {then[name]}, is {now[name]}" for name in now if then[name] != now[name]]
-    return [*found, "episodes began anew"] if ranks_then != ranks_now else found
+    return [*found, "episodes began anew"] if then["ranks"] != ranks else found

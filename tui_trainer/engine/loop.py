@@ -130,6 +130,7 @@ class Run:
         meter: Meter,
         clock: Callable[[], float] = time.monotonic,
         checkpoint: str = "",
+        device: str = "cpu",
         hooks: Hooks | None = None,
         on_speed: Callable[[float], Sequence[Event]] = lambda sps: (),
     ) -> None:
@@ -151,6 +152,7 @@ class Run:
         self._hooks = hooks or Callbacks({}, inbox)
         self._meter = meter
         self._config_json = msgspec.json.encode(without_outgoing(to_table(config))[0]).decode()
+        self._device = device
         self._latest_checkpoint = checkpoint
         self._submitted_update = -1
         self._copy: Copy | None = None
@@ -355,6 +357,7 @@ class Run:
                 "elapsed_s": self._manager.elapsed_s,
                 "log_every": self._meter.every,
                 "config": self._config_json,
+                "device": self._device,
                 "is_mid_rollout": self._place.is_mid_rollout,
             },
         }
