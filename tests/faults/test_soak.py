@@ -9,7 +9,6 @@ import pytest
 from tests.faults.soak import soak
 from tests.warm import Warm, WarmTerminal
 
-
 VIEWS = 2
 """One that stays, one that a busy machine lets leave late."""
 
