@@ -117,7 +117,7 @@ def test_memory_near_its_limit_saves_and_pauses_and_a_person_may_let_it_go_on(wa
     paused = run.until("RunPaused")[-1]
     assert paused["by"] == "engine"
     assert "run.memory_limit_gib is 0.8" in paused["why"]
-    saved = run.until("CheckpointSaved")[-1]
+    saved = run.until("CheckpointSaved", at_update=paused["update"])[-1]
     assert saved["at_update"] == paused["update"]
     assert p.run(root, "resume", "a", "--no-ui").returncode == 0
     run.until("RunContinued")
