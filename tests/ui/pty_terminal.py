@@ -12,6 +12,7 @@ import struct
 import termios
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import pyte
 
@@ -102,6 +103,14 @@ class PtyTerminal:
 
     def key(self, key: bytes) -> None:
         os.write(self.fd, key)
+
+    def wait_until_stopped(self, timeout_s: float = 60.0) -> None:
+        """Return when the program is stopped; what would wake it sooner is lost."""
+        end = time.perf_counter() + timeout_s
+        while Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            assert time.perf_counter() < end, f"it goes on:\n{self.text()}"
+            self.read(0.05)
+        self.read(0.05)
 
     def cpu_s(self) -> float:
         """Processor seconds so far."""

@@ -87,7 +87,7 @@ def test_any_size_is_survived_and_the_picture_comes_back(app: WarmTerminal) -> N
 def test_stopping_and_continuing_restores_and_redraws(app: WarmTerminal) -> None:
     app.recent = b""
     os.kill(app.pid, signal.SIGTSTP)
-    app.read_for(1.0)
+    app.wait_until_stopped()
     assert b"\x1b[?1049l" in app.recent
     os.kill(app.pid, signal.SIGCONT)
     app.wait_until_written(b"Training Manager")
@@ -102,8 +102,8 @@ def test_the_other_apps_come_back_after_ctrl_z_too(tmp_path: Path, words: list[s
     terminal.wait_for(shown)
     terminal.recent = b""
     terminal.key(b"\x1a")
-    while b"\x1b[?1049l" not in terminal.recent:
-        terminal.read(0.2)
+    terminal.wait_until_stopped()
+    assert b"\x1b[?1049l" in terminal.recent
     os.kill(terminal.pid, signal.SIGCONT)
     terminal.wait_until_written(shown)
     terminal.close()
