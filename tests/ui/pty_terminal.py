@@ -110,7 +110,8 @@ class PtyTerminal:
         while Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
             assert time.perf_counter() < end, f"it goes on:\n{self.text()}"
             self.read(0.05)
-        self.read(0.05)
+        while self.read(0.05):
+            pass
 
     def cpu_s(self) -> float:
         """Processor seconds so far."""
