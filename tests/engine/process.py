@@ -75,6 +75,13 @@ def run_cold(root: Path, *words: str, timeout: float = 120, **more: Any) -> subp
     )
 
 
+def start_cold(root: Path, *words: str) -> subprocess.Popen[str]:
+    """A command under way, started by an interpreter of its own: where it is looked for by its command line."""
+    return subprocess.Popen(
+        command(*words), env=environment(root), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
 def until(process: Program, holds: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
     """Events up to and including the first for which `holds`."""
     seen = []

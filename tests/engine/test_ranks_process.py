@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.engine.process import TINY, command, environment, journal, names, run, wait_for
-from tests.engine.process import start as start_process
+from tests.engine.process import start_cold as start_process
 from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.store import Session
 

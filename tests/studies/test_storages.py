@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.engine import process as p
-from tests.studies.test_tune import rows, tune
+from tests.studies.test_tune import tune
 from tui_trainer.errors import StorageError
 from tui_trainer.studies.study import open_storage
 
@@ -79,8 +79,8 @@ def require_shared_out(url: str, root: Path) -> None:
     first = p.start(roots[0], *words[0])
     p.until(first, lambda row: "number" in row)
     second = p.start(roots[1], *words[1])
-    told = [rows(each.communicate(timeout=150)[0]) for each in (first, second)]
-    assert (first.returncode, second.returncode) == (0, 0)
+    told = [list(each.events()) for each in (first, second)]
+    assert (first.wait(), second.wait()) == (0, 0)
     ran = [{path.name for path in each.glob("s-t*")} for each in roots]
     assert not ran[0] & ran[1]
     assert ran[1]
