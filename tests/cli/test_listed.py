@@ -7,13 +7,14 @@ import io
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.cli.conftest import Run
 from tests.ui.history import UPDATES, history
 from tui_trainer.cli.storing import exporter
 from tui_trainer.core.config import resolve
-from tui_trainer.core.events import Event, TrendAssessed
+from tui_trainer.core.events import Event, TrendAssessed, UpdateFinished
 from tui_trainer.core.values import PartTrend
 from tui_trainer.core.versions import FORMULA
 from tui_trainer.errors import StorageError
@@ -101,3 +102,23 @@ def test_a_directory_that_takes_no_file_is_told(
     gone.rmdir()
     with pytest.raises(StorageError):
         exporter(session)("models", "json")
+
+
+@pytest.mark.usefixtures("session")
+def test_a_session_shows_how_its_games_ended_of_late_and_in_all(tui: Run, root: Path) -> None:
+    shares = {"black_rate": 0.5, "draw_rate": 0.25, "black_total": 0.75, "draw_total": 0.125}
+    made = Session.create(root, "games", resolve([]), {})
+    journal = Journal(made.journal_path)
+    journal.append([_updated({f"game/{name}": share for name, share in shares.items()})])
+    journal.close()
+    expected = {"black": {"newest": 0.5, "all": 0.75}, "draw": {"newest": 0.25, "all": 0.125}}
+    assert tui("sessions", "show", "games", "--json").rows[0]["games"] == expected
+    assert "games.black.newest" in tui("sessions", "show", "games").out
+    Session.create(root, "none", resolve([]), {})
+    assert "games" not in tui("sessions", "show", "none", "--json").rows[0]
+
+
+def _updated(metrics: dict[str, float]) -> Event:
+    """The history's first update, with these metrics."""
+    first = next(event for event in history(UPDATES) if isinstance(event, UpdateFinished) and event.seq)
+    return msgspec.structs.replace(first, seq=1, metrics=metrics)

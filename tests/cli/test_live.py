@@ -200,3 +200,25 @@ def test_eval_prints_a_table_or_one_object_and_keeps_its_expectation(finished: t
     assert (done.returncode, done.stderr) == (1, "tui-trainer: expected win_rate > 1\n")
     refused(root, "eval", "a", "--checkpoint", "999", code=2)
     refused(root, "eval", "a", "--expect", "nothing > 1", "--episodes", "8", code=2)
+
+
+def test_a_worker_that_hangs_in_a_live_run_is_named_and_the_run_goes_on(root: Path, tmp_path: Path) -> None:
+    """Two workers of two environments each; one hangs once, and costs its own two episodes and no more."""
+    pytest.importorskip("gymnasium")
+    done = p.run(
+        root, "run", "--json", "--name", "hung", "--seed", "1", "--max-updates", "3",
+        *(word for word in p.TINY if not word.startswith(("--task", "--set=ppo.num_envs"))),
+        "--task=gym:tests.tasks.toy_faults:HangsOnce-v0", f"--set=task.kwargs.mark={tmp_path / 'mark'}",
+        "--set=ppo.num_envs=4", "--set=ppo.n_steps=16", "--set=task.processes=2", "--set=task.step_timeout_s=10",
+        timeout=170,
+    )  # fmt: skip
+    assert (done.returncode, (tmp_path / "mark").exists()) == (0, True), done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    failed = [event for event in events if event["type"] == "EpisodeFailed"]
+    assert {event["why"].partition(" did not")[0].partition("-v0: ")[2] for event in failed} <= WORKERS
+    assert "did not answer within 10 s" in failed[0]["why"]
+    assert (events[-1]["type"], events[-1]["update"]) == ("RunEnded", 3)
+    assert "did not answer within 10 s" in applied(root, "replay", "hung", "--no-ui")
+
+
+WORKERS = {"worker 0 (environments 0 to 1)", "worker 1 (environments 2 to 3)"}

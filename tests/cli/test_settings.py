@@ -160,6 +160,13 @@ def test_tasks_show_tells_what_a_learner_sees(tui: Run) -> None:
         assert part in out
 
 
+def test_tasks_show_lists_the_worker_processes_of_a_task_without_options_of_its_own(tui: Run) -> None:
+    for task in ("tictactoe", "tests.tasks.own_task:make"):
+        out = tui("tasks", "show", task).out
+        assert "task.processes" in out
+        assert "task.step_timeout_s" in out
+
+
 def test_tasks_check_passes_on_tictactoe(tui: Run) -> None:
     done = tui("tasks", "check", "tictactoe")
     assert done.code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -17,6 +18,20 @@ class Hangs(Counter):
 
     def step(self, action: Any) -> Any:
         if self.count == 4 and action == 2:
+            time.sleep(3600)
+        return super().step(action)
+
+
+class HangsOnce(Counter):
+    """Never comes back from its fifth step, unless the file `mark` tells that it has hung before."""
+
+    def __init__(self, mark: str) -> None:
+        super().__init__()
+        self.mark = Path(mark)
+
+    def step(self, action: Any) -> Any:
+        if self.count == 4 and not self.mark.exists():
+            self.mark.touch()
             time.sleep(3600)
         return super().step(action)
 
@@ -47,6 +62,6 @@ class Refuses(Counter):
         return super().step(action)
 
 
-for kind in (Hangs, Dies, Shouts, Refuses):
+for kind in (Hangs, HangsOnce, Dies, Shouts, Refuses):
     if f"{kind.__name__}-v0" not in gymnasium.registry:
         gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=50)

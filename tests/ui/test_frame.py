@@ -50,6 +50,29 @@ def test_every_panel_draws_at_every_size(name: str, state: RunState) -> None:
         PANELS[name].heading(scene(state))
 
 
+def played(width: int, **metrics: float) -> list[str]:
+    """The rows of the game's panel beneath its board."""
+    state = msgspec.structs.replace(EMPTY, metrics={f"game/{name}": value for name, value in metrics.items()})
+    rows = PANELS["game"].render(scene(state), width, 12)
+    return [line for line in text_of(tuple(rows)).splitlines() if "%" in line]
+
+
+def test_the_game_shows_the_newest_games_and_with_room_all_of_them() -> None:
+    rates = {"black_rate": 0.5, "white_rate": 0.3, "draw_rate": 0.2}
+    every = {"black_total": 0.4, "white_total": 0.45, "draw_total": 0.15}
+    narrow, wide = played(24, **rates, **every), played(40, **rates, **every)
+    assert [line.split()[0] for line in narrow] == ["black", "white", "draw"]
+    assert "all" not in "".join(narrow)
+    assert [line.split("%")[0].split()[-1] for line in wide] == ["50", "30", "20"]
+    assert [line.split("all")[1].strip() for line in wide] == ["40 %", "45 %", "15 %"]
+    assert all(len(line) <= 40 for line in wide)
+
+
+def test_a_games_own_names_of_its_outcomes_are_shown_in_their_order() -> None:
+    lines = played(40, first_rate=0.6, second_rate=0.3, draw_rate=0.1)
+    assert [line.split()[0] for line in lines] == ["first", "second", "draw"]
+
+
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (200, 50)])
 def test_everything_essential_is_on_the_screen(width: int, height: int) -> None:
     text = shown(width=width, height=height)

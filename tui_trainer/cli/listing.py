@@ -57,6 +57,8 @@ def show_one(sessions: str | None, name: str, *, json: bool) -> None:
         facts["live"] = _live(session.path)
     if trend := _trend(session.journal_path):
         facts["trend"] = trend
+    if games := _games(session):
+        facts["games"] = games
     _show_facts(facts, json=json)
 
 
@@ -66,6 +68,24 @@ def _show_facts(facts: dict[str, object], *, json: bool) -> None:
         return
     for key, value in _flat(facts):
         print(f"{key:<44} {value}")
+
+
+def _games(session: Session) -> dict[str, dict[str, float]]:
+    """How games ended: each outcome's share of the newest thousand and of all; nothing for a damaged history."""
+    try:
+        metrics = state_at_end(session.journal_path).metrics
+    except TuiTrainerError:
+        return {}
+    found: dict[str, dict[str, float]] = {}
+    for key, value in metrics.items():
+        family, _, name = key.partition("/")
+        outcome, _, over = name.rpartition("_")
+        if family == "game" and over in _SHARES and value is not None:
+            found.setdefault(outcome, {})[_SHARES[over]] = value
+    return found
+
+
+_SHARES = {"rate": "newest", "total": "all"}
 
 
 def show_models(sessions: str | None, name: str, *, json: bool) -> None:

@@ -53,9 +53,9 @@ def show_task(task_id: str) -> None:
     ]
     print("\n".join(f"{name:<14}{value}" for name, value in facts))
     print(f"\n{picture}\n")
-    options = tasks.options_doc(task_id)
+    options = (*tasks.options_doc(task_id), *tasks.process_options_doc())
     rows = [(f"task.{option.key}", toml_value(option.default), option.description) for option in options]
-    print(table([("option", "default", ""), *rows]) if rows else "no options of its own")
+    print(table([("option", "default", ""), *rows]))
 
 
 def check_task(task_id: str, assignments: Sequence[str]) -> int:

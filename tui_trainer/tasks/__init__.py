@@ -146,6 +146,14 @@ def options_doc(task_id: str) -> tuple[OptionDoc, ...]:
     return () if kind is None else option_docs(kind)
 
 
+def process_options_doc() -> tuple[OptionDoc, ...]:
+    """The options that every task has: how many worker processes hold it, and how long a step may take there."""
+    from tui_trainer.tasks.options import option_docs
+    from tui_trainer.tasks.remote.task import ProcessOptions
+
+    return option_docs(ProcessOptions)
+
+
 def installed() -> dict[str, Entry]:
     """The tasks that installed packages register, by name."""
     return registry.installed(ENTRY_POINTS)

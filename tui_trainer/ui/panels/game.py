@@ -11,7 +11,10 @@ from tui_trainer.ui.scene import Scene
 TITLE = "Game"
 
 _PIECES = {"●": "s1", "○": "s0", "X": "s1", "O": "s0", "x": "s1", "o": "s0", "·": "dim", ".": "dim"}
-_OUTCOMES = (("game/black", "black", "s1"), ("game/white", "white", "s0"), ("game/draw", "draw", "s7"))
+_FAMILY, _NEWEST, _ALL = "game/", "_rate", "_total"
+_STYLES = ("s1", "s0", "s7")
+_ROOM_FOR_ALL = 34
+"""Columns from which the share of all games stands behind that of the newest."""
 
 
 def render(scene: Scene, width: int, height: int) -> list[Row]:
@@ -57,17 +60,29 @@ def _is_squares(line: str) -> bool:
 
 
 def _rates(scene: Scene, width: int) -> list[Row]:
+    """How the newest games ended, as bars; where there is room, how all did, too."""
     metrics = scene.state.metrics
+    names = _outcomes(list(metrics))
+    wide = max((cells(name) for name in names), default=0) + 1
+    has_all = width >= _ROOM_FOR_ALL and any(f"{_FAMILY}{name}{_ALL}" in metrics for name in names)
     rows: list[Row] = []
-    for name, label, style in _OUTCOMES:
-        value = metrics.get(name, metrics.get(f"{name}_rate"))
-        if value is not None:
-            room = max(3, width - 6 - 6)
-            rows.append((Span(f"{label:<6}", "dim"), *bar(value, room, scene.look.glyphs, style), _share(value)))
+    for name, style in zip(names, _STYLES * len(names), strict=False):
+        value = metrics.get(f"{_FAMILY}{name}", metrics.get(f"{_FAMILY}{name}{_NEWEST}")) or 0.0
+        room = max(3, width - wide - 6 - (11 if has_all else 0))
+        every = metrics.get(f"{_FAMILY}{name}{_ALL}")
+        behind = (Span(f" all {100 * every:3.0f} %", "dim"),) if has_all and every is not None else ()
+        shown = bar(value, room, scene.look.glyphs, style)
+        rows.append((Span(f"{name:<{wide}}", "dim"), *shown, _share(value), *behind))
     length = metrics.get("rollout/ep_len_mean")
     if length is not None:
         rows.append((Span("length ", "dim"), Span(si(length))))
     return rows
+
+
+def _outcomes(metrics: list[str]) -> list[str]:
+    """The names of a game's outcomes, in the task's order: black, white and draw, or whatever it calls them."""
+    games = [key.removeprefix(_FAMILY) for key in metrics if key.startswith(_FAMILY) and not key.endswith(_ALL)]
+    return list(dict.fromkeys(name.removesuffix(_NEWEST) for name in games))
 
 
 def _share(value: float) -> Span:
