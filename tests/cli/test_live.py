@@ -12,7 +12,10 @@ import pytest
 
 from tests.engine import process as p
 
-SLOW = (*p.TINY, "--step-delay=0.02", "--set=manager.checkpoints.every_updates=0", "--max-updates=0")
+SLOW = (
+    *p.TINY, "--step-delay=0.02", "--set=manager.checkpoints.every_updates=0", "--max-updates=0",
+    "--set=continuous.enabled=false",  # advice would come on a machine so busy that a test takes long
+)  # fmt: skip
 
 
 def status(root: Path, name: str) -> str:
