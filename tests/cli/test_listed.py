@@ -104,7 +104,6 @@ def test_a_directory_that_takes_no_file_is_told(
         exporter(session)("models", "json")
 
 
-@pytest.mark.usefixtures("session")
 def test_a_session_shows_how_its_games_ended_of_late_and_in_all(tui: Run, root: Path) -> None:
     shares = {"black_rate": 0.5, "draw_rate": 0.25, "black_total": 0.75, "draw_total": 0.125}
     made = Session.create(root, "games", resolve([]), {})
