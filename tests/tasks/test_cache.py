@@ -422,7 +422,7 @@ def test_the_picture_tells_hits_contents_and_the_last_action() -> None:
 
 @pytest.mark.long
 def test_raw_speed_at_256_caches() -> None:
-    """The goal is 200,000 requests a second on a free core; the bound leaves room for a busy machine."""
+    """The goal is 200,000 requests a second of processor time; the bound leaves room for a machine with cold caches."""
     task = tasks.make("cache", {}, 256)
     last: Any = task.reset(1)
     player = RandomPlayer(task.spec, 1)
@@ -431,8 +431,8 @@ def test_raw_speed_at_256_caches() -> None:
         spent = 0.0
         for _ in range(100):
             action = player.act(last.obs, last.mask)
-            begun = time.perf_counter()
+            begun = time.process_time()
             last = task.step(action)
-            spent += time.perf_counter() - begun
+            spent += time.process_time() - begun
         best = max(best, 100 * 256 / spent)
     assert best > 100_000
