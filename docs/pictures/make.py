@@ -1,7 +1,7 @@
-"""Draws the pictures of the documentation: the real app on the recorded sample session, exported as SVG.
+"""Draws the pictures of the documentation: the real app on recorded runs, exported as SVG.
 
 make pictures            # docs/pictures/*.svg
-python docs/pictures/make.py --png DIR   # the same as PNG, to be looked at
+python docs/pictures/make.py --png DIR   # the same as PNG, to be looked at; --size 80x24 at another size
 """
 
 from __future__ import annotations
@@ -9,28 +9,38 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
+from textual.app import App
 
 from tui_trainer import tasks
 from tui_trainer.client.replay import ReplaySource
 from tui_trainer.client.source import Link, News, RunSource, Snapshot
 from tui_trainer.core.commands import AnyCommand
-from tui_trainer.core.config import UiSettings
+from tui_trainer.core.config import Resolved, UiSettings, assignments_layer, resolve
 from tui_trainer.core.events import AnyEvent, FrameDrawn, RecommendationAnswered
 from tui_trainer.core.state import fold
-from tui_trainer.errors import OrderRefused
+from tui_trainer.core.study import StudyView
+from tui_trainer.errors import OrderRefused, UsageError
 from tui_trainer.reports import pictures as report
 from tui_trainer.reports.facts import Facts
 from tui_trainer.sessions.journal import read_journal
 from tui_trainer.ui.app import TrainerApp
+from tui_trainer.ui.browser import BrowserApp
+from tui_trainer.ui.compare import CompareApp
 from tui_trainer.ui.look import Look
+from tui_trainer.ui.shelf import SessionRow
+from tui_trainer.ui.study import StudyApp
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+import record  # noqa: E402
+
 SAMPLE = HERE.parents[1] / "sessions" / "sample"
 FONTS = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
@@ -71,21 +81,64 @@ class Standing:
 
 
 class Picture(msgspec.Struct):
-    """One file: the app on `source` at a size, after some keys."""
+    """One file: an app at a size, after some keys."""
 
     name: str
     title: str
-    source: RunSource
-    size: tuple[int, int]
-    moment: float
-    """Unix time at which the screen is seen."""
+    app: App[Any]
+    size: tuple[int, int] = (120, 36)
     keys: tuple[str, ...] = ()
 
 
-async def draw(picture: Picture) -> str:
+def run_app(source: RunSource, moment: float) -> App[Any]:
+    """The app on a run, seen at a Unix time."""
+    return TrainerApp(source, UiSettings(), look=Look(), clock=lambda: moment)
+
+
+class Shelf:
+    """The recorded list; nothing in it can be changed."""
+
+    choices: Mapping[str, tuple[str, ...]] = {
+        "run.task": tuple(task for task in tasks.TASKS if not task.endswith(":")),
+        "run.algorithm": ("ppo", "dqn"),
+    }
+
+    def __init__(self, rows: list[SessionRow]) -> None:
+        self._rows = rows
+
+    def load(self) -> list[SessionRow]:
+        return self._rows
+
+    def delete(self, name: str) -> None:
+        raise UsageError(f"{name} is part of a picture")
+
+    def restore(self, name: str) -> None:
+        raise UsageError(f"{name} is part of a picture")
+
+    def settle(self, assignments: tuple[str, ...]) -> Resolved:
+        return resolve([assignments_layer(assignments)])
+
+
+class Trials:
+    """The recorded study; it takes no orders."""
+
+    def __init__(self, view: StudyView) -> None:
+        self._view = view
+
+    def read(self) -> StudyView:
+        return self._view
+
+    def enqueue(self, params: Mapping[str, str]) -> str:
+        raise OrderRefused("a picture takes no orders")
+
+    def stop(self) -> str:
+        raise OrderRefused("a picture takes no orders")
+
+
+async def draw(picture: Picture, size: tuple[int, int] | None = None) -> str:
     """The screen as SVG."""
-    app = TrainerApp(picture.source, UiSettings(), look=Look(), clock=lambda: picture.moment)
-    async with app.run_test(size=picture.size) as pilot:
+    app = picture.app
+    async with app.run_test(size=size or picture.size) as pilot:
         await pilot.pause(0.8)
         for key in picture.keys:
             await pilot.press(key)
@@ -114,15 +167,35 @@ def pictures() -> list[Picture]:
     replay = ReplaySource("sample", events, playing=False)
     replay.seek(len(events) * 2 // 3)
     end = events[-1].time
+    ended = Standing("sample", events)
     return [
-        Picture("run", "tui-trainer run", live(), (120, 36), moment),
-        Picture("small", "tui-trainer run, 80x24", live(), (80, 24), moment),
-        Picture("replay", "tui-trainer replay", replay, (120, 36), end),
-        Picture(
-            "chart", "tui-trainer run, after 2, enter and ←", live(), (120, 36), moment, ("2", "2", *["left"] * 12)
-        ),
-        Picture("ended", "tui-trainer run, ended", Standing("sample", events), (120, 36), end),
-        Picture("help", "tui-trainer run, after ?", live(), (120, 40), moment, ("question_mark",)),
+        Picture("run", "tui-trainer run", run_app(live(), moment)),
+        Picture("small", "tui-trainer run, 80x24", run_app(live(), moment), (80, 24)),
+        Picture("replay", "tui-trainer replay", run_app(replay, end)),
+        Picture("chart", "tui-trainer run, after 2, enter and ←", run_app(live(), moment),
+                keys=("2", "2", *["left"] * 12)),
+        Picture("decisions", "tui-trainer run, ended, after d", run_app(ended, end), keys=("d",)),
+        Picture("ended", "tui-trainer run, ended", run_app(ended, end)),
+        Picture("help", "tui-trainer run, after ?", run_app(live(), moment), (120, 40), ("question_mark",)),
+        *recorded(),
+    ]  # fmt: skip
+
+
+def recorded() -> list[Picture]:
+    """The list, the form, a comparison and a study."""
+    found = record.load()
+    settings, shelf, study = UiSettings(), Shelf(found.rows), found.study
+
+    def browser() -> App[Any]:
+        return BrowserApp(shelf, settings, look=Look(), clock=lambda: found.now)
+
+    first = found.contrast.entries[0].name
+    compare = CompareApp(lambda metric: found.contrast, settings, look=Look(), baseline=first)
+    return [
+        Picture("browser", "tui-trainer", browser(), (120, 30)),
+        Picture("form", "tui-trainer, after n", browser(), (120, 30), ("n", "down", "down", "down")),
+        Picture("compare", "tui-trainer compare --screen", compare),
+        Picture("study", "tui-trainer tune", StudyApp(Trials(study), study, settings, look=Look())),
     ]
 
 
@@ -136,16 +209,21 @@ def main() -> None:
     """Write every picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--png", type=Path, help="write PNGs into this directory instead")
-    directory = parser.parse_args().png
-    drawn = {picture.name: asyncio.run(draw(picture)) for picture in pictures()}
-    for name, svg in (drawn | report_pictures()).items():
-        if directory is None:
+    parser.add_argument("--size", help="columns and rows, such as 80x24, in place of each picture's own")
+    parser.add_argument("names", nargs="*", help="only these")
+    words = parser.parse_args()
+    width, _, height = (words.size or "").partition("x")
+    size = (int(width), int(height)) if words.size else None
+    shown = [picture for picture in pictures() if not words.names or picture.name in words.names]
+    drawn = {picture.name: asyncio.run(draw(picture, size)) for picture in shown}
+    for name, svg in (drawn if words.names or size else drawn | report_pictures()).items():
+        if words.png is None:
             (HERE / f"{name}.svg").write_text(svg, encoding="utf-8")
             continue
         import resvg_py
 
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / f"{name}.png").write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=svg)))
+        words.png.mkdir(parents=True, exist_ok=True)
+        (words.png / f"{name}.png").write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=svg)))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from tui_trainer.errors import StorageError
 from tui_trainer.ui.aids import Aids
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.look import Look
+from tui_trainer.ui.panels.texts import outcome_style
 
 ENDED = state_at(UPDATES)
 
@@ -136,3 +137,10 @@ async def test_a_list_fits_every_size_and_leaves_it_alone_when_empty(size: tuple
             assert len(lines) <= size[1]
             assert all(len(line) <= size[0] for line in lines)
             assert "failed:" not in seat.screen
+
+
+@pytest.mark.parametrize(
+    ("outcome", "style"), [("helped: +4 %", "good"), ("hurt: -3 %", "bad"), ("unclear: +0.002", "warn"), ("", "warn")]
+)
+def test_only_what_helped_is_green(outcome: str, style: str) -> None:
+    assert outcome_style(outcome) == style

@@ -15,7 +15,7 @@ from tui_trainer.core.series import Series
 from tui_trainer.ui.keymap import UNCHANGED, BoundKey, Changes, remapped
 from tui_trainer.ui.lens import Lens, extent
 from tui_trainer.ui.look import LINE_STYLES, Look
-from tui_trainer.ui.rows import block, box, centred, ends, help_box, help_rows, key_line, plain
+from tui_trainer.ui.rows import block, box, centred, ends, help_box, help_rows, key_line, plain, wrapped
 
 FRAME = 3
 """Rows above and below the picture."""
@@ -261,7 +261,7 @@ def _tables(desk: Desk, width: int, height: int) -> list[Row]:
     if contrast is None or height < 3:
         return block([], width, max(0, height))
     rows = _scores(desk, contrast, width - 4)
-    rows += [(Span(group.text, ""),) for group in contrast.groups]
+    rows += [row for group in contrast.groups for row in wrapped(group.text, width - 4)]
     if contrast.settings:
         rows += [(), plain("settings that differ", "dim"), *_settings(contrast, width - 4)]
     return box(plain("Scores", "title"), _around(rows, 1 + desk.chosen, height - 2), width, height)

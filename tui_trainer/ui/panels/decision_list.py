@@ -6,7 +6,7 @@ from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.chronicle import matching, merged
 from tui_trainer.core.format import count, duration
 from tui_trainer.core.state import KEPT_DECISIONS, Decision
-from tui_trainer.ui.panels.texts import chosen_index, list_heading, window
+from tui_trainer.ui.panels.texts import chosen_index, list_heading, outcome_style, window
 from tui_trainer.ui.rows import blank, labelled, plain, wrapped
 from tui_trainer.ui.scene import Scene
 
@@ -56,7 +56,7 @@ def _row(scene: Scene, decision: Decision, here: bool) -> Row:
         Span("✗ " if not decision.applied else "· " if ahead else "  ", "bad" if not decision.applied else "dim"),
         Span(f"{decision.by:<10} ", "dim" if ahead else "brand"),
         Span(decision.what, "focus" if here else "dim" if ahead else ""),
-        Span(outcome, "good"),
+        Span(outcome, outcome_style(decision.outcome)),
         Span(why, "dim"),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.format import duration
 from tui_trainer.core.state import Decision
+from tui_trainer.ui.panels.texts import outcome_style
 from tui_trainer.ui.rows import plain
 from tui_trainer.ui.scene import Scene
 
@@ -32,5 +33,5 @@ def _row(scene: Scene, decision: Decision) -> Row:
     when = Span(f"{duration(scene.since_start(decision.time)):>7} ", "dim")
     sign = Span("  ") if decision.applied else Span("✗ ", "bad")
     why = f" ({decision.why})" if decision.why else ""
-    outcome = Span(f" → {decision.outcome}", "good") if decision.outcome else Span("")
+    outcome = Span(f" → {decision.outcome}", outcome_style(decision.outcome)) if decision.outcome else Span("")
     return (when, sign, Span(f"{decision.by} ", "brand"), Span(decision.what), outcome, Span(why, "dim"))

@@ -31,6 +31,12 @@ def try_told(scene: Scene) -> str:
     return f"try: with the change, {count(done)} of {count(state.trying.updates)} updates"
 
 
+def outcome_style(outcome: str) -> str:
+    """Green only for what helped."""
+    word = outcome.partition(":")[0]
+    return {"helped": "good", "hurt": "bad"}.get(word, "warn")
+
+
 def is_rate(scene: Scene) -> bool:
     """Is the score a share in [0, 1]?"""
     return scene.state.started is not None and "rate" in scene.state.started.metric.split("_")
