@@ -317,6 +317,7 @@ def _become(request: dict[str, Any], fds: list[int]) -> None:
     entry = getattr(importlib.import_module(request["module"]), request["function"])
 
     os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever the tests were started by, nohup among it
     for target, fd in enumerate(fds):
         os.dup2(fd, target)
         os.close(fd)

@@ -109,7 +109,9 @@ def test_an_answer_in_pieces_between_keys_is_taken_out(cut: int) -> None:
 def test_a_key_that_begins_like_an_answer_is_only_held_until_the_next_look() -> None:
     sieve = Sieve()
     assert sieve.sifted("\x1b", expecting=True) == ("", 0)
+    assert sieve.is_holding, "the next look comes soon"
     assert sieve.sifted("", expecting=True) == ("\x1b", 0)
+    assert not sieve.is_holding
     assert sieve.sifted("\x1b[A", expecting=True) == ("\x1b[A", 0)
     assert sieve.sifted("\x1b", expecting=False) == ("\x1b", 0)
 

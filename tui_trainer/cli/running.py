@@ -7,6 +7,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -26,6 +27,8 @@ from tui_trainer.sessions.store import Session
 if TYPE_CHECKING:
     from tui_trainer.telemetry.world import World
     from tui_trainer.ui.outcome import Outcome
+
+_POLL_S = 0.02
 
 
 class Start(msgspec.Struct):
@@ -69,7 +72,7 @@ def start(wish: Start, seeds: str | None, jobs: int) -> int:
         return in_foreground(session, [], wish.callbacks, json=wish.json)
     process = spawn(session, callbacks=wish.callbacks)
     if wish.detach:
-        return _tell_started(session, json=wish.json)
+        return _tell_started(session, process, json=wish.json)
     del process  # it is the engine's own session now; the view finds it by its socket
     return _view(session, starting=True)
 
@@ -135,14 +138,16 @@ def go_on(
     if not detach and (no_ui or json):
         return in_foreground(session, assignments, callbacks, json=json)
     session.write_status("starting")
-    spawn(session, assignments=assignments, callbacks=callbacks)
+    process = spawn(session, assignments=assignments, callbacks=callbacks)
     if detach:
-        return _tell_started(session, json=json)
+        return _tell_started(session, process, json=json)
     return _view(session, starting=True)
 
 
-def _tell_started(session: Session, *, json: bool) -> int:
-    """The name, for the script that started it."""
+def _tell_started(session: Session, process: subprocess.Popen[bytes], *, json: bool) -> int:
+    """The name, for the script that started it, once the run can be waited for."""
+    while session.owner() is None and process.poll() is None:
+        time.sleep(_POLL_S)
     facts = {"name": session.name, "path": str(session.path)}
     print(msgspec.json.encode(facts).decode() if json else session.name, flush=True)
     return 0
@@ -304,7 +309,7 @@ def _start_seeds(wish: Start, text: str, jobs: int) -> int:
         while waiting and len(running) < jobs:
             session = waiting.pop(0)
             running.append(spawn(session, callbacks=wish.callbacks))
-            _tell_started(session, json=wish.json)
+            _tell_started(session, running[-1], json=wish.json)
         if not waiting and wish.detach:
             return 0
         worst = max(worst, running.pop(0).wait())

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from textual.app import App
 
 _POLL_MS = 100
+_REST_MS = 10
+"""The rest of an answer is here by then; if none comes, what was held back is the escape key."""
 _CHUNK = 4096
 _FAREWELL_S = 2.0
 """The shell would take an answer that comes later for something typed."""
@@ -127,7 +129,7 @@ class TerminalDriver(LinuxDriver):
         sieve, poll = Sieve(), select.poll()
         poll.register(self.fileno, select.POLLIN)
         while not self.exit_event.is_set():
-            ready = poll.poll(_POLL_MS)
+            ready = poll.poll(_REST_MS if sieve.is_holding else _POLL_MS)
             data = self._read() if ready else None
             if data == b"":
                 self._hung_up()

@@ -96,6 +96,11 @@ class Sieve:
     def __init__(self) -> None:
         self._held = ""
 
+    @property
+    def is_holding(self) -> bool:
+        """Is something held back that may be typed as well?"""
+        return bool(self._held)
+
     def sifted(self, text: str, *, expecting: bool) -> tuple[str, int]:
         """What was typed, and how many answers were in it. The beginning of an expected answer is held back."""
         pieces = (self._held + text).split(ANSWER)
