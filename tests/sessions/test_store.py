@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +20,7 @@ import pytest
 
 from tui_trainer.core.config import Layer, resolve, to_table
 from tui_trainer.errors import DamagedSession, SessionInUse, StorageError, TuiTrainerError, UsageError
+from tui_trainer.sessions import lock as locks
 from tui_trainer.sessions.files import toml_bytes
 from tui_trainer.sessions.provenance import collect, git_commit
 from tui_trainer.sessions.store import (
@@ -222,6 +226,31 @@ def contender(path: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+
+
+def test_a_lock_that_is_just_being_taken_is_not_told_by_the_signature_of_a_dead_owner(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    path.write_text(f"{dead.pid} {socket.gethostname()}\n")
+    with path.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        signing = threading.Timer(0.05, path.write_text, [f"{os.getpid()} {socket.gethostname()}\n"])
+        signing.start()
+        holder = locks.owner(path)
+        signing.join()
+    assert holder is not None
+    assert holder.pid == os.getpid()
+    assert locks.owner(path) is None
+
+
+@pytest.mark.parametrize("text", ["", "99999999999 here", "0 here", "no number"])
+def test_a_held_lock_with_a_strange_signature_is_held(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "lock"
+    path.write_text(text.replace("here", socket.gethostname()))
+    with path.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert locks.owner(path) is not None
 
 
 def test_a_lock_that_cannot_be_signed_names_the_session(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ class SessionLock:
         with storage_errors(path.parent):
             self._fd = _acquire(path, disk)
         if self._fd < 0:
-            holder = read_owner(path)
-            who = f"process {holder.pid} on {holder.host}" if holder else "another process"
+            holder = owner(path) or read_owner(path)
+            who = f"process {holder.pid} on {holder.host}" if holder and holder.pid else "another process"
             raise SessionInUse(f"session {name} is in use by {who}", f"`tui-trainer attach {name}` shows it")
         self._sign(path.parent)
 
@@ -102,9 +102,33 @@ def owner(path: Path) -> Owner | None:
     try:
         if _locked(fd, fcntl.LOCK_SH):
             return None
-        return _parse(os.pread(fd, 300, 0)) or Owner(0, "")
+        return _signed(fd)
     finally:
         os.close(fd)
+
+
+def _signed(fd: int) -> Owner:
+    """Whose signature a held lock has. One that is being taken may still have that of an owner who died."""
+    found = None
+    for _ in range(_TRIES):
+        found = _parse(os.pread(fd, 300, 0))
+        if found is not None and _lives(found):
+            return found
+        time.sleep(_PAUSE_S)
+    return found or Owner(0, "")
+
+
+def _lives(holder: Owner) -> bool:
+    """True also where nobody can tell: on another host."""
+    if holder.host != socket.gethostname():
+        return True
+    try:
+        os.kill(holder.pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def read_owner(path: Path) -> Owner | None:
