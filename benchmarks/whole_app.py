@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import re
 import select
 import shutil
 import signal
@@ -176,13 +177,15 @@ def kill(session: Path) -> None:
 
 
 def keys(root: Path, count: int) -> list[float]:
-    """Seconds from a key (checkpoint) to `sent` on the screen."""
+    """Seconds from a key (checkpoint) to `sent` on the screen, or to the decision where that was quicker."""
     terminal, delays = attached(root), []
     for _ in range(count):
         terminal.read_for(0.613)
         terminal.wait_gone(b" checkpoint received ")
+        decided = re.search(r"Decisions ─ (\d+)", terminal.text())
+        after = f"Decisions ─ {int(decided[1]) + 1 if decided else 1} "
         terminal.key(b"c")
-        delays.append(terminal.wait_for_any(" checkpoint sent ", " checkpoint received "))
+        delays.append(terminal.wait_for_any(" checkpoint sent ", " checkpoint received ", after))
     terminal.close()
     return sorted(delays)
 
