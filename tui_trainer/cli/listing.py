@@ -11,6 +11,7 @@ import msgspec
 
 from tui_trainer.cli import find, foreign
 from tui_trainer.core.format import ago, count, size
+from tui_trainer.core.state import RunState
 from tui_trainer.core.versions import FORMULA, Version, versions
 from tui_trainer.errors import SessionInUse, TuiTrainerError, UsageError
 from tui_trainer.sessions.index import state_at_end
@@ -55,9 +56,10 @@ def show_one(sessions: str | None, name: str, *, json: bool) -> None:
     facts = {**msgspec.to_builtins(session.read()), "pid": owner.pid if owner else None, "path": str(session.path)}
     if owner:
         facts["live"] = _live(session.path)
-    if trend := _trend(session.journal_path):
+    state = _told(session.journal_path)
+    if trend := _trend(state):
         facts["trend"] = trend
-    if games := _games(session):
+    if games := _games(state):
         facts["games"] = games
     _show_facts(facts, json=json)
 
@@ -70,14 +72,18 @@ def _show_facts(facts: dict[str, object], *, json: bool) -> None:
         print(f"{key:<44} {value}")
 
 
-def _games(session: Session) -> dict[str, dict[str, float]]:
-    """How games ended: each outcome's share of the newest thousand and of all; nothing for a damaged history."""
+def _told(journal: Path) -> RunState:
+    """What the history comes to; nothing for one that cannot be read: `sessions verify` says what it lacks."""
     try:
-        metrics = state_at_end(session.journal_path).metrics
-    except TuiTrainerError:
-        return {}
+        return state_at_end(journal)
+    except (TuiTrainerError, OSError):
+        return RunState()
+
+
+def _games(state: RunState) -> dict[str, dict[str, float]]:
+    """How games ended: each outcome's share of the newest thousand and of all."""
     found: dict[str, dict[str, float]] = {}
-    for key, value in metrics.items():
+    for key, value in state.metrics.items():
         family, _, name = key.partition("/")
         outcome, _, over = name.rpartition("_")
         if family == "game" and over in _SHARES and value is not None:
@@ -196,12 +202,8 @@ def _live(path: object) -> dict[str, object]:
     }
 
 
-def _trend(journal: Path) -> dict[str, object]:
+def _trend(state: RunState) -> dict[str, object]:
     """The last reading of the reference evaluations, each part's own among it; nothing where there is none."""
-    try:
-        state = state_at_end(journal)
-    except (TuiTrainerError, OSError):
-        return {}  # session.toml is shown all the same; `sessions verify` says what the journal lacks
     trend, started = state.trend, state.started
     if trend is None or started is None:
         return {}

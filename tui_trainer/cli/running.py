@@ -16,7 +16,7 @@ import msgspec
 
 from tui_trainer.cli import find
 from tui_trainer.cli.settings import parse_seeds, resolve_run, view_settings
-from tui_trainer.core.config import Resolved, assignments_layer, get, resolve
+from tui_trainer.core.config import Resolved, assignments_layer, get
 from tui_trainer.core.events import AnyEvent, RunEnded
 from tui_trainer.errors import OrderRefused, SessionInUse, TuiTrainerError, UsageError
 from tui_trainer.launch.spawn import spawn
@@ -168,7 +168,7 @@ def require_own_loop(session: Session) -> None:
 def require_room(session: Session, assignments: Sequence[str]) -> None:
     """An end by a limit that was not raised: exit 2 naming it. Damaged beyond use: exit 2, too."""
     file = session.read()
-    config = resolve([*file.layers(), assignments_layer(assignments)]).config
+    config = file.settings(assignments_layer(assignments))
     reason = file.status.termination_reason
     done = {"max_updates": file.status.update, "max_steps": file.status.global_step}
     if reason not in done:
@@ -181,7 +181,7 @@ def require_room(session: Session, assignments: Sequence[str]) -> None:
 
 def in_foreground(session: Session, assignments: Sequence[str], callbacks: Sequence[str], *, json: bool) -> int:
     """The engine in this process, or its ranks below it, told line by line."""
-    config = resolve([*session.read().layers(), assignments_layer(assignments)]).config
+    config = session.read().settings(assignments_layer(assignments))
     if config.run.nproc == 1:
         return run_foreground(session, assignments, callbacks, json=json)
     from tui_trainer.launch.ranks import launch

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from tui_trainer.cli import find
-from tui_trainer.core.config import resolve
 from tui_trainer.core.format import size
 from tui_trainer.core.rows import Row
 from tui_trainer.errors import SessionInUse, StorageError, UsageError
@@ -37,7 +36,7 @@ def verify_session(sessions: str | None, name: str, *, json: bool) -> int:
 def prune(sessions: str | None, name: str, keep_last: int | None, keep_best: int | None, *, yes: bool) -> None:
     """Show what would be freed; delete it with `yes`."""
     session = find.session(sessions, name)
-    keep = resolve(session.read().layers()).config.manager.checkpoints
+    keep = session.read().settings().manager.checkpoints
     last, best = keep_last or keep.keep_last, keep_best or keep.keep_best
     store = CheckpointStore(session.path)
     doomed = store.plan(last, best, keep.max_gib)

@@ -31,7 +31,7 @@ class Subject(msgspec.Struct):
 def from_session(session: Session, checkpoint: str) -> Subject:
     """`best`, `latest` or a checkpoint's number. `best` falls back to the latest where none was saved."""
     store = CheckpointStore(session.path)
-    config = resolve(session.read().layers()).config
+    config = session.read().settings()
     if checkpoint == "latest":
         loaded = store.newest_good()
         return Subject(loaded.manifest.path, loaded.state, config)

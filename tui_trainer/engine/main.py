@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 import msgspec
 
 from tui_trainer.core import events
-from tui_trainer.core.config import Config, Layer, assignments_layer, flatten, resolve
+from tui_trainer.core.config import Config, Layer, assignments_layer, flatten
 from tui_trainer.core.state import RunState
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Reason
@@ -90,7 +90,7 @@ def run_engine(
 ) -> int:
     """Execute the session from its newest good checkpoint, or from the start; returns the exit code."""
     with session.lock():
-        config = resolve([*session.read().layers(), overrides]).config
+        config = session.read().settings(overrides)
         engine = Engine(session, config, callbacks, list(listeners), dict(flatten(overrides.table)))
         code = engine.run(on_stop or TextHook())
     engine.farewell()

@@ -180,7 +180,7 @@ class Leader:
         self._group.tell(Hand())
         parts = self._group.gather({"sum": checksum(own)})
         for rank, part in enumerate(parts):
-            if part["sum"] != checksum(own):
+            if part["sum"] != parts[0]["sum"]:
                 raise TuiTrainerError(f"rank {rank} has other parameters than rank 0", "resume from a checkpoint")
         return {**own, "ranks": [self._received(rank, part) for rank, part in enumerate(parts) if rank]}
 

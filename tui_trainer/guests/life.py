@@ -77,7 +77,7 @@ class Life:
             raise
 
     def _bring_up(self, resolved: Resolved, facts: Facts) -> None:
-        config = resolve([*self.session.read().layers(), Layer("script", _settings_of(resolved))]).config
+        config = self.session.read().settings(Layer("script", _settings_of(resolved)))
         self.engine = Engine(self.session, config, (), [], {})
         self.inbox, self.clock = self.engine.inbox, self.engine.clock
         self._stack.callback(self._write_end)

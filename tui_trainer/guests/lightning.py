@@ -33,14 +33,16 @@ class Steer(Callback):
         """Begin to record."""
         if not trainer.is_global_zero:
             return
-        wishes = dict(self._wishes)
-        wishes.setdefault("config", dict(pl_module.hparams))
-        wishes.setdefault("task", type(pl_module).__name__)
-        wishes.setdefault("algorithm", "lightning")
-        wishes.setdefault("total_steps", max(0, int(trainer.max_steps)))
-        wishes.setdefault("first_step", int(trainer.global_step))
-        wishes.setdefault("parameters", sum(p.numel() for p in pl_module.parameters()))
-        wishes.setdefault("device", str(pl_module.device))
+        wishes = {
+            "config": dict(pl_module.hparams),
+            "task": type(pl_module).__name__,
+            "algorithm": "lightning",
+            "total_steps": max(0, int(trainer.max_steps)),
+            "first_step": int(trainer.global_step),
+            "parameters": sum(p.numel() for p in pl_module.parameters()),
+            "device": str(pl_module.device),
+            **self._wishes,
+        }
         self._step = int(trainer.global_step)
         self.run = run = guest(self._name, wishes.pop("config"), **wishes)
         run.open()

@@ -48,15 +48,18 @@ class Steer(BaseCallback):
     # --- what SB3 calls ------------------------------------------------------------------------------------------
 
     def _on_training_start(self) -> None:
-        model, wishes = self.model, dict(self._wishes)
-        wishes.setdefault("config", settings_of(model))
-        wishes.setdefault("task", _environment(model))
-        wishes.setdefault("algorithm", f"sb3.{type(model).__name__}")
-        wishes.setdefault("total_steps", int(getattr(model, "_total_timesteps", 0)))
-        wishes.setdefault("first_step", int(model.num_timesteps))
-        wishes.setdefault("actions", int(getattr(model.action_space, "n", 0)))
-        wishes.setdefault("parameters", sum(p.numel() for p in model.policy.parameters()))
-        wishes.setdefault("device", str(model.device))
+        model = self.model
+        wishes = {
+            "config": settings_of(model),
+            "task": _environment(model),
+            "algorithm": f"sb3.{type(model).__name__}",
+            "total_steps": int(getattr(model, "_total_timesteps", 0)),
+            "first_step": int(model.num_timesteps),
+            "actions": int(getattr(model.action_space, "n", 0)),
+            "parameters": sum(p.numel() for p in model.policy.parameters()),
+            "device": str(model.device),
+            **self._wishes,
+        }
         self.run = run = guest(self._name, wishes.pop("config"), **wishes)
         run.open()
         run.checkpoint(self._state)

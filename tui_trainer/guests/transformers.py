@@ -29,14 +29,16 @@ class Steer(TrainerCallback):
         if not state.is_world_process_zero:
             return
         model, optimizer, schedule = more["model"], more.get("optimizer"), more.get("lr_scheduler")
-        wishes = dict(self._wishes)
-        wishes.setdefault("config", {key: value for key, value in args.to_dict().items() if value is not None})
-        wishes.setdefault("task", type(model).__name__)
-        wishes.setdefault("algorithm", "transformers")
-        wishes.setdefault("total_steps", int(state.max_steps))
-        wishes.setdefault("first_step", int(state.global_step))
-        wishes.setdefault("parameters", sum(p.numel() for p in model.parameters()))
-        wishes.setdefault("device", str(args.device))
+        wishes = {
+            "config": {key: value for key, value in args.to_dict().items() if value is not None},
+            "task": type(model).__name__,
+            "algorithm": "transformers",
+            "total_steps": int(state.max_steps),
+            "first_step": int(state.global_step),
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "device": str(args.device),
+            **self._wishes,
+        }
         self.run = run = guest(self._name, wishes.pop("config"), **wishes)
         run.open()
         run.checkpoint(lambda: _state(model, optimizer, state))

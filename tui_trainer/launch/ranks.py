@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from tui_trainer.core.config import assignments_layer, resolve
+from tui_trainer.core.config import assignments_layer
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.sessions import lock as locks
 from tui_trainer.sessions.oslayer import storage_errors
@@ -30,7 +30,7 @@ _LAST = (signal.SIGTERM, signal.SIGINT)
 
 def launch(session: Session, words: Sequence[str], assignments: Sequence[str] = ()) -> int:
     """Run the session on `run.nproc` ranks to its end; returns the run's exit code, 1 where too many were lost."""
-    run = resolve([*session.read().layers(), assignments_layer(assignments)]).config.run
+    run = session.read().settings(assignments_layer(assignments)).run
     with session.launcher_lock():
         session.write_status("starting")
         torchrun = [

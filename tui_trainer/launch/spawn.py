@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tui_trainer.core.config import assignments_layer, resolve
+from tui_trainer.core.config import assignments_layer
 from tui_trainer.sessions.oslayer import storage_errors
 from tui_trainer.sessions.store import Session
 
@@ -17,7 +17,7 @@ def spawn(
     session: Session, *, assignments: Sequence[str] = (), callbacks: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
     """The detached engine's process; its output goes to the session's engine.log."""
-    config = resolve([*session.read().layers(), assignments_layer(assignments)]).config
+    config = session.read().settings(assignments_layer(assignments))
     module = "tui_trainer.engine.main" if config.run.nproc == 1 else "tui_trainer.launch.ranks"
     words = [sys.executable, "-m", module, str(session.path)]
     words += [f"--set={text}" for text in assignments]

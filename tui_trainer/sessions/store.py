@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from tui_trainer.core.config import Layer, Resolved, to_table
+from tui_trainer.core.config import Config, Layer, Resolved, resolve, to_table
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import is_guest
 from tui_trainer.errors import DamagedSession, StorageError, TuiTrainerError, UsageError
@@ -86,6 +86,10 @@ class SessionFile(msgspec.Struct, frozen=True, kw_only=True):
     def layers(self) -> list[Layer]:
         """The settings that the next resume begins with: as started, then what earlier resumes changed."""
         return [Layer("session.toml", self.config), Layer("session.toml [overrides]", self.overrides)]
+
+    def settings(self, *over: Layer) -> Config:
+        """What those layers come to, with others on top. Raises ConfigError naming file and key."""
+        return resolve([*self.layers(), *over]).config
 
 
 class SessionSummary(msgspec.Struct, frozen=True, kw_only=True):
