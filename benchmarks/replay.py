@@ -1,12 +1,13 @@
 """Opening and seeking in a long session: `python benchmarks/replay.py [EVENTS]`, 1,000,000 unless told.
 
 Generates the session in a temporary directory, folds it once (which writes the index), then measures, in this order:
-first chart with the index (open, and the state at the end), seeks to random places with a warm and a cold process
-cache, and the state that a resume needs. Without the index the same is measured on what is left of the patience.
+first chart without the index (and until all is read and the end is shown), first chart with the index (open, and the
+state at the end), seeks to random places, and the state that a resume needs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
 import resource
 import statistics
@@ -16,6 +17,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tui_trainer.client.replay import open_replay
+from tui_trainer.client.source import Snapshot
 from tui_trainer.client.timeline import Timeline
 from tui_trainer.core import events as ev
 from tui_trainer.core.values import Difficulty, EvalResult, PartResult
@@ -114,11 +117,24 @@ def main() -> None:
         began = time.perf_counter()
         write(path, events)
         timed(f"written: {events:,} events, {path.stat().st_size / 2**20:.0f} MiB", began)
-        began = time.perf_counter()
-        state_at_end(path)
-        timed("folded once, index written", began)
+        asyncio.run(cold(path))
         print(f"{'index':<44}{path.with_name(NAME).stat().st_size / 2**20:>9.1f} MiB")
         measure(path, events)
+
+
+async def cold(path: Path) -> None:
+    """What a person sees who opens it at its end, with no index beside it; the index is written on the way."""
+    began = time.perf_counter()
+    source = open_replay("long", History(path), at="end")
+    shown = 0
+    async for news in source.news():
+        if isinstance(news, Snapshot) and news.state.evaluations and not shown:
+            shown = news.state.seq
+            timed("no index: first chart", began)
+        if source.position.read >= 1 and source.position.index == source.position.total:
+            break
+    timed("no index: standing at the end", began)
+    await source.close()
 
 
 def spread(found: list[float]) -> str:

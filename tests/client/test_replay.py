@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -28,6 +30,7 @@ from tui_trainer.core.events import AlertRaised, AnyEvent, CommandApplied, Diffi
 from tui_trainer.core.state import RunState, fold
 from tui_trainer.core.values import Difficulty
 from tui_trainer.errors import OrderRefused, UsageError
+from tui_trainer.sessions.index import History
 from tui_trainer.sessions.journal import Journal, create_journal
 
 
@@ -417,9 +420,9 @@ def journal(path: Path, events: list[AnyEvent]) -> Path:
 
 async def test_a_journal_replays_and_folds_as_it_was_written(tmp_path: Path) -> None:
     path = journal(tmp_path / "events.jsonl", story())
-    source, skipped = open_replay("demo", path, speed=0)
-    viewer = await Viewer(source).settled()
-    assert skipped == 0
+    history = History(path)
+    viewer = await Viewer(open_replay("demo", history, speed=0)).settled()
+    assert history.skipped == 0
     assert viewer.state == fold_all(path) == fold(story())
     assert isinstance(viewer.happened[-1], RunEnded)
 
@@ -428,9 +431,74 @@ async def test_damaged_lines_are_counted_and_the_rest_replays(tmp_path: Path) ->
     path = journal(tmp_path / "events.jsonl", story())
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:5], b'{"broken\n', *lines[6:]]))
-    source, skipped = open_replay("demo", path, at="end", playing=False)
-    assert skipped == 1
+    history = History(path)
+    source = open_replay("demo", history, at="end", playing=False)
+    assert history.skipped == 1
     assert source.position.total == len(story()) - 1
+
+
+# --- a long history without an index ---
+
+
+@pytest.fixture(scope="module")
+def unindexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return journal(tmp_path_factory.mktemp("unindexed") / "events.jsonl", LONG)
+
+
+def fresh(unindexed: Path, to: Path) -> History:
+    """The journal alone: an index of another test's would be found."""
+    return History(Path(shutil.copy(unindexed, to / "events.jsonl")))
+
+
+async def test_a_long_history_is_shown_before_it_has_been_read(unindexed: Path, tmp_path: Path) -> None:
+    source = open_replay("demo", fresh(unindexed, tmp_path), speed=1)
+    assert 0 < source.position.total < len(LONG)
+    assert source.position.read < 0.5
+    viewer = await Viewer(source).until(lambda v: v.position.read == 1)
+    assert viewer.position.total == len(LONG)
+    assert viewer.position.playing
+    await source.close()
+
+
+async def test_the_end_is_shown_as_far_as_it_has_been_read_until_it_comes(unindexed: Path, tmp_path: Path) -> None:
+    history = fresh(unindexed, tmp_path)
+    source = ReplaySource("demo", history, unread=history.scan(), at=parse_at("end"), clock=itertools.count().__next__)
+    viewer = await Viewer(source).until(lambda v: v.position.read == 1 and v.position.index == len(LONG))
+    assert viewer.state == fold(LONG)
+    assert viewer.snapshots > 2
+
+
+async def test_played_as_fast_as_it_goes_it_waits_for_what_is_unread(unindexed: Path, tmp_path: Path) -> None:
+    viewer = await Viewer(open_replay("demo", fresh(unindexed, tmp_path), speed=0)).settled()
+    assert viewer.happened == LONG
+
+
+async def test_another_place_asked_for_on_the_way_to_the_end_is_where_it_stays(unindexed: Path, tmp_path: Path) -> None:
+    source = open_replay("demo", fresh(unindexed, tmp_path), at="end")
+    viewer = await Viewer(source).until(lambda v: v.snapshots == 1)
+    source.seek(7)
+    await viewer.until(lambda v: v.position.read == 1 and v.position.index == 7)
+    assert viewer.state == fold(LONG[:7])
+
+
+@pytest.mark.parametrize("at", ["update:100", f"update:{10**6}", "1:00", "100h"])
+async def test_a_moment_in_a_long_history_is_the_same_read_or_unread(at: str, unindexed: Path, tmp_path: Path) -> None:
+    source = open_replay("demo", fresh(unindexed, tmp_path), at=at, playing=False)
+    viewer = await Viewer(source).until(lambda v: v.position.read == 1 and v.position.index == known(at))
+    assert viewer.state == fold(LONG[: known(at)])
+
+
+def known(at: str) -> int:
+    return ReplaySource("demo", LONG, at=parse_at(at)).position.index
+
+
+async def test_an_update_of_a_branch_that_a_later_resume_replaced_is_found_on_the_other(tmp_path: Path) -> None:
+    tale = Tale().start().train(1000).save(1).train(2000).resume(1000).train(2000)
+    path = journal(tmp_path / "events.jsonl", tale.events)
+    source = open_replay("demo", History(path), at="update:1500", playing=False)
+    wanted = Timeline(tale.events).index_of_update(1500)
+    viewer = await Viewer(source).until(lambda v: v.position.read == 1 and v.position.index == wanted)
+    assert viewer.state == fold(tale.events[:wanted])
 
 
 @pytest.mark.long

@@ -24,16 +24,18 @@ def replay_session(sessions: str | None, name: str, speed: str, at: str | None, 
     from tui_trainer.cli.settings import view_settings
     from tui_trainer.cli.viewing import aids_of
     from tui_trainer.client.replay import open_replay
+    from tui_trainer.sessions.index import History
     from tui_trainer.ui.terminal import require_terminal
 
     require_terminal()
-    source, skipped = open_replay(session.name, session.journal_path, speed=pace, at=at or "")
+    history = History(session.journal_path)
+    source = open_replay(session.name, history, speed=pace, at=at or "")
     from tui_trainer.ui.app import run_app
 
     settings = view_settings(session.read().config)
     code = leave(run_app(source, settings, aids_of(session)))
-    if skipped:
-        print(f"tui-trainer: {skipped} damaged lines of {session.journal_path} were skipped", file=sys.stderr)
+    if history.skipped:
+        print(f"tui-trainer: {history.skipped} damaged lines of {session.journal_path} were skipped", file=sys.stderr)
     return code
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -28,6 +28,12 @@ TICK_S = 0.05
 """Between two batches while playing: twice as fine as the fastest repaint."""
 BATCH = 256
 """Most events handed over at once, so that a view never folds for long."""
+_READ_AT_ONCE = 2_000
+"""Events read before the first frame; a longer history is read on behind it."""
+_BREATH_EVENTS = 256
+"""Events read between two breaths: a few milliseconds."""
+_FRAME_S = 0.3
+"""What has been read on the way to a wanted moment is shown so often."""
 _BREATH_S = 0.02
 """Rest between two pieces of background indexing."""
 _LONGEST_TICK_S = 0.25
@@ -81,7 +87,11 @@ def fold_all(journal: Path) -> RunState:
 
 
 class ReplaySource:
-    """Plays `events` (in order, as a journal holds them). Starts at `index`, playing at `speed`."""
+    """Plays `events` (in order, as a journal holds them) at `speed`, from `at` on.
+
+    Those that `unread` yields first join `events` while it is shown. A moment that has not been read yet is shown as
+    far as it has been, until it comes.
+    """
 
     kind: Literal["replay"] = "replay"
     readonly = True
@@ -91,17 +101,20 @@ class ReplaySource:
         name: str,
         events: Sequence[AnyEvent],
         *,
+        unread: Iterator[AnyEvent] | None = None,
         speed: float = 1.0,
         at: Moment | None = None,
         playing: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = clean_line(name, 200)
-        self._timeline = Timeline(events)
+        self._timeline = Timeline(events, unread)
+        self._timeline.read(_READ_AT_ONCE)
+        self._wanted = None if self._timeline.is_whole else at
         self._index = self._index_of(at) if at else 0
         self._clock = clock
         self._speed = checked_speed(speed)
-        self._playing = playing and self._index < len(events)
+        self._playing = playing and not self._is_at_end(self._index) and (at is None or at.kind != "end")
         self._played_s = self._timeline.played_s(self._index)
         self._ticked = clock()
         self._target: int | None = self._index
@@ -119,7 +132,8 @@ class ReplaySource:
     def position(self) -> Position:
         """Where the replay stands, a seek on its way included."""
         index = self._here
-        return Position(index, len(self._timeline), self._timeline.time(index), self._playing, self._speed)
+        line = self._timeline
+        return Position(index, len(line), line.time(index), self._playing, self._speed, line.read_share)
 
     async def send(self, command: AnyCommand) -> None:
         """Always OrderRefused: what happened cannot be ordered."""
@@ -135,7 +149,7 @@ class ReplaySource:
 
     def play(self) -> None:
         """Go on; at the end, from the beginning."""
-        if self._here >= len(self._timeline):
+        if self._is_at_end(self._here):
             self.seek(0)
         self._playing = len(self._timeline) > 0
         self._tell()
@@ -156,13 +170,14 @@ class ReplaySource:
         self.seek(self._here + events)
 
     def seek(self, index: int) -> None:
-        """Go to the state after the first `index` events; the nearest there is."""
+        """Go to the state after the first `index` events; the nearest there is. Behind all that is read: to the end."""
         self._target = max(0, min(len(self._timeline), index))
+        self._wanted = None if self._timeline.is_whole or index < len(self._timeline) else parse_at("end")
         self._tell()
 
     def seek_update(self, update: int) -> None:
         """Go to the end of an update, on the branch that survived later resumes."""
-        self.seek(self._timeline.index_of_update(update))
+        self.seek_to(Moment("update", update))
 
     def seek_seq(self, seq: int) -> None:
         """Go to just after the event with this number."""
@@ -175,6 +190,7 @@ class ReplaySource:
     def seek_to(self, moment: Moment) -> None:
         """Go to a moment."""
         self.seek(self._index_of(moment))
+        self._wanted = None if self._timeline.is_whole else moment
 
     def jump(self, kind: str, direction: int) -> bool:
         """To just after the next (1) or previous (-1) event of a kind; False if there is none.
@@ -203,8 +219,28 @@ class ReplaySource:
             if self._stale and self._target is None:
                 self._stale = False
                 yield self.position
-            if self._target is None and not self._closed:
+            await self._read_on()
+            if self._target is None and not self._stale and not self._closed:
                 await self._rest()
+
+    async def _read_on(self) -> None:
+        """Read a breath's worth; what somebody waits for, for as long as a frame stands."""
+        line, until = self._timeline, self._clock() + _FRAME_S
+        while not line.is_whole:
+            line.read(_BREATH_EVENTS)
+            self._stale = True
+            await asyncio.sleep(0)
+            if self._wanted is None or self._wake.is_set() or self._clock() >= until:
+                break
+        if self._wanted is not None:
+            self._approach(self._wanted)
+
+    def _approach(self, wanted: Moment) -> None:
+        """Go there, or as far as has been read. Which branch of an update survived, only the whole history tells."""
+        found, line = self._index_of(wanted), self._timeline
+        self._target = found if found != self._index else self._target
+        if line.is_whole or (found < len(line) and wanted.kind != "update"):
+            self._wanted = None
 
     async def _sought(self) -> RunState | None:
         """The state at the target, however often it moves while it is computed; None when closed meanwhile."""
@@ -232,7 +268,7 @@ class ReplaySource:
         self._index = min(first + BATCH, total, max(first, self._playhead()))
         if self._index == first + BATCH:
             self._played_s = self._timeline.played_s(self._index)
-        if self._index == total:
+        if self._is_at_end(self._index):
             self._playing, self._stale = False, True
         return tuple(self._timeline.events[first : self._index])
 
@@ -248,7 +284,7 @@ class ReplaySource:
 
     async def _rest(self) -> None:
         """Sleep until something is due or was asked for; lay keyframes meanwhile."""
-        if self._playing and self._speed == 0:
+        if (self._playing and self._speed == 0) or not self._timeline.is_whole:
             await asyncio.sleep(0)
             return
         limit = TICK_S if self._playing else None
@@ -262,6 +298,9 @@ class ReplaySource:
     @property
     def _here(self) -> int:
         return self._index if self._target is None else self._target
+
+    def _is_at_end(self, index: int) -> bool:
+        return self._timeline.is_whole and index >= len(self._timeline)
 
     def _tell(self) -> None:
         self._stale = True
@@ -281,15 +320,10 @@ class ReplaySource:
                 return len(timeline)
 
 
-def open_replay(
-    name: str, journal: Path, *, speed: float = 1.0, at: str = "", playing: bool = True
-) -> tuple[ReplaySource, int]:
-    """A replay of a journal, and how many of its lines were damaged and skipped. Raises UsageError on a bad `at`."""
+def open_replay(name: str, history: History, *, speed: float = 1.0, at: str = "", playing: bool = True) -> ReplaySource:
+    """A replay of a journal that is read while it is shown. Raises UsageError on a bad `at`."""
     moment = parse_at(at) if at else None
-    history = History(journal)
-    for _ in history.scan():
-        pass
-    return ReplaySource(name, history, speed=speed, at=moment, playing=playing), history.skipped
+    return ReplaySource(name, history, unread=history.scan(), speed=speed, at=moment, playing=playing)
 
 
 def checked_speed(speed: float) -> float:

@@ -38,13 +38,17 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Where a replay stands: `index` of `total` events; `playing` at `speed` (0 = as fast as it goes)."""
+    """Where a replay stands: `index` of `total` events; `playing` at `speed` (0 = as fast as it goes).
+
+    While a long history is still being read, `read` is the part of it that `total` counts, 0 to 1.
+    """
 
     index: int
     total: int
     time: float
     playing: bool
     speed: float
+    read: float = 1.0
 
 
 News: TypeAlias = Snapshot | Happened | Received | Link | Position

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -30,17 +31,21 @@ class _Segment(msgspec.Struct, frozen=True):
 class Timeline:
     """All events of a session, in order. An *index* counts applied events: 0 is before the first."""
 
-    def __init__(self, events: Sequence[AnyEvent]) -> None:
+    def __init__(self, events: Sequence[AnyEvent], unread: Iterator[AnyEvent] | None = None) -> None:
+        """`unread` yields the rest of `events`, which grow as it is read; see `read`."""
         self.events = events
+        self._unread = unread or iter(())
+        self.is_whole = False
+        """True once nothing is unread."""
         self._history = events if isinstance(events, History) else None
         marks = events.landmarks if isinstance(events, History) else _landmarks(events)
+        self._marks = marks
         self._updates, self._times, self._played, self._at_kind = (
             marks.updates,
             marks.times,
             marks.played,
             marks.at_kind,
         )
-        self._segments = list(_segments(marks))
         self._coarse: dict[int, RunState] = {0: RunState()}
         self._fine: dict[int, RunState] = {}
 
@@ -51,6 +56,15 @@ class Timeline:
 
     def __len__(self) -> int:
         return len(self.events)
+
+    def read(self, events: int) -> None:
+        """Take so many further events up."""
+        self.is_whole = sum(1 for _ in islice(self._unread, events)) < events
+
+    @property
+    def read_share(self) -> float:
+        """The part of the history that is known, 0 to 1."""
+        return 1.0 if self.is_whole or self._history is None else self._history.read_share
 
     # --- where things are --------------------------------------------------------------------------------------------
 
@@ -72,7 +86,7 @@ class Timeline:
 
     def index_of_update(self, update: int) -> int:
         """Index at the end of `update`, on the branch of history that survived later resumes."""
-        for segment in reversed(self._segments):
+        for segment in reversed(list(_segments(self._marks))):
             if update > segment.from_update or segment.first == 0:
                 return bisect_right(self._updates, update, segment.first, segment.end)
         return 0

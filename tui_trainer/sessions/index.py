@@ -89,7 +89,7 @@ class _Due(NamedTuple):
 
 
 class History(Sequence[AnyEvent]):
-    """A journal's intact events, read when they are asked for. `scan` must have run through once.
+    """A journal's intact events, read when they are asked for: those that the one run of `scan` has come by.
 
     Raises DamagedSession where the journal is no regular file, or changes under our hands.
     """
@@ -130,6 +130,12 @@ class History(Sequence[AnyEvent]):
             if regular and len(self) % EVERY == 0:
                 self._due.append(_Due(len(self), self._seq, entry.end, self.skipped))
             yield entry.event
+
+    @property
+    def read_share(self) -> float:
+        """The part of the journal's bytes that has been scanned, 0 to 1."""
+        size = os.stat(self._path).st_size
+        return min(1.0, self.landmarks.ends[-1] / size) if len(self) and size else 0.0
 
     def __len__(self) -> int:
         return len(self.landmarks)

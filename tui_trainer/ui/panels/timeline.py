@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tui_trainer.charts.span import Row, Span
 from tui_trainer.client.source import Position
 from tui_trainer.core.format import count, duration
@@ -29,13 +31,18 @@ def index_at(scene: Scene, width: int, column: int) -> int | None:
         return None
     head, tail = _ends(scene, at)
     room, inside = _room(head, tail, width), column - len(head)
-    return at.total * inside // max(1, room - 1) if 0 <= inside < room else None
+    return _whole(at) * inside // max(1, room - 1) if 0 <= inside < room else None
+
+
+def _whole(at: Position) -> int:
+    """Events in all; a guess while they are being read."""
+    return round(at.total / at.read) if at.read > 0 else at.total
 
 
 def _ends(scene: Scene, at: Position) -> tuple[str, str]:
     sign = "▶" if at.playing else "‖"
     speed = "max" if at.speed == 0 else f"×{at.speed:g}"
-    place = f" {count(at.index)}/{count(at.total)} events"
+    place = f" {count(at.index)}/{count(at.total)} events" if at.read >= 1 else f" {100 * at.read:3.0f} % read"
     head = f"{sign} {duration(scene.since_start(at.time)):>7} "
     return head, f" {speed:>5}{place:>{2 * len(count(at.total)) + 9}}"
 
@@ -46,9 +53,10 @@ def _room(head: str, tail: str, width: int) -> int:
 
 def _line(scene: Scene, width: int) -> Row:
     at = scene.position
-    total = at.total if at else 1
+    total = _whole(at) if at else 1
     here = min(width - 1, (at.index if at else 0) * width // max(1, total))
-    ticks = ["─"] * width
+    read = math.ceil(width * (at.read if at else 1))
+    ticks = ["─"] * read + ["┄"] * (width - read)
     rank = [0] * width
     for mark in scene.marks:
         _tick(ticks, rank, mark, min(width - 1, mark.seq * width // max(1, total)))
