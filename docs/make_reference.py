@@ -46,6 +46,7 @@ EXITS = """## Exit codes
 | 6 | a live run refused the order, or there was none to take it |
 | 75 | saved after SIGTERM and to be queued again, where `run.on_term = "requeue"` |
 | 130, 143 | ended by SIGINT or SIGTERM, after saving |
+| 129, 143 | a view that SIGHUP or SIGTERM ended; its run goes on |
 
 Errors of ours are one line on stderr, `tui-trainer: what happened; what to do`. They form one tree:
 

@@ -78,3 +78,17 @@ class OrderRefused(TuiTrainerError):
     """A live run refused an order, with its reason."""
 
     exit_code = 6
+
+
+class AskedToEnd(BaseException):
+    """A view was ended by a signal, and with it all that would follow it; no error, so no handler stops it."""
+
+    def __init__(self, number: int, last_words: str = "") -> None:
+        super().__init__(number)
+        self.number = number
+        self.last_words = last_words
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell tells it."""
+        return 128 + self.number

@@ -100,6 +100,20 @@ def test_a_lost_view_ends_and_costs_nothing_while_training_goes_on(
     again.close()
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_ends_a_view_that_was_opened_from_the_list_and_the_list_with_it(
+    warm: Warm, root: Path, engine: Program, number: signal.Signals
+) -> None:
+    view = warm.terminal(root)
+    view.wait_for(b"running")
+    view.key(b"\r")
+    view.wait_for(b"Training Manager")
+    os.kill(view.pid, number)
+    assert view.exit_code() == 128 + number
+    assert goes_on(root)
+    view.close()
+
+
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 def test_a_killed_tmux_takes_the_view_and_not_the_run(root: Path) -> None:
     server = f"tui-trainer-test-{os.getpid()}"

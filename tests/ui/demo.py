@@ -31,6 +31,7 @@ from tui_trainer.core.events import (
 )
 from tui_trainer.core.state import RunState
 from tui_trainer.core.values import Reason
+from tui_trainer.errors import AskedToEnd
 from tui_trainer.ui.app import run_app
 
 
@@ -142,7 +143,11 @@ def scenes(name: str) -> FakeSource:
 
 def main() -> None:
     begun = time.monotonic()
-    result = run_app(scenes(sys.argv[1] if len(sys.argv) > 1 else "live"), UiSettings())
+    try:
+        result = run_app(scenes(sys.argv[1] if len(sys.argv) > 1 else "live"), UiSettings())
+    except AskedToEnd as asked:
+        print(asked.last_words)
+        sys.exit(asked.exit_code)
     print(result.text, f"({time.monotonic() - begun:.0f} s)")
 
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +51,28 @@ def test_a_closed_terminal_ends_the_view_even_where_hang_ups_are_ignored() -> No
 
 def test_a_hang_up_signal_ends_the_view(app: WarmTerminal) -> None:
     os.kill(app.pid, signal.SIGHUP)
-    assert app.exit_code() == 0
+    assert app.exit_code() == 129
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143)], ids=["SIGHUP", "SIGTERM"])
+def test_a_view_ends_on_a_terminal_that_takes_nothing(app: WarmTerminal, number: int, code: int) -> None:
+    """As behind a line that has frozen: whatever writes there, the last words too, would wait for ever."""
+    behind = os.open(f"/proc/{app.pid}/fd/1", os.O_RDWR | os.O_NOCTTY)
+    termios.tcflow(behind, termios.TCOOFF)
+    os.kill(app.pid, number)
+    assert app.exit_code() == code
+    os.close(behind)
+
+
+def test_an_app_that_is_leaving_does_not_take_the_terminal_again(app: WarmTerminal) -> None:
+    """A terminal that goes away sends SIGCONT behind SIGHUP, and a shell does to what it ends."""
+    os.kill(app.pid, signal.SIGSTOP)
+    app.wait_until_stopped()
+    os.kill(app.pid, signal.SIGTERM)
+    os.kill(app.pid, signal.SIGCONT)
+    assert app.exit_code() == 143
+    assert app.seen.count(b"\x1b[?1049h") == 1
+    assert b"goes on" in app.seen
 
 
 def test_sigterm_restores_the_terminal(app: WarmTerminal) -> None:

@@ -14,7 +14,7 @@ import typer
 from tui_trainer import __version__
 from tui_trainer.cli import options as o
 from tui_trainer.core.text import clean_line
-from tui_trainer.errors import TuiTrainerError
+from tui_trainer.errors import AskedToEnd, TuiTrainerError
 
 app = typer.Typer(
     name="tui-trainer",
@@ -39,7 +39,12 @@ def entry() -> None:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # where a person's own tasks and callbacks lie, as for the engine
     _open_streams()
-    sys.exit(execute(sys.argv[1:]))
+    try:
+        code = execute(sys.argv[1:])
+    except AskedToEnd as asked:
+        code = asked.exit_code
+        print(asked.last_words, end="\n" if asked.last_words else "")
+    sys.exit(code)
 
 
 def _open_streams() -> None:

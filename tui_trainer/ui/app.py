@@ -20,7 +20,7 @@ from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import AnyEvent, CommandRefused
 from tui_trainer.core.state import LogLine, Mark, RunState
 from tui_trainer.core.text import clean_line
-from tui_trainer.errors import OrderRefused, TuiTrainerError
+from tui_trainer.errors import AskedToEnd, OrderRefused, TuiTrainerError
 from tui_trainer.ui import charting, looking, orders, transport
 from tui_trainer.ui.aids import Aids
 from tui_trainer.ui.bell import Bell
@@ -608,10 +608,13 @@ def _since(before: tuple[LogLine, ...], after: tuple[LogLine, ...]) -> tuple[Log
 
 
 def run_app(source: RunSource, settings: UiSettings, aids: Aids | None = None) -> Outcome:
-    """Show the run until the person leaves. Raises UsageError where there is no terminal."""
+    """Show the run until the person leaves. Raises UsageError where there is no terminal, AskedToEnd after a signal."""
     require_terminal()
     app = TrainerApp(source, settings, aids=aids)
-    outcome = app.run(mouse=settings.mouse)
+    try:
+        outcome = app.run(mouse=settings.mouse)
+    except AskedToEnd as asked:
+        raise AskedToEnd(asked.number, app.outcome().text) from None
     if app.return_code:
         return Outcome(f"the view failed, not the run: tui-trainer attach {source.name} opens it again", 1)
     return outcome or app.outcome()

@@ -6,9 +6,11 @@ import asyncio
 import codecs
 import io
 import os
+import queue
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,8 @@ _FAREWELL_S = 2.0
 _QUEUED = 6
 """Writes that Textual's writer has not got rid of: two frames."""
 _AGAIN_S = 0.25
+_LAST_WORDS_S = 5.0
+"""For so long after SIGTERM a terminal that takes nothing is waited for."""
 
 
 class TerminalDriver(LinuxDriver):
@@ -48,11 +52,11 @@ class TerminalDriver(LinuxDriver):
         self._loop = asyncio.get_running_loop()
         self._gone = False
         self._line = Line()
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            signal.signal(signal.SIGHUP, self._hung_up)
-        signal.signal(signal.SIGTERM, self._asked_to_end)
-        signal.signal(signal.SIGTSTP, self._asked_to_stop)
-        signal.signal(signal.SIGCONT, self._told_to_go_on)
+        self._is_stderr_ours = sys.__stderr__ is not None and sys.__stderr__.isatty()
+        self._leave_by = float("inf")
+        self.ended_by: signal.Signals | None = None
+        """The signal that told the app to end; SIGHUP also where the terminal went without one."""
+        self._heed_signals()
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """The terminal's own word: COLUMNS and LINES in the environment do not follow a resize."""
@@ -78,18 +82,30 @@ class TerminalDriver(LinuxDriver):
 
     def write(self, data: str) -> None:
         """Nothing is written to a terminal that has gone: its writer would never take it."""
+        if self._put(data) and self._line.asks(len(data)):
+            self._put(QUESTION)
+
+    def _put(self, data: str | None) -> bool:
+        """Hand over to the writer, who may be stuck in a terminal that takes nothing; False once that has gone."""
         writer = self._writer_thread
-        if not self._gone and writer is not None and writer.is_alive():
-            super().write(data)
-            if self._line.asks(len(data)):
-                super().write(QUESTION)
+        while writer is not None and writer.is_alive() and not self._is_lost():
+            try:
+                writer._queue.put(data, timeout=_AGAIN_S)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _is_lost(self) -> bool:
+        self._gone = self._gone or time.monotonic() > self._leave_by
+        return self._gone
 
     def start_application_mode(self) -> None:
         """Whether the terminal answers at all is asked first."""
         self._line.forget()
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._line.asks():
-            super().write(QUESTION)
+            self._put(QUESTION)
 
     def may_paint(self, paint: Callable[[], None]) -> bool:
         """Has the terminal taken what was written? If not, `paint` is called when it has."""
@@ -109,7 +125,7 @@ class TerminalDriver(LinuxDriver):
 
     def _answered(self) -> None:
         if self._line.answered():
-            super().write(QUESTION)
+            self._put(QUESTION)
 
     def disable_input(self) -> None:
         """An answer that is on its way is waited for."""
@@ -119,8 +135,19 @@ class TerminalDriver(LinuxDriver):
 
     def close(self) -> None:
         """A writer blocked on a dead terminal is left behind; it is a daemon and ends with the process."""
-        if not self._gone and self._writer_thread is not None and self._writer_thread.is_alive():
-            super().close()
+        writer = self._writer_thread
+        if writer is not None and self._put(None):
+            while writer.is_alive() and not self._is_lost():
+                writer.join(_AGAIN_S)
+        if self._is_lost():
+            self._part_from_streams()
+
+    def _part_from_streams(self) -> None:
+        """What is printed from now on goes nowhere: it would wait, as the writer does, for a terminal that takes it."""
+        nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        sys.stdout = sys.__stdout__ = nowhere  # type: ignore[misc]
+        if self._is_stderr_ours:
+            sys.stderr = sys.__stderr__ = nowhere  # type: ignore[misc]
 
     def run_input_thread(self) -> None:
         """Read keys until the app ends or the terminal goes away."""
@@ -133,6 +160,7 @@ class TerminalDriver(LinuxDriver):
             data = self._read() if ready else None
             if data == b"":
                 self._hung_up()
+                self._loop.call_soon_threadsafe(self._app.exit)
                 return
             text, answers = sieve.sifted(decode(data) if data else "", expecting=self._line.is_asking)
             if answers:
@@ -151,28 +179,38 @@ class TerminalDriver(LinuxDriver):
             return b""
 
     # Signals only leave a note for the loop: a handler that wrote to the terminal itself could interrupt a write and
-    # wait for ever on the lock that this write holds.
+    # wait for ever on the lock that this write holds. The loop's own handlers wake it whichever thread the signal
+    # came to; those two that end the app leave their note at once, for a loop that waits for the terminal.
 
-    def _asked_to_stop(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop_here)
+    def _heed_signals(self) -> None:
+        heed = self._loop.add_signal_handler
+        heed(signal.SIGTSTP, self._stop_here)
+        heed(signal.SIGCONT, self._take_terminal)
+        heed(signal.SIGTERM, self._app.exit)
+        signal.signal(signal.SIGTERM, self._asked_to_end)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            heed(signal.SIGHUP, self._app.exit)
+            signal.signal(signal.SIGHUP, self._hung_up)
 
     def _stop_here(self) -> None:
         """Give the terminal back, stop, and take it again when the process is continued."""
-        self.suspend_application_mode()
-        os.kill(os.getpid(), signal.SIGSTOP)
-
-    def _told_to_go_on(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._take_terminal)
+        if self.ended_by is None:
+            self.suspend_application_mode()
+            os.kill(os.getpid(), signal.SIGSTOP)
 
     def _take_terminal(self) -> None:
-        """The terminal is ours again, whoever stopped us and whatever was done to it meanwhile."""
-        self.suspend_application_mode()
-        self.resume_application_mode()
-        self._app.call_later(self._app.app_resume_signal.publish, self._app)
+        """The terminal is ours again, whoever stopped us and whatever was done to it meanwhile.
+
+        A terminal that goes away sends this signal, too, behind SIGHUP: an app that is leaving does not come back.
+        """
+        if self.ended_by is None and not self._app._exit:
+            self.suspend_application_mode()
+            self.resume_application_mode()
+            self._app.call_later(self._app.app_resume_signal.publish, self._app)
 
     def _asked_to_end(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._app.exit)
+        self.ended_by = self.ended_by or signal.SIGTERM
+        self._leave_by = min(self._leave_by, time.monotonic() + _LAST_WORDS_S)
 
     def _hung_up(self, *_: object) -> None:
-        self._gone = True
-        self._loop.call_soon_threadsafe(self._app.exit)
+        self.ended_by, self._gone = signal.SIGHUP, True

@@ -10,6 +10,7 @@ from textual.screen import Screen
 
 from tui_trainer.charts.span import Row
 from tui_trainer.core.config import UiSettings
+from tui_trainer.errors import AskedToEnd
 from tui_trainer.ui.driver import TerminalDriver
 from tui_trainer.ui.look import Look, look_for
 from tui_trainer.ui.view import Pointed, RunScreen, RunView
@@ -30,6 +31,13 @@ class RowsApp(App[ReturnType], inherit_bindings=False):
     def __init__(self, settings: UiSettings, look: Look | None = None) -> None:
         super().__init__(driver_class=None if os.environ.get("TEXTUAL_DRIVER") else TerminalDriver, ansi_color=True)
         self.look = look or look_for(settings, os.environ)
+
+    def run(self, **options: Any) -> ReturnType | None:
+        """Show the app until the person leaves. Raises AskedToEnd where a signal ended it, or the terminal went."""
+        result = super().run(**options)
+        if isinstance(self._driver, TerminalDriver) and self._driver.ended_by is not None:
+            raise AskedToEnd(self._driver.ended_by)
+        return result
 
     def get_default_screen(self) -> Screen[Any]:
         return RunScreen(self._pressed, self.paint, self._pointed)
