@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from tests.core.history import Tale
 from tests.core.strategies import of
 from tui_trainer.client.timeline import Timeline
-from tui_trainer.core.events import AnyEvent, LogWritten, encode
+from tui_trainer.core.events import AnyEvent, FrameDrawn, LogWritten, encode
 from tui_trainer.core.state import RunState, fold
 from tui_trainer.core.text import clean
 from tui_trainer.errors import DamagedSession
-from tui_trainer.sessions.index import EVERY, NAME, History, state_at_end
+from tui_trainer.sessions.index import EVERY, NAME, History, Keeper, state_at_end
 from tui_trainer.sessions.journal import Journal, create_journal, read_journal
 from tui_trainer.sessions.keyframes import Packer, Unpacker, Unusable
 
@@ -156,6 +156,83 @@ def test_a_short_session_gets_no_index(tmp_path: Path) -> None:
 
 def test_an_absent_journal_is_an_empty_history(tmp_path: Path) -> None:
     assert state_at_end(tmp_path / "events.jsonl") == RunState()
+
+
+# --- laid while the run goes on ---
+
+
+def recorded(path: Path, events: list[AnyEvent]) -> Keeper:
+    """As an engine does it: the journal first, then the index."""
+    create_journal(path) if not path.exists() else None
+    keeper, writer = Keeper(path), Journal(path)
+    for event in events:
+        writer.append([event])
+        keeper.note(event, encode(event))
+    writer.close()
+    keeper.close()
+    return keeper
+
+
+def test_a_run_lays_its_own_index(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    assert recorded(path, EVENTS).state == END
+    assert History(path).laid == 5 * EVERY
+    timeline = Timeline(opened(path))
+    for place in (3, EVERY, 4 * EVERY - 1, len(EVENTS)):
+        assert timeline.state_at(place) == fold(EVENTS[:place])
+    plain = Timeline(EVENTS)
+    for kind in ("decision", "evaluation", "checkpoint", "resume"):
+        assert timeline.next_of(kind, 1000, 1) == plain.next_of(kind, 1000, 1)
+    assert [timeline.index_of_update(update) for update in range(0, 3000, 97)] == [
+        plain.index_of_update(update) for update in range(0, 3000, 97)
+    ]
+
+
+@pytest.mark.parametrize("cut", [1, EVERY - 1, EVERY, 2 * EVERY + 100])
+def test_a_run_taken_up_goes_on_with_its_index(tmp_path: Path, cut: int) -> None:
+    recorded(tmp_path / "events.jsonl", EVENTS[:cut])
+    recorded(tmp_path / "events.jsonl", EVENTS[cut:])
+    whole = write(tmp_path / "whole", EVENTS)
+    state_at_end(whole)
+    assert (tmp_path / NAME).stat().st_size >= whole.with_name(NAME).stat().st_size
+    assert History(tmp_path / "events.jsonl").laid == 5 * EVERY
+    assert Timeline(opened(tmp_path / "events.jsonl")).state_at(4 * EVERY + 9) == fold(EVENTS[: 4 * EVERY + 9])
+
+
+def test_a_torn_line_before_a_run_is_taken_up_does_not_shift_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    recorded(path, EVENTS[:EVERY])
+    path.write_bytes(path.read_bytes() + encode(EVENTS[EVERY])[:20])
+    recorded(path, EVENTS[EVERY:])
+    assert History(path).laid == 5 * EVERY
+    assert opened(path)[:] == EVENTS
+    assert opened(path).skipped == 1
+
+
+def test_a_journal_that_holds_something_else_gets_no_keyframe(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    create_journal(path)
+    keeper, writer = Keeper(path), Journal(path)
+    for place, event in enumerate(EVENTS):
+        if place != EVERY + 7:  # the disk refused this one
+            writer.append([event])
+        keeper.note(event, encode(event))
+    assert History(path).laid == EVERY
+    writer.close()
+    path.unlink()
+    keeper.note(EVENTS[-1], b"")
+
+
+def test_what_is_not_in_the_journal_is_not_in_the_index(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    create_journal(path)
+    keeper, writer = Keeper(path), Journal(path)
+    for event in EVENTS:
+        writer.append([event])
+        keeper.note(event, encode(event))
+        keeper.note(FrameDrawn(text="x"), b"a line of another length")
+    assert keeper.state == END
+    assert History(path).laid == 5 * EVERY
 
 
 # --- damaged lines in the journal ---

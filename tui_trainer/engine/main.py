@@ -20,7 +20,6 @@ import msgspec
 
 from tui_trainer.core import events
 from tui_trainer.core.config import Config, Layer, assignments_layer, flatten
-from tui_trainer.core.state import RunState
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Reason
 from tui_trainer.engine.callbacks import Hook
@@ -35,7 +34,7 @@ from tui_trainer.engine.signals import Signals
 from tui_trainer.engine.status import StatusKeeper
 from tui_trainer.engine.threads import pin_threads
 from tui_trainer.errors import RankLost, TuiTrainerError
-from tui_trainer.sessions.index import state_at_end
+from tui_trainer.sessions.index import Keeper
 from tui_trainer.sessions.journal import Journal
 from tui_trainer.sessions.names import socket_path
 from tui_trainer.sessions.oslayer import storage_errors
@@ -126,7 +125,8 @@ class Engine:
         self._callbacks = callbacks
         self.clock = SteadyClock()
         self.inbox = Inbox()
-        self.history = _history(session)
+        self._index = Keeper(session.journal_path)
+        self.history = msgspec.structs.replace(self._index.state, status="starting", ended=None)
         self._journal = Journal(session.journal_path)
         self.status = StatusKeeper(session, self.history)
         self.hub = Hub(socket_path(session.path), self.inbox, self.history)
@@ -134,7 +134,7 @@ class Engine:
         self._outgoing = outgoing(session, config, self.history, self._complain)
         self.publisher = Publisher(
             self._journal,
-            [self.hub.publish, self.status.note, self._results.note, *listeners, self._outgoing.hear],
+            [self._index.note, self.hub.publish, self.status.note, self._results.note, *listeners, self._outgoing.hear],
             time.time,
             max(self._journal.last_seq, self.history.seq),
             self._inbox_refusal,
@@ -161,6 +161,7 @@ class Engine:
     def shut(self) -> None:
         """Let the views go, then the journal."""
         self.hub.stop()
+        self._index.close()
         self._journal.close()
 
     def farewell(self) -> None:
@@ -249,11 +250,6 @@ class LeaveAtOnce:
         self._hook.before_stop()
         self.status.interrupted(code)
         os._exit(code)
-
-
-def _history(session: Session) -> RunState:
-    """The fold of what the session's journal holds."""
-    return msgspec.structs.replace(state_at_end(session.journal_path), status="starting", ended=None)
 
 
 def redirect_output(log: Path) -> TextIO:

@@ -106,10 +106,13 @@ class History(Sequence[AnyEvent]):
         self._pieces: list[_Place] = []
         self._due: deque[_Due] = deque()
         self._seq = 0
+        self._clean = False
+        """The line before was read as it was written."""
         self._laid = _Due(0, 0, 0, 0)
         self._writer: _Writer | None = None
         self._stop = 0
         self._size = 0
+        self.is_closed = False
         self._unpacker = Unpacker(self._piece)
         self._load(trusting)
 
@@ -117,19 +120,22 @@ class History(Sequence[AnyEvent]):
 
     def scan(self) -> Iterator[AnyEvent]:
         """Events behind the index, in order, each noted in the landmarks."""
-        clean = False
         start = self._laid
         for entry in iter_journal(self._path, start.end, start.seq):
             if entry.event is None:
                 self.skipped += not entry.newer
-                clean = False
+                self._clean = False
                 continue
-            regular = clean and entry.event.seq == self._seq + 1
-            self._seq, clean = entry.event.seq, True
-            self.landmarks.add(entry.event, entry.end)
-            if regular and len(self) % EVERY == 0:
-                self._due.append(_Due(len(self), self._seq, entry.end, self.skipped))
+            self.take(entry.event, entry.end)
             yield entry.event
+
+    def take(self, event: AnyEvent, end: int) -> None:
+        """One more event, whose line ends at that offset of the journal."""
+        regular = self._clean and event.seq == self._seq + 1
+        self._seq, self._clean = event.seq, True
+        self.landmarks.add(event, end)
+        if regular and len(self) % EVERY == 0:
+            self._due.append(_Due(len(self), self._seq, end, self.skipped))
 
     @property
     def read_share(self) -> float:
@@ -204,13 +210,14 @@ class History(Sequence[AnyEvent]):
 
     def close(self) -> None:
         """Let another write the index."""
+        self.is_closed = True
         if self._writer is not None:
             self._writer.close()
 
     def _append(self, due: _Due, pieces: list[bytes], frame: bytes) -> None:
         assert self._writer is not None
         section = self._section(due, pieces, frame)
-        columns = b"".join(column[section.first : section.index].tobytes() for column in self.landmarks.columns())
+        columns = self.landmarks.span(section.first, section.index)
         stop = self._writer.append(section, columns, b"".join((*pieces, frame)))
         if stop is not None:
             self._note(_Stored(section, b"", stop - sum(section.pieces) - section.keyframe, stop))
@@ -268,6 +275,12 @@ class History(Sequence[AnyEvent]):
 
 def state_at_end(path: Path) -> RunState:
     """The fold of a whole journal: from the newest keyframe on, and laying those that are missing."""
+    history, folded = _folded(path)
+    history.close()
+    return folded
+
+
+def _folded(path: Path) -> tuple[History, RunState]:
     history = History(path)
     at, folded = history.keyframe(history.laid)
     if at != history.laid:
@@ -276,8 +289,46 @@ def state_at_end(path: Path) -> RunState:
         folded = folded.apply(event)
         if len(history) % EVERY == 0:
             history.lay(len(history), folded)
-    history.close()
-    return folded
+    return history, folded
+
+
+class Keeper:
+    """Lays the index of a journal that is being written, so that a run of weeks can be taken up or opened at once.
+
+    It lays a keyframe only where the journal holds the very line that it was told of, and else gives up, since nothing
+    depends on it. Memory does not grow with the history but for some bytes an evaluation.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._history, self.state = _folded(path)
+        """`state`: the fold of what the journal holds."""
+        self._history.landmarks.forget(self._history.laid)
+        self._end: int | None = None
+
+    def note(self, event: AnyEvent, line: bytes) -> None:
+        """An event that was journalled; `line` has no newline. Those without a number are not in the journal."""
+        if self._history.is_closed or not event.seq:
+            return
+        try:
+            self._end = os.stat(self._path).st_size if self._end is None else self._end + len(line) + 1
+            self._take(event, line + b"\n", self._end)
+        except (OSError, ValueError, DamagedSession):
+            self.close()
+
+    def _take(self, event: AnyEvent, line: bytes, end: int) -> None:
+        self._history.take(event, end)
+        self.state = self.state.apply(event)
+        if len(self._history) % EVERY:
+            return
+        if _span(self._path, end - len(line), end) == line and self._history.lay(len(self._history), self.state):
+            self._history.landmarks.forget(len(self._history))
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Lay no more."""
+        self._history.close()
 
 
 class _Writer:
@@ -441,4 +492,4 @@ def fingerprint() -> bytes:
     return digest.digest()
 
 
-__all__ = ["EVERY", "NAME", "History", "state_at_end"]
+__all__ = ["EVERY", "NAME", "History", "Keeper", "state_at_end"]

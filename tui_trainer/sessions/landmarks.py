@@ -6,6 +6,7 @@ An *index* counts events: 0 is before the first, and the event at place p of a l
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from typing import Any
 
 from tui_trainer.core import events as ev
@@ -35,6 +36,7 @@ class Landmarks:
     """Grows event by event."""
 
     def __init__(self) -> None:
+        self._forgotten = 0
         self.ends = array("q")
         """Offset in the journal behind each event's line."""
         self.updates = array("q")
@@ -49,7 +51,7 @@ class Landmarks:
         """(place, from_update) of each resume."""
 
     def __len__(self) -> int:
-        return len(self.times)
+        return self._forgotten + len(self.times)
 
     def add(self, event: AnyEvent, end: int = 0) -> None:
         """One more event, whose line ends at the offset `end`."""
@@ -70,6 +72,20 @@ class Landmarks:
     def columns(self) -> tuple[array[Any], ...]:
         """Those with one number an event, eight bytes each."""
         return self.ends, self.updates, self.times, self.played
+
+    def span(self, first: int, stop: int) -> bytes:
+        """The columns of the events [first, stop), one after the other."""
+        a, b = first - self._forgotten, stop - self._forgotten
+        return b"".join(column[a:b].tobytes() for column in self.columns())
+
+    def forget(self, before: int) -> None:
+        """Hold only what stands behind the first `before` events: enough to go on adding, too little to seek."""
+        for column in self.columns():
+            del column[: max(0, before - 1 - self._forgotten)]
+        self._forgotten = max(self._forgotten, before - 1)
+        for kind, found in self.at_kind.items():
+            self.at_kind[kind] = found[bisect_right(found, before) :]
+        self.resumes = [resume for resume in self.resumes if resume[0] >= before]
 
 
 def _kinds(event: AnyEvent) -> tuple[str, ...]:
