@@ -2,18 +2,20 @@
 
     python benchmarks/ranks.py speed [--ranks 1,2] [--seconds 20] [--rounds 3]
     python benchmarks/ranks.py learning [--seeds 10] [--updates 300] [--ranks 1,2]
-    python benchmarks/ranks.py model --step-ms 40 --exchange-ms 1.2
+    python benchmarks/ranks.py model --update-ms 61 --exchange-ms 10
 
 `speed` trains connect_four with its preset at equal settings for each rank, so that two ranks do twice the work, in
 turns, as the machine's mood changes. `learning` trains with the preset's own settings, which the ranks share, and
-compares the reference evaluation at equal steps. `model` extrapolates: a ring of n ranks sends 2 (n - 1) / n of the
-gradient through each link.
+compares the reference evaluation at equal steps. `model` extrapolates from an update on one rank and what two ranks
+add to it: gradients that are swapped pair by pair take log2(n) swaps, a ring of n ranks sends 2 (n - 1) / n of them
+through each link.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import statistics
@@ -40,8 +42,8 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=300)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", action="append", default=[])
-    parser.add_argument("--step-ms", type=float, default=40.0)
-    parser.add_argument("--exchange-ms", type=float, default=1.0)
+    parser.add_argument("--update-ms", type=float, default=61.0)
+    parser.add_argument("--exchange-ms", type=float, default=10.0)
     args = parser.parse_args()
     ranks = [int(each) for each in args.ranks.split(",")]
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
@@ -51,7 +53,7 @@ def main() -> None:
         case "learning":
             learning(ranks, args.seeds, args.updates, args.set)
         case _:
-            model(args.step_ms, args.exchange_ms)
+            model(args.update_ms, args.exchange_ms)
     print(f"load {os.getloadavg()[0]:.1f} at the end")
 
 
@@ -113,11 +115,14 @@ def bootstrap(differences: Sequence[float], draws: int = 10_000) -> tuple[float,
     return means[round(0.025 * draws)], means[round(0.975 * draws) - 1]
 
 
-def model(step_ms: float, exchange_ms: float) -> None:
-    """Efficiency at equal work for each rank: an update's own time against it and the exchange, measured on 2 ranks."""
+def model(update_ms: float, exchange_ms: float) -> None:
+    """Efficiency at equal work for each rank: an update's own time against it and all exchanges, measured on 2."""
     for size in (1, 2, 4, 8, 16, 32, 64):
-        exchange = exchange_ms * 2 * (size - 1) / size if size > 1 else 0.0
-        print(f"{size:>3} ranks: {step_ms / (step_ms + exchange):.1%} of {size} times")
+        pairs, ring = (exchange_ms * growth for growth in (math.log2(size), 2 * (size - 1) / size))
+        told = (
+            f"{update_ms / (update_ms + exchange):.0%} {way}" for exchange, way in ((pairs, "in pairs"), (ring, "ring"))
+        )
+        print(f"{size:>3} ranks: {', '.join(told)} of {size} times")
 
 
 def trained(size: int, settings: Sequence[str]) -> list[dict[str, Any]]:

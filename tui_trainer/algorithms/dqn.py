@@ -153,18 +153,24 @@ class DQN:
 
     def _require_sound(self) -> None:
         """Rewards, and observations before an exchange. Raises Diverged on all ranks where it does on one."""
-        r = self._rollout
         if self._group is None:
-            require_finite(r.reward[r.valid], "a reward is")
+            self._require_sound_rewards()
         else:
-            self._group.agree(lambda: require_finite(r.reward[r.valid], "a reward is"))
-            self._group.agree(lambda: require_finite(r.obs, "an observation is"))
+            self._group.agree(self._require_all_sound)
+
+    def _require_sound_rewards(self) -> None:
+        require_finite(self._rollout.reward[self._rollout.valid], "a reward is")
+
+    def _require_all_sound(self) -> None:
+        self._require_sound_rewards()
+        require_finite(self._rollout.obs, "an observation is")
 
     def _counts(self) -> tuple[int, int]:
         """Steps of all ranks, and the size of the smallest buffer."""
         if self._group is None:
             return self._collector.steps, self._replay.size
-        return int(self._group.totals(self._collector.steps)[0]), self._group.least(self._replay.size)
+        told = self._group.every(np.array([self._collector.steps, self._replay.size], np.float64))
+        return int(sum(steps for steps, _ in told)), int(min(size for _, size in told))
 
     def _step(self) -> tuple[float, float, float]:
         """One minibatch; returns loss, mean action value and the gradient's norm. Raises Diverged before a bad step.

@@ -6,9 +6,13 @@ Every rank calls the same methods in the same order. Whoever is alone has no gro
 
 from __future__ import annotations
 
+import os
+import pickle
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -24,7 +28,11 @@ MEETING = timedelta(minutes=10)
 TIMEOUT = timedelta(days=20)
 """The longest that one rank waits for another, such as through a pause. One that dies is told by its connection, a
 machine that does by torchrun."""
-_CPU = torch.device("cpu")
+PAIRED = 1 << 20
+"""Bytes up to which vectors in host memory are summed pair by pair: few waits count for more than few bytes."""
+_HEAD = 8
+_SLOT = 4096
+"""Bytes of a message that travel at once; what is longer follows in a second exchange."""
 Result = TypeVar("Result")
 
 
@@ -46,7 +54,9 @@ class Group:
             store, rank, size = next(dist.rendezvous("env://", timeout=MEETING))  # type: ignore[attr-defined]
             own = dist.PrefixStore(f"life {life}", store)  # type: ignore[attr-defined]
             dist.init_process_group(backend, store=own, rank=rank, world_size=size, timeout=MEETING)
-            return cls(dist.new_group(backend=backend, timeout=TIMEOUT))
+            group = cls(dist.new_group(backend=backend, timeout=TIMEOUT))
+        _calm_network_threads()
+        return group
 
     def leave(self) -> None:
         """After the last exchange."""
@@ -58,21 +68,35 @@ class Group:
     def tell(self, message: object) -> None:
         """Rank 0's word to all others, who `hear` it."""
         with self._exchange():
-            dist.broadcast_object_list([message], src=0, group=self._held, device=_CPU)
+            for part in _packed(message):
+                self._pass_on(part)
 
     def hear(self) -> Any:
         """Wait for rank 0's word; how long that takes is nobody's cost."""
-        said = [None]
         with _or_lost():
-            dist.broadcast_object_list(said, src=0, group=self._held, device=_CPU)
-        return said[0]
+            return _unpacked(self._pass_on)
+
+    def _pass_on(self, part: torch.Tensor) -> None:
+        """Rank 0's to all, those that have it each to one that has not: gloo's own broadcast wakes three threads."""
+        apart = 1
+        while apart < self.size:
+            if self.rank < apart and self.rank + apart < self.size:
+                dist.send(part, dst=self.rank + apart, group=self._held)
+            elif apart <= self.rank < 2 * apart:
+                dist.recv(part, src=self.rank - apart, group=self._held)
+            apart *= 2
 
     def gather(self, own: object) -> list[Any]:
         """What each rank has, in their order, on rank 0; nothing on the others."""
-        found: list[Any] = [None] * self.size
         with self._exchange():
-            dist.gather_object(own, found if self.rank == 0 else None, dst=0, group=self._held)
-        return found if self.rank == 0 else []
+            if self.rank == 0:
+                return [own, *(self._received(rank) for rank in range(1, self.size))]
+            for part in _packed(own):
+                dist.send(part, dst=0, group=self._held)
+            return []
+
+    def _received(self, rank: int) -> Any:
+        return _unpacked(lambda part: dist.recv(part, src=rank, group=self._held))
 
     # --- numbers -----------------------------------------------------------------------------------------------
 
@@ -83,46 +107,59 @@ class Group:
             self._buffer = torch.zeros(size + len(numbers), dtype=flat.dtype, device=flat.device)
         self._buffer[:size] = flat
         self._buffer[size:] = torch.tensor(numbers, dtype=flat.dtype)
-        with self._exchange():
-            dist.all_reduce(self._buffer, group=self._held)
-        self._buffer /= self.size
-        flat.copy_(self._buffer[:size])
-        return [float(number) for number in self._buffer[size:].tolist()]
-
-    def totals(self, *numbers: float) -> list[float]:
-        """Sums over the ranks."""
-        return [float(total) for total in np.sum(self.every(np.array(numbers, np.float64)), axis=0)]
-
-    def least(self, number: int) -> int:
-        """The smallest of the ranks' numbers."""
-        return int(min(found[0] for found in self.every(np.array([number], np.float64))))
+        self._sum(self._buffer)
+        torch.div(self._buffer[:size], self.size, out=flat)
+        return [float(number) for number in (self._buffer[size:] / self.size).tolist()]
 
     def every(self, own: Array) -> list[Array]:
         """Each rank's vector of one length, float64, in the order of the ranks."""
-        mine = torch.from_numpy(np.ascontiguousarray(own, np.float64))
-        found = [torch.zeros_like(mine) for _ in range(self.size)]
-        with self._exchange():
-            dist.all_gather(found, mine, group=self._held)
-        return [each.numpy() for each in found]
+        found = torch.zeros(self.size, len(own), dtype=torch.float64)
+        found[self.rank] = torch.from_numpy(np.ascontiguousarray(own, np.float64))
+        self._sum(found.view(-1))
+        return list(found.numpy())
 
     def share(self, flat: torch.Tensor) -> None:
         """Fill a vector with rank 0's."""
         with self._exchange():
             dist.broadcast(flat, src=0, group=self._held)
 
-    def agree(self, work: Callable[[], Result]) -> Result:
-        """Do something that may raise Diverged; where it did on one rank, all raise it."""
+    def agree(self, work: Callable[[], Result], *numbers: float) -> tuple[Result, Array]:
+        """Do something that may raise Diverged; where it did on one rank, all raise it. Returns what it gave, and
+        numbers of every rank (size, len(numbers)), which travel with the agreement."""
         failed: Diverged | None = None
         try:
             found = work()
         except Diverged as error:
             failed = error
-        bad = [rank for rank, flag in enumerate(self.every(np.array([failed is not None], np.float64))) if flag[0]]
+        told = np.stack(self.every(np.array([failed is not None, *numbers], np.float64)))
         if failed is not None:
             raise failed
-        if bad:
-            raise Diverged(f"numbers of rank {bad[0]} are not finite", "resume from the last good checkpoint")
-        return found
+        if told[:, 0].any():
+            where = int(told[:, 0].argmax())
+            raise Diverged(f"numbers of rank {where} are not finite", "resume from the last good checkpoint")
+        return found, told[:, 1:]
+
+    def _sum(self, vector: torch.Tensor) -> None:
+        """Replace a vector by its sum over the ranks, the same bits on each."""
+        with self._exchange():
+            in_pairs = vector.device.type == "cpu" and vector.nbytes <= PAIRED and self.size.bit_count() == 1
+            if in_pairs:
+                self._sum_in_pairs(vector)
+            else:
+                dist.all_reduce(vector, group=self._held)
+
+    def _sum_in_pairs(self, vector: torch.Tensor) -> None:
+        """Recursive doubling: log2(size) waits, where a ring has 2 (size - 1) and gloo's has more. Both of a pair add
+        the same two numbers."""
+        theirs, apart = torch.empty_like(vector), 1
+        while apart < self.size:
+            other = self.rank ^ apart
+            arriving = dist.irecv(theirs, src=other, group=self._held)
+            dist.send(vector, dst=other, group=self._held)
+            assert arriving is not None
+            arriving.wait()
+            vector += theirs
+            apart *= 2
 
     @contextmanager
     def _exchange(self) -> Iterator[None]:
@@ -140,3 +177,36 @@ def _or_lost() -> Iterator[None]:
     except RuntimeError as error:
         why = str(error).splitlines()[0][:200]
         raise RankLost(f"another rank of the run is gone ({why})", "it goes on from the newest checkpoint") from error
+
+
+def _packed(message: object) -> list[torch.Tensor]:
+    """A message as one part of fixed size, which has its length, and another where it is longer."""
+    data = pickle.dumps(message)
+    data = len(data).to_bytes(_HEAD) + data
+    whole = torch.frombuffer(bytearray(data.ljust(_SLOT, b"\0")), dtype=torch.uint8)
+    return [part for part in (whole[:_SLOT], whole[_SLOT:]) if len(part)]
+
+
+def _unpacked(fill: Callable[[torch.Tensor], object]) -> Any:
+    """The message whose parts `fill` receives."""
+    first = torch.empty(_SLOT, dtype=torch.uint8)
+    fill(first)
+    held = first.numpy().tobytes()
+    size = _HEAD + int.from_bytes(held[:_HEAD])
+    if size > _SLOT:
+        rest = torch.empty(size - _SLOT, dtype=torch.uint8)
+        fill(rest)
+        held += rest.numpy().tobytes()
+    return pickle.loads(held[_HEAD:size])
+
+
+def _calm_network_threads() -> None:
+    """gloo's thread spins while another holds the connection that it wants. Woken while that other thread sends, it
+    would take the processor from it and spin until its turn is over, milliseconds later: Linux can let it wait.
+    """
+    if sys.platform != "linux" or os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):
+            if "gloo" in (task / "comm").read_text():
+                os.sched_setscheduler(int(task.name), os.SCHED_BATCH, os.sched_param(0))

@@ -103,6 +103,8 @@ class PPO:
         self._group: Group | None = None
         self._counted = (0.0, 0.0)
         """Steps and finished episodes of all ranks."""
+        self._fewest = 0
+        """Transitions in the rollout of the rank that has fewest."""
 
     @property
     def _settings(self) -> PPOSettings:
@@ -204,9 +206,8 @@ class PPO:
 
     def _minibatches(self, order: Int) -> list[Int]:
         """Rows in parts of at most about batch_size; on every rank as many as where there are fewest."""
-        parts = -(-len(order) // self._settings.batch_size)
-        if self._group is not None:
-            parts = self._group.least(parts)
+        fewest = len(order) if self._group is None else self._fewest
+        parts = -(-fewest // self._settings.batch_size)
         return np.array_split(order, parts) if parts else []
 
     def _batch(self, data: Data, rows: Int) -> Batch:
@@ -259,10 +260,12 @@ class PPO:
 
     def _data_of_a_rank(self, group: Group) -> Data:
         """As `_data`, and what all ranks have done so far. Raises Diverged on all ranks where it does on one."""
-        group.agree(self._require_sound)
-        steps, finished = group.totals(self._collector.steps, self._collector.finished)
+        mine = self._collector.steps, self._collector.finished, self._rollout.valid.sum()
+        _, told = group.agree(self._require_sound, *mine)
+        steps, finished = told[:, :2].sum(0).tolist()
         self._counted = steps, finished
-        return group.agree(self._data)
+        self._fewest = int(told[:, 2].min())
+        return group.agree(self._data)[0]
 
     def _require_sound(self) -> None:
         """Before what is exchanged: rewards and observations are finite."""
