@@ -31,6 +31,8 @@ def family(session: Path) -> dict[str, psutil.Process]:
             words, env = process.cmdline(), process.environ()
         except psutil.Error:
             continue
+        if env.get("TUI_TRAINER_SESSIONS") != str(session.parent):
+            continue  # somebody else's run of that name
         if not any(str(session) in word or f"--name={session.name}" == word for word in words):
             continue
         kind = "torchrun" if "torch.distributed.run" in words else "launcher"
@@ -48,7 +50,7 @@ class Started:
 
     def __init__(self, root: Path, *words: str, name: str = "a") -> None:
         self.session = root / name
-        more = ("--set=run.step_delay_s=0.1", *words)
+        more = ("--set=run.step_delay_s=0.1", "--set=manager.termination.max_hours=1", *words)
         self.process = start_process(root, "run", "--no-ui", "--nproc=2", f"--name={name}", *TINY, *more)
 
     def saved(self, count: int) -> dict[str, psutil.Process]:
@@ -74,6 +76,8 @@ def test_a_run_that_was_interrupted_ends_with_the_same_bits(leaves_nothing: Path
     assert states(root / "parts")[12] == states(root / "whole")[12]
     (resumed,) = [e for e in journal(root / "parts") if e["type"] == "RunResumed"]
     assert resumed["exact"]
+    again = run(root, "rerun", "parts", timeout=LONG_S)
+    assert (again.returncode, again.stdout.count("equal")) == (0, len(states(root / "parts")))
 
 
 @pytest.mark.parametrize("algorithm", [(), DQN], ids=["ppo", "dqn"])
@@ -97,9 +101,12 @@ def test_a_killed_rank_is_replaced_and_nothing_saved_is_lost(
     assert states(started.session)[30] == states(whole.session)[30]
 
 
+@pytest.mark.parametrize("algorithm", [(), DQN], ids=["ppo", "dqn"])
 @pytest.mark.parametrize("who", ["launcher", "torchrun"])
-def test_a_killed_launcher_takes_the_ranks_along_after_they_have_saved(leaves_nothing: Path, who: str) -> None:
-    started = Started(leaves_nothing)
+def test_a_killed_launcher_takes_the_ranks_along_after_they_have_saved(
+    leaves_nothing: Path, who: str, algorithm: tuple[str, ...]
+) -> None:
+    started = Started(leaves_nothing, *algorithm)
     victims = started.saved(1)
     victims[who].kill()
     started.process.wait(LONG_S)
@@ -115,9 +122,11 @@ def test_a_stop_and_a_signal_end_all_ranks_with_the_runs_exit_code(leaves_nothin
     started = Started(root)
     started.saved(1)
     assert run(root, "pause", "a").returncode == 0
+    assert run(root, "set", "a", "learning_rate=1e-5").returncode == 0
     assert run(root, "resume", "a").returncode == 0
     assert run(root, "stop", "a").returncode == 0
     assert started.process.wait(LONG_S) == 0
+    assert run(root, "rerun", "a", timeout=LONG_S).returncode == 0
     again = Started(root, '--set=run.on_term="requeue"', name="b")
     again.saved(1)
     again.process.send_signal(signal.SIGTERM)

@@ -13,10 +13,11 @@ from tui_trainer.core.config import Config, Layer, resolve
 from tui_trainer.core.events import AnyEvent
 from tui_trainer.core.values import Author, BranchName
 from tui_trainer.engine.callbacks import rules_of
+from tui_trainer.engine.followers import Followers
 from tui_trainer.engine.inbox import Inbox
 from tui_trainer.engine.loop import Place
 from tui_trainer.engine.meter import Meter
-from tui_trainer.engine.ranks import restore
+from tui_trainer.engine.ranks import ranks_of, restore
 from tui_trainer.errors import Diverged, UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, Manifest, frozen_copy, state_sha256
 from tui_trainer.sessions.journal import read_journal
@@ -105,9 +106,9 @@ class Rerun:
         self._line = timeline(read.events, planted["place"]["orders"] if planted else 0)
         ours = [manifest for manifest in self._store.manifests() if manifest.kind != "try"]
         self._wanted = {manifest.update: manifest for manifest in reversed(ours)}
-        assembly.prepare(self._config)
-        self._task = assembly.make_task(self._config)
-        self._learner = assembly.make_learner(self._task, self._config, "cpu")
+        self._followers = Followers(session.path, self._ranks(), self._config.run.threads)
+        with self._followers.meeting():
+            _, self._task, self._learner, self._dismiss = assembly.rank_zero(self._config, Inbox())
         rules = rules_of(self._config, Inbox())
         self._manager = TrainingManager(self._config, self._task.spec, self._task.difficulty_space(), rules=rules)
         self._global_state = assembly.global_state
@@ -129,8 +130,22 @@ class Rerun:
             raise UsageError(f"{session.name} no longer has the checkpoint that it was forked from")
         return self._stored(first)
 
+    def _ranks(self) -> int:
+        """How many trained it; torchrun's own line leaves that to the checkpoints."""
+        if self._config.run.nproc > 1 or not self._wanted:
+            return self._config.run.nproc
+        return ranks_of(self._stored(self._wanted[min(self._wanted)])["learner"])
+
     def execute(self) -> list[Compared]:
         """Every checkpoint of the session, oldest first."""
+        with self._followers:
+            self._execute()
+            self._dismiss()
+        self._task.close()
+        left = [self._incomparable(manifest) for manifest in list(self._wanted.values())]
+        return [*self._results, *(each for each in left if each.equal is None)]
+
+    def _execute(self) -> None:
         self._manager.start(NOW)
         last = max(self._wanted, default=0)
         while self._manager.update <= last:
@@ -144,9 +159,6 @@ class Rerun:
             report = self._attempt(action)
             self._place.advance(action, report)
             self._manager.observe(report, NOW)
-        self._task.close()
-        left = [self._incomparable(manifest) for manifest in list(self._wanted.values())]
-        return [*self._results, *(each for each in left if each.equal is None)]
 
     def _give_order(self, action: actions.AnyAction) -> bool:
         """Give the next order if this is its turn, and what an order before it in the same turn asked for is done."""
@@ -276,7 +288,6 @@ class Rerun:
 
 def _config(session: Session, history: Sequence[AnyEvent]) -> Config:
     """As started, with the limits of the last resume. Raises UsageError where bits are not promised."""
-    config = resolve([Layer("session.toml", session.read().config)]).config
     started = next((event for event in history if isinstance(event, events.RunStarted)), None)
     if started is None:
         raise UsageError(f"{session.name} never started training", "there is nothing to run again")
@@ -284,10 +295,8 @@ def _config(session: Session, history: Sequence[AnyEvent]) -> Config:
         raise UsageError(
             f"{session.name} was not promised to be bit-exact", f"it ran {started.task} on {started.device}"
         )
-    if config.run.nproc > 1 or any(isinstance(event, events.RanksSampled) for event in history):
-        raise UsageError(f"{session.name} ran on several ranks", "a rerun executes one process")
     limits = next((event.limits for event in reversed(history) if isinstance(event, events.RunResumed)), None)
-    if limits is None:
-        return config
-    table = {"manager": {"termination": dict(limits)}}
+    table: dict[str, Any] = {"run": {"device": "cpu", "devices": []}}
+    if limits is not None:
+        table["manager"] = {"termination": dict(limits)}
     return resolve([Layer("session.toml", session.read().config), Layer("resume", table)]).config
