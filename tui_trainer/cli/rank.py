@@ -6,22 +6,19 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from tui_trainer.engine.main import follow_leader, forgive_prints, run_engine
 from tui_trainer.errors import TuiTrainerError
+from tui_trainer.sessions import words
 from tui_trainer.sessions.store import Session
 from tui_trainer.telemetry.world import die_with_parent, world
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 where the run came to an end, whichever: its exit code stands in the session; else torchrun begins again."""
-    parser = argparse.ArgumentParser(prog="tui_trainer.cli.rank")
-    parser.add_argument("session", type=Path)
+    parser = words.parser("tui_trainer.cli.rank")
     parser.add_argument("--lines", action="store_true")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--set", action="append", default=[], dest="assignments")
-    parser.add_argument("--callback", action="append", default=[], dest="callbacks")
     args = parser.parse_args(argv)
     die_with_parent()
     place = world()

@@ -84,6 +84,11 @@ def attach_view(sessions: str | None, name: str | None, readonly: bool) -> int:
 
         require_app_terminal()
         return view_study(find.root(sessions), name)
+    if name is not None and (place := find.foreign_place(sessions, name)) is not None:
+        from tui_trainer.cli.foreign import replay_foreign
+        from tui_trainer.foreign.run import open_run
+
+        return replay_foreign(open_run(place), 1.0, "end", no_ui=False, json=False)
     in_lines = not may_show()
     if not in_lines:
         require_app_terminal()
@@ -186,8 +191,7 @@ def in_foreground(session: Session, assignments: Sequence[str], callbacks: Seque
         return run_foreground(session, assignments, callbacks, json=json)
     from tui_trainer.launch.ranks import launch
 
-    words = ["--json" if json else "--lines", *(f"--callback={path}" for path in callbacks)]
-    code = launch(session, words, assignments)
+    code = launch(session, assignments, callbacks, "--json" if json else "--lines")
     if code in FAILURES and not sys.stdout.isatty():
         print(f"tui-trainer: {session.name} ended with exit code {code}; see {session.log_path}", file=sys.stderr)
     return code

@@ -6,7 +6,6 @@ the foreground process, so that a scheduler's signals reach it.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import os
@@ -34,6 +33,7 @@ from tui_trainer.engine.signals import Signals
 from tui_trainer.engine.status import StatusKeeper
 from tui_trainer.engine.threads import pin_threads
 from tui_trainer.errors import RankLost, TuiTrainerError
+from tui_trainer.sessions import words
 from tui_trainer.sessions.index import Keeper
 from tui_trainer.sessions.journal import Journal
 from tui_trainer.sessions.names import socket_path
@@ -47,11 +47,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of the detached process."""
-    parser = argparse.ArgumentParser(prog="tui_trainer.engine")
-    parser.add_argument("session", type=Path)
-    parser.add_argument("--set", action="append", default=[], dest="assignments")
-    parser.add_argument("--callback", action="append", default=[], dest="callbacks")
-    args = parser.parse_args(argv)
+    args = words.parser("tui_trainer.engine").parse_args(argv)
     forgive_prints()
     try:
         return run_engine(

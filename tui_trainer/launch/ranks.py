@@ -6,7 +6,6 @@ saves and ends all; whoever of launcher, torchrun and ranks is killed takes the 
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from types import FrameType
 from tui_trainer.core.config import assignments_layer
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.sessions import lock as locks
+from tui_trainer.sessions import words
 from tui_trainer.sessions.oslayer import storage_errors
 from tui_trainer.sessions.store import Session
 from tui_trainer.telemetry.world import die_with_parent
@@ -28,8 +28,11 @@ GRACE_S = 600
 _LAST = (signal.SIGTERM, signal.SIGINT)
 
 
-def launch(session: Session, words: Sequence[str], assignments: Sequence[str] = ()) -> int:
-    """Run the session on `run.nproc` ranks to its end; returns the run's exit code, 1 where too many were lost."""
+def launch(session: Session, assignments: Sequence[str], callbacks: Sequence[str], *how: str) -> int:
+    """Run the session on `run.nproc` ranks to its end; returns the run's exit code, 1 where too many were lost.
+
+    `how` says what rank 0 prints, as `cli.rank` takes it.
+    """
     run = session.read().settings(assignments_layer(assignments)).run
     with session.launcher_lock():
         session.write_status("starting")
@@ -39,12 +42,8 @@ def launch(session: Session, words: Sequence[str], assignments: Sequence[str] = 
         ]  # fmt: skip
         keeper = Keeper(session)
         keeper.install()
-        keeper.stay_with([*torchrun, os.path.abspath(session.path), *words, *_set(assignments)], run.threads)
+        keeper.stay_with([*torchrun, *words.written(session.path, assignments, callbacks), *how], run.threads)
         return _exit_code(session.path)
-
-
-def _set(assignments: Sequence[str]) -> list[str]:
-    return [f"--set={text}" for text in assignments]
 
 
 def _exit_code(path: Path) -> int:
@@ -72,12 +71,12 @@ class Keeper:
             signal.signal(number, self._handle)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    def stay_with(self, words: Sequence[str], threads: int) -> None:
+    def stay_with(self, command: Sequence[str], threads: int) -> None:
         """Until torchrun has ended."""
         with storage_errors(self._session.path):
             log = os.open(self._session.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._process = subprocess.Popen(
-            words,
+            command,
             stdin=subprocess.DEVNULL,
             stderr=log,
             start_new_session=True,
@@ -124,14 +123,9 @@ class Keeper:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of the detached launcher."""
-    parser = argparse.ArgumentParser(prog="tui_trainer.launch.ranks")
-    parser.add_argument("session", type=Path)
-    parser.add_argument("--set", action="append", default=[], dest="assignments")
-    parser.add_argument("--callback", action="append", default=[], dest="callbacks")
-    args = parser.parse_args(argv)
+    args = words.parser("tui_trainer.launch.ranks").parse_args(argv)
     try:
-        words = [f"--callback={path}" for path in args.callbacks]
-        return launch(Session.open(args.session), words, args.assignments)
+        return launch(Session.open(args.session), args.assignments, args.callbacks)
     except TuiTrainerError as error:
         print(f"tui-trainer: {error}", file=sys.stderr)
         return error.exit_code
