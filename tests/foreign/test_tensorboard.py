@@ -42,6 +42,21 @@ def test_the_checksum_is_the_one_of_rfc_3720() -> None:
     assert crc32c(b"\xff" * 32) == 0x62A8AB43
 
 
+def test_settings_that_were_told_to_the_hparams_plugin_are_settings(tmp_path: Path) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    told = {"learning_rate": 0.001, "env_id": "CartPole-v1", "algo": "PPO", "seed": 7, "anneal_lr": True}
+    with SummaryWriter(str(tmp_path)) as writer:
+        writer.add_hparams(told, {"charts/episodic_return": 12.0}, run_name=".")
+        writer.add_scalar("charts/episodic_return", 12.0, 64)
+    run = opened(tmp_path)
+    started = run.state().started
+    assert started is not None
+    assert (started.task, started.algorithm, started.seed) == ("CartPole-v1", "ppo", 7)
+    assert run.settings["ppo"]["learning_rate"] == 0.001
+    assert run.settings["other"]["anneal_lr"] == 1
+
+
 def test_what_torchs_summary_writer_wrote_is_read(tmp_path: Path) -> None:
     from torch.utils.tensorboard import SummaryWriter
 

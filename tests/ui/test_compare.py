@@ -149,6 +149,29 @@ async def test_arrows_read_every_sessions_value() -> None:
     assert not seat.app.is_running
 
 
+async def test_what_has_grown_is_compared_again_and_the_rest_stays() -> None:
+    runs = [facts("a", [0.2, 0.4], seed=1), facts("b", [0.3, 0.6], seed=2)]
+    has_grown = [False]
+    read: list[str] = []
+
+    def judge(metric: str) -> Contrast:
+        read.append(metric)
+        has_grown[0] = False
+        return contrast(runs, metric)
+
+    app = CompareApp(judge, UiSettings(), look=Look(), has_grown=lambda: has_grown[0], look_s=0.01)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause(0.2)
+        await pilot.press("down", "b")
+        runs[1] = facts("b", [0.3, 0.6, 0.9], seed=2)
+        assert len(read) == 1
+        has_grown[0] = True
+        while len(read) < 2 or "90.0 %" not in app.screen_stack[0].query_one(RunView).text():
+            await pilot.pause(0.05)
+        assert "baseline b" in app.screen_stack[0].query_one(RunView).text()
+        assert read == ["", "eval/win_rate"]
+
+
 async def test_what_cannot_be_compared_is_said() -> None:
     def nothing(metric: str) -> Contrast:
         raise UsageError("none of these sessions has values of x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -11,9 +12,11 @@ from tui_trainer.cli import find
 from tui_trainer.cli.reporting import facts
 from tui_trainer.cli.settings import view_settings
 from tui_trainer.core.series import Bucket, Series
+from tui_trainer.foreign.run import ForeignRun, read_run
 from tui_trainer.reports.comparison import Comparison, Group, Scored, compare, mean_curve
 from tui_trainer.reports.facts import Facts
 from tui_trainer.reports.table import number
+from tui_trainer.sessions.store import Session
 from tui_trainer.ui.compare import run_compare
 from tui_trainer.ui.contrast import Contrast, Entry
 from tui_trainer.ui.contrast import Group as Mean
@@ -27,13 +30,42 @@ _X: dict[XKind, Callable[[Bucket], float]] = {
 
 def compare_on_screen(sessions: str | None, names: Sequence[str], metric: str) -> None:
     """Open the comparison; the first session is its baseline."""
-    opened = [find.opened(sessions, name) for name in dict.fromkeys(names)]
+    compared = [Compared(find.opened(sessions, name)) for name in dict.fromkeys(names)]
     settings = view_settings()
 
     def judge(wanted: str) -> Contrast:
-        return contrast([facts(session) for session in opened], wanted or metric)
+        return contrast([facts(each.opened()) for each in compared], wanted or metric)
 
-    run_compare(judge, settings, baseline=opened[0].name)
+    run_compare(judge, settings, lambda: any(each.has_grown() for each in compared), compared[0].name)
+
+
+class Compared:
+    """One of those compared, opened again once it has grown."""
+
+    def __init__(self, opened: Session | ForeignRun) -> None:
+        self.name = opened.name
+        self._opened = opened
+        self._size = self._now()
+
+    def has_grown(self) -> bool:
+        """Since it was opened last."""
+        return self._now() != self._size
+
+    def opened(self) -> Session | ForeignRun:
+        """As it is now."""
+        size = self._now()
+        if size != self._size:
+            self._size = size
+            if isinstance(self._opened, ForeignRun):
+                self._opened = read_run(self._opened.place)
+        return self._opened
+
+    def _now(self) -> object:
+        if isinstance(self._opened, ForeignRun):
+            return self._opened.place.stamp()
+        with contextlib.suppress(OSError):
+            return self._opened.journal_path.stat().st_size
+        return None
 
 
 def contrast(sessions: Sequence[Facts], metric: str) -> Contrast:

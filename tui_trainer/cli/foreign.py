@@ -8,11 +8,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tui_trainer.client.replay import ReplaySource, parse_at
+from tui_trainer.client.growing import GrowingReplay
+from tui_trainer.client.replay import parse_at
 from tui_trainer.core.config import Layer, resolve
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import UsageError
-from tui_trainer.foreign.run import STATE, ForeignRun
+from tui_trainer.foreign.run import STATE, ForeignRun, Growing
 from tui_trainer.reports.facts import Facts
 from tui_trainer.sessions.configs import environment_layer, personal_layer
 
@@ -35,7 +36,7 @@ def _play(run: ForeignRun, speed: float, at: str | None) -> int:
     from tui_trainer.ui.terminal import require_terminal
 
     require_terminal()
-    source = ReplaySource(run.name, run.events, speed=speed, at=parse_at(at) if at else None)
+    source = GrowingReplay(run.name, run.events, Growing(run.place), speed=speed, at=parse_at(at) if at else None)
     from tui_trainer.ui.app import run_app
 
     return leave(run_app(source, view_settings(), aids_of_foreign(run)))

@@ -192,6 +192,14 @@ class ReplaySource:
         self.seek(self._index_of(moment))
         self._wanted = None if self._timeline.is_whole else moment
 
+    def replace(self, events: Sequence[AnyEvent]) -> None:
+        """Take another history, such as this one grown: stands where it stood, at the end where it stood there."""
+        here, was_end = self._here, self._here >= len(self._timeline)
+        self._timeline.close()
+        self._timeline = Timeline(events)
+        self._indexing = self._timeline.indexing()
+        self.seek(len(events) if was_end else here)
+
     def jump(self, kind: str, direction: int) -> bool:
         """To just after the next (1) or previous (-1) event of a kind; False if there is none.
 

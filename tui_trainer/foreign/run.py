@@ -12,10 +12,10 @@ import msgspec
 from tui_trainer.core.events import AnyEvent, EvaluationFinished, UpdateFinished
 from tui_trainer.core.series import Series
 from tui_trainer.core.state import RunState, fold
-from tui_trainer.errors import DamagedSession
+from tui_trainer.errors import DamagedSession, UsageError
 from tui_trainer.foreign import sb3, tensorboard, wandb
 from tui_trainer.foreign.history import RETURN, Collected, Origin, events_of, settings_of
-from tui_trainer.foreign.places import MAX_FILES, Place, find_runs
+from tui_trainer.foreign.places import MAX_FILES, Place, find_run, find_runs
 from tui_trainer.foreign.readings import Reading, Told
 from tui_trainer.sessions.store import SessionSummary
 
@@ -69,6 +69,35 @@ def read_run(place: Place) -> ForeignRun:
     events = events_of(found, origin)
     problems = tuple(told.text for told in found.told if told.level == "warning")
     return ForeignRun(place.name, place, events, settings_of(found, _named(events)), problems)
+
+
+class Growing:
+    """A run that may still be written: tells its events again when its files have changed."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._stamp = place.stamp()
+
+    def is_changed(self) -> bool:
+        """Since it was read last. Files that came meanwhile count."""
+        self.place = _again(self.place)
+        return self.place.stamp() != self._stamp
+
+    def __call__(self) -> list[AnyEvent] | None:
+        """None where nothing was added, or nothing can be read any more."""
+        if not self.is_changed():
+            return None
+        self._stamp = self.place.stamp()
+        run = read_run(self.place)
+        return run.events if run.has_figures else None
+
+
+def _again(place: Place) -> Place:
+    try:
+        found = find_run(place.path)
+    except UsageError:
+        return place
+    return found if found is not None and found.path == place.path else place
 
 
 def _named(events: list[AnyEvent]) -> str:

@@ -1,7 +1,8 @@
 """TensorBoard's event files: TFRecords of `Event` messages. Scalars, restarts and tables of hyperparameters are read.
 
 A record is its length (8 bytes), the length's checksum, the message, the message's checksum; TensorFlow's
-`tensorflow/core/lib/io/record_writer.h` and `tensorflow/core/util/event.proto` say so.
+`tensorflow/core/lib/io/record_writer.h` and `tensorflow/core/util/event.proto` say so; the HParams plugin's messages
+are those of `tensorboard/plugins/hparams/plugin_data.proto`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ MAX_MESSAGE = 1 << 20
 """Longer ones hold pictures and graphs, not figures: skipped unread, bytes."""
 _START = 1
 _FLOAT, _DOUBLE, _STRING = 1, 2, 7
+_HPARAMS = "_hparams_/session_start_info"
 
 
 def read(path: Path) -> Iterator[Reading]:
@@ -99,7 +101,9 @@ def _summary(data: bytes, values: dict[str, float | None]) -> Iterator[Known]:
         if field != 1 or kind != wire.BYTES:
             continue
         tag, value, words = _value(raw)
-        if value is not None:
+        if tag == _HPARAMS:
+            yield Known(_hparams(raw))
+        elif value is not None:
             values[tag] = value if math.isfinite(value) else None
         elif words is not None and tag.partition("/")[0] == "hyperparameters":
             yield Known(_table(words))
@@ -141,3 +145,33 @@ def _table(words: str) -> dict[str, Any]:
     """A Markdown table of two columns, as CleanRL's scripts log their arguments."""
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|", 1)] for line in words.splitlines()]
     return {row[0]: row[1] for row in rows[2:] if len(row) == 2}
+
+
+def _hparams(data: bytes) -> dict[str, Any]:
+    """What the HParams plugin was told: a map within the plugin's data, within the value's metadata."""
+    started = _inner(_inner(_inner(_inner(data, 9), 1), 2), 3)
+    return dict(_hparam(raw) for number, kind, _, raw in fields(started) if (number, kind) == (1, wire.BYTES))
+
+
+def _inner(data: bytes, field: int) -> bytes:
+    """A field's newest bytes; none where it is not there."""
+    found = b""
+    for number, kind, _, raw in fields(data):
+        if (number, kind) == (field, wire.BYTES):
+            found = raw
+    return found
+
+
+def _hparam(data: bytes) -> tuple[str, Any]:
+    """(name, value): a number, a text, or a truth as 1 or 0."""
+    name = text(_inner(data, 1)[:1000])
+    value: Any = None
+    for number, kind, whole, raw in fields(_inner(data, 2)):
+        match number, kind:
+            case 2, wire.FIXED64:
+                value = double(raw)
+            case 3, wire.BYTES:
+                value = text(raw[:MAX_TEXT])
+            case 4, wire.VARINT:
+                value = float(whole)
+    return name, value

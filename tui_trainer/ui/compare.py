@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -22,27 +23,57 @@ from tui_trainer.ui.view import Pointed
 
 Judge = Callable[[str], Contrast]
 """Compares for one metric (empty: the score). Reads the disk; raises TuiTrainerError."""
+LOOK_S = 3.0
+"""Between two looks at whether what is compared has grown."""
+SHARE = 10
+"""So many times as long as reading took it rests at least."""
 
 
 class CompareApp(RowsApp[None]):
     """Shows what `judge` finds; reads it on a thread."""
 
-    def __init__(self, judge: Judge, settings: UiSettings, *, look: Look | None = None, baseline: str = "") -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        settings: UiSettings,
+        *,
+        look: Look | None = None,
+        baseline: str = "",
+        has_grown: Callable[[], bool] = lambda: False,
+        look_s: float = LOOK_S,
+    ) -> None:
         super().__init__(settings, look)
-        self._judge = judge
+        self._judge, self._has_grown = judge, has_grown
+        self._look_s, self._rest_until = look_s, 0.0
+        self._is_reading = False
         self.desk = Desk(look=self.look, baseline=baseline, keys=settings.keys)
 
     def on_mount(self) -> None:
         self.run_worker(self._read(""), name="compare", exit_on_error=True)
+        self.set_interval(self._look_s, self._look)
 
     async def _read(self, metric: str) -> None:
+        began, self._is_reading = time.monotonic(), True
         try:
             found = await asyncio.to_thread(self._judge, metric)
         except TuiTrainerError as error:
             self._change(note=str(error))
         else:
             self._change(contrast=found, note="")
+        finally:
+            self._is_reading = False
+        ended = time.monotonic()
+        self._rest_until = ended + SHARE * (ended - began)
         self.paint()
+
+    def _look(self) -> None:
+        """Compare again when there is more to compare."""
+        if time.monotonic() >= self._rest_until and not self._is_reading and self.desk.contrast is not None:
+            self.run_worker(self._grow(self.desk.contrast.metric), name="compare", exclusive=True)
+
+    async def _grow(self, metric: str) -> None:
+        if await asyncio.to_thread(self._has_grown):
+            await self._read(metric)
 
     def picture(self, width: int, height: int) -> list[Row]:
         return c.draw_desk(self.desk, width, height)
@@ -116,7 +147,7 @@ class CompareApp(RowsApp[None]):
             self._change(lens=msgspec.structs.replace(lens, cross=max(0.0, min(last, x))))
 
 
-def run_compare(judge: Judge, settings: UiSettings, baseline: str = "") -> None:
+def run_compare(judge: Judge, settings: UiSettings, has_grown: Callable[[], bool], baseline: str = "") -> None:
     """Show the comparison until the person leaves. Raises UsageError where there is no terminal."""
     require_terminal()
-    CompareApp(judge, settings, baseline=baseline).run(mouse=settings.mouse)
+    CompareApp(judge, settings, baseline=baseline, has_grown=has_grown).run(mouse=settings.mouse)
