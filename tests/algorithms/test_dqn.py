@@ -11,7 +11,7 @@ from tests.algorithms.probes import Aim, Copy, Endless, Masked, Nim
 from tui_trainer.algorithms import build
 from tui_trainer.algorithms.mlp import MlpForward, Shape, Tape, duel, torch_heads
 from tui_trainer.algorithms.priorities import Priorities, SumTree, importance
-from tui_trainer.algorithms.replay import Replay
+from tui_trainer.algorithms.replay import Replay, left_behind, with_none_kept
 from tui_trainer.algorithms.rollout import Rollout
 from tui_trainer.algorithms.transitions import Joiner, Transitions, stretch_of
 from tui_trainer.core.protocols import Reset, Step
@@ -292,6 +292,37 @@ def test_the_share_of_random_actions_is_epsilon():
     rollout = learner.state_dict()["collector"]["rollout"]
     greedy = learner.policy().act(rollout["obs"][0].numpy(), None)
     assert (rollout["action"][0].numpy() != greedy).mean() == pytest.approx(0.25, abs=0.04)
+
+
+def test_the_learning_rate_falls_linearly_to_its_end_and_starts_from_what_a_person_sets():
+    learner = learner_of(
+        Copy(), learning_rate=1e-2, learning_rate_final=2e-3, learning_rate_steps=256, learning_starts=0
+    )
+    seen = [update(learner)["train/learning_rate"] for _ in range(3)]
+    assert seen == pytest.approx([1e-2, 8e-3, 6e-3])
+    learner.set("learning_rate", 6e-3)
+    assert [update(learner)["train/learning_rate"] for _ in range(3)] == pytest.approx([3e-3, 2e-3, 2e-3])
+    learner.set("learning_rate", 1e-3)
+    assert update(learner)["train/learning_rate"] == pytest.approx(1e-3)
+    still = learner_of(Copy(), learning_rate=1e-2, learning_starts=0)
+    assert [update(still)["train/learning_rate"] for _ in range(6)] == [1e-2] * 6
+
+
+def test_a_buffer_that_was_left_behind_is_filled_anew_before_anything_is_learned():
+    learner, other = (learner_of(Copy(), prioritized_replay=True) for _ in range(2))
+    for _ in range(20):
+        update(learner)
+    state = learner.state_dict()
+    assert left_behind(state) == 0
+    for segment in state["replay"]["segments"]:
+        segment.array = None
+    assert left_behind(state) == 1280
+    other.load_state_dict(with_none_kept(state))
+    assert ["train/loss" in update(other) for _ in range(3)] == [False, True, True]
+    twin = learner_of(Copy(), prioritized_replay=True)
+    twin.load_state_dict(other.state_dict())
+    assert twin.state_dict()["refilled_from"] == 1280
+    assert "train/loss" in update(twin)
 
 
 def test_nothing_is_learned_before_learning_starts():

@@ -27,6 +27,7 @@ from tui_trainer.engine.saver import Saver
 from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.journal import Journal, read_journal
 from tui_trainer.sessions.store import Session
+from tui_trainer.tasks.failures import Guarded
 from tui_trainer.training.manager import TrainingManager
 
 
@@ -63,11 +64,13 @@ class Told(Callbacks):
 class Bench:
     """A whole run around fakes: real manager, journal, store and saver."""
 
-    def __init__(self, tmp_path: Path, learner: FakeLearner | None = None, **limits: Any) -> None:
+    def __init__(
+        self, tmp_path: Path, learner: FakeLearner | None = None, task: FakeTask | None = None, **limits: Any
+    ) -> None:
         resolved = settings(**limits)
         self.config: Config = resolved.config
         self.session = Session.create(tmp_path, "bench", resolved, {})
-        self.task, self.learner, self.inbox = FakeTask(), learner or FakeLearner(), Inbox()
+        self.task, self.learner, self.inbox = task or FakeTask(), learner or FakeLearner(), Inbox()
         self.after_update: Callable[[], None] = lambda: None
         self.answering: Callable[[AnyEvent], None] = lambda event: None
         self.manager = TrainingManager(self.config, self.task.spec, self.task.difficulty_space())
@@ -81,7 +84,7 @@ class Bench:
         publisher = Publisher(journal, [lambda e, line: self.hear(e)], lambda: 1.7e9, 0, lambda why: None)
         self.run = Run(
             config=self.config,
-            task=self.task,
+            task=Guarded(self.task),
             learner=self.learner,
             manager=self.manager,
             publisher=publisher,
@@ -144,6 +147,18 @@ def test_evaluations_run_part_by_part_and_count_once(tmp_path: Path) -> None:
     assert [tuple(event.result.by) for event in reference] == [PARTS] * len(reference)
     assert len(reference) >= 1
     assert [event.suite for event in bench.of(events.EvaluationFinished)].count("final") >= 1
+
+
+def test_the_final_evaluation_is_of_what_the_task_keeps_for_it(tmp_path: Path) -> None:
+    class Keeping(FakeTask):
+        def final(self) -> FakeTask:
+            return kept
+
+    kept = FakeTask()
+    bench = Bench(tmp_path, task=Keeping())
+    bench.execute()
+    suites = [event.suite for event in bench.of(events.EvaluationFinished)]
+    assert kept.evaluations == len(PARTS) * suites.count("final") > 0
 
 
 def test_regular_and_final_checkpoints_reach_the_disk_before_they_are_told(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -62,6 +64,30 @@ def test_a_dqn_run_that_was_killed_resumes_with_its_buffer(tmp_path: Path, delay
     event = p.until(resumed, lambda e: e["type"] == "RunResumed")[-1]
     assert (event["from_update"], event["exact"]) == (manifest.update, True)
     assert p.stop(resumed) == 143
+
+
+def test_a_fork_of_a_file_in_its_session_takes_the_buffer_and_one_of_a_bare_file_fills_it_anew(tmp_path: Path) -> None:
+    assert p.run(tmp_path, "run", "--no-ui", *WORDS, "--max-updates=12", "--name=a").returncode == 0
+    newest = CheckpointStore(tmp_path / "a").newest_good()
+    beside = tmp_path / "a" / newest.manifest.path / "state.pt"
+    bare = shutil.copy(beside, tmp_path / "bare.pt")
+    until = ["--no-ui", "--json", "--set", "manager.termination.max_updates=16"]
+    whole = p.run(tmp_path, "fork", str(beside), "--name=b", *until)
+    assert (whole.returncode, "buffer" in whole.stderr) == (0, False)
+    empty = p.run(tmp_path, "fork", str(bare), "--name=c", *until, "--set=dqn.learning_starts=150")
+    assert empty.returncode == 0
+    assert "its replay buffer (" in empty.stderr
+    assert "learns again after 150 steps" in empty.stderr
+    assert [learned(whole), learned(empty)] == [[True] * 4, [False, True, True, True]]
+    again = p.run(tmp_path, "resume", "c", "--no-ui", "--json", "--max-updates=18")
+    assert (again.returncode, learned(again)) == (0, [True, True])
+    assert verify(tmp_path / "c").ok
+
+
+def learned(done: p.Done) -> list[bool]:
+    """Of each update, whether there was a gradient step in it."""
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    return ["train/loss" in event["metrics"] for event in events if event["type"] == "UpdateFinished"]
 
 
 def test_a_fork_takes_the_buffer_along(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tui_trainer import tasks
 from tui_trainer.core.values import Difficulty
 from tui_trainer.data import requests as files
 from tui_trainer.errors import ConfigError, DamagedSession, UsageError
-from tui_trainer.tasks.cache import PlainLru
+from tui_trainer.tasks.cache import BANDS, PlainLru
 from tui_trainer.tasks.caching import policies
 from tui_trainer.tasks.caching.policies import ONLINE, arc, belady, lfu, lru, s3_fifo, sieve
 from tui_trainer.tasks.caching.simulator import (
@@ -27,7 +27,15 @@ from tui_trainer.tasks.caching.simulator import (
     NOTHING,
     Caches,
 )
-from tui_trainer.tasks.caching.traces import LENGTH, Traces, generated, predictability, predictions
+from tui_trainer.tasks.caching.traces import (
+    FINAL_SEGMENTS,
+    LENGTH,
+    Traces,
+    generated,
+    predictability,
+    predictions,
+    split_by_time,
+)
 from tui_trainer.tasks.playing import LinearPlayer, RandomPlayer, digest, play
 
 
@@ -382,6 +390,56 @@ def test_an_impossible_difficulty_and_part_are_refused(wish: Difficulty) -> None
         task.set_difficulty(wish)
     with pytest.raises(UsageError, match="has no part 'all'"):
         task.evaluate(PlainLru(), part="all", episodes=2, seed=1)
+
+
+def test_the_final_evaluation_has_segments_of_its_own() -> None:
+    library = generated(0, 32)
+    seen, kept = (library.train, library.held_out), library.final()
+    rows = [{row.tobytes() for row in traces.requests} for traces in (*seen, kept)]
+    assert len(rows[2]) == FINAL_SEGMENTS
+    assert not rows[2] & (rows[0] | rows[1])
+    task: Any = tasks.make("cache", {}, 2)
+    for low, high in BANDS.values():
+        assert np.diff(kept.between(low, high))[0] >= 60  # as many as the preset's final evaluation asks for, or near
+    same = task.final().evaluate(PlainLru(), part="0.70-1.00", episodes=40, seed=7)
+    assert same.extra["gap_closed"] == pytest.approx(0)
+    assert same != task.evaluate(PlainLru(), part="0.70-1.00", episodes=40, seed=7)
+
+
+@pytest.mark.parametrize("count", [3, 8, 11, 12, 16, 40, 1000])
+def test_a_trace_is_split_in_the_order_of_time_with_an_embargo_before_each_part(count: int) -> None:
+    split = split_by_time(count, 0.33)
+    train, held_out = split.train, split.held_out
+    assert held_out[0] - train[-1] == 2
+    if split.final is None:
+        assert count < 12
+        assert held_out[-1] == count - 1
+    else:
+        assert split.final[0] - held_out[-1] == 2
+        assert split.final[-1] == count - 1
+        assert len(split.final) == pytest.approx(0.33 * (count - held_out[0]), abs=1)
+    assert split_by_time(count, 0.0).held_out[-1] == count - 1
+
+
+def test_a_session_from_before_the_final_share_goes_on_with_the_split_it_began_with(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "trace.csv"
+    path.write_text("id\n" + "\n".join(map(str, rng.integers(0, 80, 16 * LENGTH))))
+    before: Any = tasks.make("cache", {"data": str(path), "final_share": 0}, 2)
+    now: Any = tasks.make("cache", {"data": str(path)}, 2)
+    assert (before.data_report.split, now.data_report.split) == (
+        {"training": 11, "held out": 4},
+        {"training": 11, "held out": 2, "final": 1},
+    )
+    results = [
+        [each.evaluate(PlainLru(), part="0.70-1.00", episodes=4, seed=1) for each in (task, task.final())]
+        for task in (before, now)
+    ]
+    before.reset(1)
+    now.load_state_dict(before.state_dict())
+    after = [each.evaluate(PlainLru(), part="0.70-1.00", episodes=4, seed=1) for each in (now, now.final())]
+    assert after == results[0] != results[1]
+    assert digest(now.state_dict()) == digest(before.state_dict())
 
 
 def test_the_seed_chooses_the_held_out_segments_and_none_comes_twice_while_it_can() -> None:

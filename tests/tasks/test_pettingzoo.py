@@ -34,6 +34,28 @@ def nim(num_envs: int = 2, **options: Any) -> Task:
     return tasks.make(NIM, {"opening_plies": 0, **options}, num_envs)
 
 
+def test_what_the_mover_of_a_game_was_told_in_info_is_told_of_the_step_that_ends_it_too() -> None:
+    task = nim(2, kwargs={"least": 4, "most": 4})
+    task.reset(1)
+    first, last = task.step(np.array([0, 2])), task.step(np.array([2, 0]))
+    assert first.info is not None
+    assert last.info is not None
+    assert set(first.info) == {"taken", "is_last"}
+    assert [step.info["taken"].tolist() for step in (first, last)] == [[1, 3], [3, 1]]
+    assert last.terminated.all()
+    assert last.info["is_last"].tolist() == [1, 1]
+
+
+def test_every_agents_own_numbers_of_info_are_told_and_none_of_one_that_is_gone() -> None:
+    task = tasks.make(CLIMBERS, {"kwargs": {"top": 2}}, 3)
+    task.reset(1)
+    steps = [task.step(np.array(actions)) for actions in ([1, 0, 1], [1, 0, 0], [1, 0, 0])]
+    told = [step.info["height"] for step in steps if step.info is not None]
+    assert [one.tolist() for one in told[:2]] == [[1, 0, 1], [2, 0, 1]]
+    assert np.isnan(told[2][0])
+    assert told[2][1:].tolist() == [0, 1]
+
+
 def test_who_takes_the_last_match_wins_and_the_game_starts_anew() -> None:
     task = nim(2, kwargs={"least": 4, "most": 4})
     task.reset(1)

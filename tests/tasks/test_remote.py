@@ -182,6 +182,18 @@ def test_an_evaluation_asks_the_engines_policy() -> None:
     task.close()
 
 
+def test_the_final_evaluation_is_of_what_the_task_keeps_for_it() -> None:
+    options = {"instruments": 4, "bars": 4096}
+    plain, task = tasks.make("trading", options, 2), tasks.make("trading", {**options, "processes": 1}, 2)
+    results = [
+        judge.evaluate(LinearPlayer(plain.spec, 4), part="0.70-1.00", episodes=5, seed=5)
+        for judge in (plain.final(), task.final(), task)
+    ]
+    assert results[0] == results[1] != results[2]
+    assert task.final().baselines() == plain.final().baselines() != plain.baselines()
+    task.close()
+
+
 def test_a_wrong_number_of_processes_is_a_config_error_and_the_tasks_own_options_go_on() -> None:
     with pytest.raises(ConfigError, match=r"task\.processes"):
         tasks.make("tictactoe", {"processes": -1}, 2)

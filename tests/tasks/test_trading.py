@@ -20,7 +20,7 @@ from tui_trainer.tasks.market.features import LOOKBACK, efficiency, features
 from tui_trainer.tasks.market.generator import generate
 from tui_trainer.tasks.market.market import Market, generated, prepare
 from tui_trainer.tasks.market.results import RUIN
-from tui_trainer.tasks.market.segments import LENGTH, Segments, starts, walk_forward, worth
+from tui_trainer.tasks.market.segments import AHEAD, LENGTH, Segments, starts, walk_forward, worth
 from tui_trainer.tasks.playing import RandomPlayer, digest, play
 from tui_trainer.tasks.trading import Momentum, Options, TradingTask
 
@@ -74,8 +74,10 @@ def test_every_unit_traded_costs_and_a_turn_from_short_to_long_is_two() -> None:
     scale = market_of(bars_of(np.full(3000, 50.0))).scale
     actions, units = [1, 0, 0, 2, 1], [0, 1, 0, 2, 1]
     for action, traded in zip(actions, units):
-        reward = float(task.step(np.array([action])).reward[0])
-        assert reward * scale == pytest.approx(math.log(1 - traded * 1e-3), abs=1e-9)
+        step = task.step(np.array([action]))
+        assert float(step.reward[0]) * scale == pytest.approx(math.log(1 - traded * 1e-3), abs=1e-9)
+        assert step.info is not None
+        assert (step.info["turnover"][0], step.info["exposure"][0]) == (traded, abs(action - 1))
 
 
 def test_the_last_bar_closes_the_position_at_its_cost() -> None:
@@ -364,6 +366,51 @@ def test_a_file_of_a_folder_that_cannot_be_used_is_a_reject_and_the_rest_is_trad
     assert task.data_report.rejects == {"broken": 1, "duplicate": 1}
     assert "40 of 80 rows cannot be used: 40 not a number" in task.data_report.examples[0]
     assert small().data_report is None
+
+
+def reach(segments: Segments) -> np.ndarray:
+    """Every bar that a segment's features, decisions and fills touch."""
+    return np.unique(segments.start[:, None] + np.arange(-LOOKBACK, LENGTH + AHEAD))
+
+
+@pytest.mark.parametrize("embargo", [0, 64, 300])
+def test_the_final_evaluations_segments_come_last_and_touch_no_bar_of_the_others(embargo: int) -> None:
+    found = prepare([wavy(12_000)], 3, 0, embargo, 0.33)
+    assert found.kept is not None
+    trained, tested, final = reach(found.train), reach(found.held_out), reach(found.kept)
+    assert tested.min() - trained.max() > embargo
+    assert final.min() - tested.max() > embargo
+    assert len(found.kept.start) == pytest.approx(len(found.held_out.start) / 2, abs=1.5)
+
+
+def test_a_series_too_short_for_a_final_share_is_evaluated_on_what_is_held_out() -> None:
+    short, plain = prepare([wavy(3000)], 3, 0, 64, 0.33), prepare([wavy(3000)], 3, 0, 64)
+    assert short.kept is None
+    assert short.digest == plain.digest
+    assert np.array_equal(short.held_out.start, plain.held_out.start)
+
+
+def test_the_final_evaluation_of_a_generated_market_trades_other_instruments() -> None:
+    task = small()
+    shown, kept = task._market, task.final()._market
+    assert len(kept.held_out.start) >= len(shown.held_out.start) / 2
+    assert not set(np.round(kept.log_close, 9)) & set(np.round(shown.log_close, 9))
+    one, other = (each.evaluate(Momentum(), part="0.70-1.00", episodes=9, seed=1) for each in (task, task.final()))
+    assert one.mean != other.mean
+    assert set(task.final().baselines()) == set(task.baselines())
+
+
+def test_a_session_from_before_the_final_share_goes_on_with_the_split_it_began_with(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", generate(0, 1, 8192)[0][0])
+    before: Any = tasks.make("trading", {"data": str(tmp_path), "final_share": 0}, 4)
+    now: Any = tasks.make("trading", {"data": str(tmp_path)}, 4)
+    assert now.data_report.split.keys() == {"training", "held out", "final"}
+    wide = before.evaluate(Momentum(), part="0.30-0.50", episodes=9, seed=1)
+    assert now.evaluate(Momentum(), part="0.30-0.50", episodes=9, seed=1) != wide
+    before.reset(1)
+    now.load_state_dict(before.state_dict())
+    assert now.evaluate(Momentum(), part="0.30-0.50", episodes=9, seed=1) == wide
+    assert now.final().evaluate(Momentum(), part="0.30-0.50", episodes=9, seed=1) == wide
 
 
 # --- difficulty, evaluation, baselines --------------------------------------------------------------------------

@@ -139,6 +139,9 @@ def test_held_out_pictures_are_none_of_the_training_ones_and_quality_is_a_percen
     assert (len(library.train), len(library.held_out)) == (32, 16)
     assert {p.digest for p in library.train} & {p.digest for p in library.held_out} == set()
     assert sorted(library.train_quality[:8]) == pytest.approx(np.arange(1, 9) / 8)
+    final = library.final()
+    assert [p.category for p in final] == [p.category for p in library.held_out]
+    assert {p.digest for p in final} & {p.digest for p in (*library.train, *library.held_out)} == set()
 
 
 # --- worth ------------------------------------------------------------------------------------------------------
@@ -243,6 +246,10 @@ def test_the_reward_gain_is_how_far_above_the_defaults() -> None:
     assert gain[:3].tolist() == [0, 0, 0]
     assert gain[3:] == pytest.approx(np.tanh((score[3:] - base[3:]) / GAIN), rel=1e-3)
     assert (gain[3:] > 0).all()
+    told = plain.step(action).info
+    assert told["bytes_to_defaults"][:3].tolist() == [1, 1, 1]
+    assert (told["bytes_to_defaults"][3:] < 1).all()
+    assert ((told["ssim"] > 0) & (told["ssim"] <= 1)).all()
 
 
 def test_vtracers_defaults_are_even_with_themselves() -> None:
@@ -360,11 +367,37 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_is_trained_on_by_its_categories_with_some_held_out(folder: Path) -> None:
     task = small(4, data=str(folder))
     assert task.spec.parts == ("simple", "text")
-    assert task.data_report.split == {"training": 12, "held out": 4}
+    assert task.data_report.split == {"training": 12, "held out": 2, "final": 2}
     assert task.data_report.rejects == {"broken": 1}
     step = task.step(RandomPlayer(task.spec, 1).act(task.reset(1).obs, None))
     assert np.isfinite(step.reward).all()
     assert task.evaluate(AS_VTRACER, part="text", episodes=2, seed=1).episodes == 2
+    task.close()
+
+
+def test_a_folder_keeps_pictures_of_every_category_for_the_final_evaluation(folder: Path) -> None:
+    before, now = small(2, data=str(folder), final_share=0), small(2, data=str(folder))
+    kept, shown = now.final()._library.held_out, now._library.held_out
+    assert {p.category for p in kept} == {p.category for p in shown} == {"simple", "text"}
+    assert {p.digest for p in kept} | {p.digest for p in shown} == {p.digest for p in before._library.held_out}
+    assert not {p.digest for p in kept} & {p.digest for p in shown}
+    before.reset(1)
+    now.load_state_dict(before.state_dict())  # a session from before there was a final share
+    assert [p.digest for p in now._library.held_out] == [p.digest for p in before._library.held_out]
+    assert now.final()._library.held_out == now._library.held_out
+    now.close()
+    before.close()
+
+
+def test_a_category_of_one_picture_is_trained_on_and_evaluated_nowhere(folder: Path) -> None:
+    for n in range(1, 8):
+        (folder / "text" / f"{n}.png").unlink()
+    task = small(2, data=str(folder))
+    assert task.difficulty_space().levels == ("simple", "+text")
+    assert task.spec.parts == ("simple",)
+    assert task.final().evaluate(AS_VTRACER, part="simple", episodes=3, seed=1).episodes == 3
+    with pytest.raises(UsageError, match="no part 'text'"):
+        task.evaluate(AS_VTRACER, part="text", episodes=1, seed=1)
     task.close()
 
 

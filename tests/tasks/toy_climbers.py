@@ -44,7 +44,7 @@ class parallel_env(ParallelEnv):  # type: ignore[misc,type-arg]
         up = {agent: self.height[agent] >= self.top for agent in self.agents}
         late = {agent: self.age >= self.limit and not up[agent] for agent in self.agents}
         rewards = {agent: 1.0 if up[agent] else -0.1 for agent in self.agents}
-        infos: dict[str, Any] = {agent: {} for agent in self.agents}
+        infos: dict[str, Any] = {agent: {"height": self.height[agent], "name": agent} for agent in self.agents}
         self.agents = [agent for agent in self.agents if not up[agent] and not late[agent]]
         return seen, rewards, up, late, infos
 

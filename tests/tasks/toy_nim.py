@@ -46,6 +46,7 @@ class raw_env(AECEnv):  # type: ignore[misc,type-arg]
         assert action + 1 <= self.left, "an illegal action"
         mover = self.agent_selection
         self.left -= int(action) + 1
+        self.infos[mover] = {"taken": int(action) + 1, "is_last": np.bool_(self.left == 0), "board": np.zeros(3)}
         if self.left == 0:
             self.rewards = {agent: 1.0 if agent == mover else -1.0 for agent in self.agents}
             self.terminations = dict.fromkeys(self.agents, True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -78,6 +78,8 @@ class DQN:
         self._target_updates = 0
         self._before = 0
         """Steps before the rollout that is being filled, of all ranks."""
+        self._refilled_from = 0
+        """Steps at which the buffer was empty: above 0 in a fork of a file that was taken away from its buffer."""
         self._seed = seed
         self._group: Group | None = None
         self._gradient = torch.from_numpy(self._tape.gradient)
@@ -140,9 +142,10 @@ class DQN:
         s = self._settings
         self._replay.add(self._joiner(stretch_of(self._rollout, self._spec), s.gamma))
         steps, size = self._counts()
-        if steps >= s.learning_starts and size:
-            metrics |= _means([self._step() for _ in range(s.gradient_steps)])
-            metrics["train/learning_rate"] = s.learning_rate
+        if steps - self._refilled_from >= s.learning_starts and size:
+            rate = self._learning_rate()
+            metrics |= _means([self._step(rate) for _ in range(s.gradient_steps)])
+            metrics["train/learning_rate"] = rate
             self._follow(steps)
         self._before = steps
         self._rollout.restart()
@@ -172,7 +175,14 @@ class DQN:
         told = self._group.every(np.array([self._collector.steps, self._replay.size], np.float64))
         return int(sum(steps for steps, _ in told)), int(min(size for _, size in told))
 
-    def _step(self) -> tuple[float, float, float]:
+    def _learning_rate(self) -> float:
+        """As set, or on its way from there to its last value: with noisy targets the policy swings less at the end."""
+        s = self._settings
+        if not s.learning_rate_steps:
+            return s.learning_rate
+        return self._annealed(s.learning_rate, min(s.learning_rate, s.learning_rate_final), s.learning_rate_steps)
+
+    def _step(self, rate: float) -> tuple[float, float, float]:
         """One minibatch; returns loss, mean action value and the gradient's norm. Raises Diverged before a bad step.
 
         Loss: the mean of w * huber(Q(s, a) - target), w = 1 where replay has no priorities.
@@ -195,7 +205,7 @@ class DQN:
             require_finite(x, "an observation is")
             raise Diverged("the loss is not finite", "lower the learning rate and resume from the last good checkpoint")
         norm = clip_norm(self._tape.gradient, s.max_grad_norm)
-        self._adam.step(self._tape.gradient, s.learning_rate)
+        self._adam.step(self._tape.gradient, rate)
         self._replay.judge(drawn.slots, error)
         return loss, q_mean, norm
 
@@ -264,6 +274,7 @@ class DQN:
         self._collector.begin_anew(seed, steps, finished)
 
     def state_dict(self) -> dict[str, object]:
+        refilled = {"refilled_from": self._refilled_from} if self._refilled_from else {}
         return {
             "algorithm": "dqn",
             "parameters": torch.from_numpy(self._flat),
@@ -277,6 +288,7 @@ class DQN:
             "joiner": self._joiner.state_dict(),
             "replay": self._replay.state_dict(),
             "collector": self._collector.state_dict(),
+            **refilled,
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
@@ -285,6 +297,7 @@ class DQN:
         load_parameters(torch.from_numpy(self._target), state, "target")
         self._target_updates = int(take(state, "target_updates"))
         self._before = int(take(state, "before"))
+        self._refilled_from = int(cast(int, state.get("refilled_from", 0)))
         self._adam.load_state_dict(take(state, "optimizer"))
         self._live.load_state_dict(take(state, "settings"))
         load_generator(self._explore, take(state, "explore"))

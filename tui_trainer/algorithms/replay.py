@@ -137,6 +137,20 @@ class Replay:
         return copy
 
 
+def left_behind(learner: Mapping[str, Any]) -> int:
+    """Transitions that a learner's state names and does not hold: the file was taken away from its buffer."""
+    segments = learner["replay"]["segments"] if "replay" in learner else []
+    return 0 if all(segment.array is not None for segment in segments) else int(learner["replay"]["total"])
+
+
+def with_none_kept(learner: Mapping[str, Any]) -> dict[str, Any]:
+    """The learner's state with an empty buffer, to be filled anew before it learns again."""
+    held = learner["replay"]
+    weights = held["priorities"] and {**held["priorities"], "weights": held["priorities"]["weights"] * 0}
+    empty = {"total": 0, "segments": [], "tail": held["tail"][:0], "priorities": weights}
+    return {**learner, "replay": empty, "refilled_from": learner["before"]}
+
+
 def _rows_of(state: Mapping[str, object]) -> list[Array]:
     """A buffer's state as rows of bytes. Raises DamagedSession where segments do not lie beside it."""
     arrays = [segment.array for segment in take(state, "segments")]

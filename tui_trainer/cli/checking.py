@@ -15,6 +15,7 @@ from tui_trainer.cli.listing import table
 from tui_trainer.core.data import DataKind, DataReport, counted
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import UsageError
+from tui_trainer.tasks.options import FINAL_SHARE
 
 if TYPE_CHECKING:
     from tui_trainer.data.catalogue import Catalogue, Item
@@ -37,7 +38,7 @@ def check_data(source: str, kind: str, jobs: int, seed: int, *, fresh: bool, jso
         found = catalogue.examine(Path(source).expanduser(), wanted, jobs=jobs or os.cpu_count() or 1, store=store)
     finally:
         store.close()
-    report = found.report(found.split(HELD_OUT, seed) if found.kind == "images" else None)
+    report = found.report(found.split(HELD_OUT, seed, FINAL_SHARE) if found.kind == "images" else None)
     _print_json(found, report) if json else _print(found, report, seed)
     return 0 if report.used else 1
 

@@ -41,6 +41,7 @@ def fork_session(wish: Fork) -> int:
     layers = [Layer("parent", to_table(subject.config)), assignments_layer(wish.assignments)]
     resolved = resolve([*layers, Layer("fork", {"run": {"name": wish.as_ or ""}})])
     _require_same_shape(subject, resolved.config.run.task, resolved.config.run.algorithm)
+    subject, note = _without_what_was_left_behind(subject, resolved.config.dqn.learning_starts)
     root, run = find.root(wish.sessions), resolved.config.run
     lineage = {
         "parent": parent,
@@ -51,6 +52,8 @@ def fork_session(wish: Fork) -> int:
     name = wish.as_ or default_name(root, run.task, run.algorithm)
     session = Session.create(root, name, resolved, collect(sys.argv, Path.cwd()), lineage=lineage)
     _plant(session, subject)
+    if note:
+        print(f"tui-trainer: {note}", file=sys.stderr)
     live = [text for text in wish.assignments if text.partition("=")[0].strip() in LEARNER_KEYS]
     return go_on(session, live, no_ui=wish.no_ui, detach=wish.detach, json=wish.json)
 
@@ -61,6 +64,24 @@ def _subject(wish: Fork) -> tuple[Subject, str]:
     session = find.session(wish.sessions, wish.name)
     require_own_loop(session)
     return from_session(session, wish.at), session.name
+
+
+def _without_what_was_left_behind(subject: Subject, starts: int) -> tuple[Subject, str]:
+    """A file that was taken out of its session has no replay buffer: it is collected anew; and what to say of that."""
+    from tui_trainer.algorithms.replay import left_behind, with_none_kept
+
+    learner = subject.state["learner"]
+    if not (missing := left_behind(learner)):
+        return subject, ""
+    if learner.get("ranks"):
+        raise UsageError(
+            f"{subject.label} holds several ranks and no replay buffer lies beside it", "name the session instead"
+        )
+    note = (
+        f"{subject.label}: its replay buffer ({missing:,} transitions) does not lie beside it; the fork begins with an "
+        f"empty one and learns again after {starts:,} steps (dqn.learning_starts)"
+    )
+    return msgspec.structs.replace(subject, state={**subject.state, "learner": with_none_kept(learner)}), note
 
 
 def _require_same_shape(subject: Subject, task: str, algorithm: str) -> None:

@@ -237,6 +237,12 @@ class DQNSettings(Settings, frozen=True):
     train_freq: Annotated[int, Meta(ge=1, description="Environment steps (all together) between updates.")] = 80
     gradient_steps: Annotated[int, Meta(ge=1, description="Gradient steps an update.")] = 8
     learning_rate: Annotated[float, Meta(gt=0, le=1, description="Adam's step size.")] = 2.3e-3
+    learning_rate_final: Annotated[
+        float, Meta(gt=0, le=1, description="Step size once it was annealed over learning_rate_steps.")
+    ] = 1e-4
+    learning_rate_steps: Annotated[
+        int, Meta(ge=0, description="Environment steps over which it goes there; 0 = it stays as it is.")
+    ] = 0
     gamma: Annotated[float, Meta(ge=0, le=1, description="Discount.")] = 0.99
     tau: Annotated[float, Meta(gt=0, le=1, description="Share of the online net copied to the target net.")] = 1.0
     target_update_interval: Annotated[int, Meta(ge=1, description="Environment steps between target updates.")] = 500

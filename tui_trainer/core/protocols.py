@@ -181,6 +181,27 @@ class HasBound(Protocol):
         ...
 
 
+class Judge(Protocol):
+    """What a policy is evaluated on, and what is known of it."""
+
+    def evaluate(self, policy: Policy, *, part: str, episodes: int, seed: int) -> PartResult:
+        """As a task's."""
+        ...
+
+    def baselines(self) -> dict[str, float]:
+        """As a task's."""
+        ...
+
+
+@runtime_checkable
+class HasFinal(Protocol):
+    """A task with a bounded stock of episodes to evaluate on, of which it keeps some for the final evaluation alone."""
+
+    def final(self) -> Judge:
+        """The task over these."""
+        ...
+
+
 class Applied(NamedTuple):
     """What a policy made of one of a person's files."""
 

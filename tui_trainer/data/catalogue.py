@@ -75,11 +75,13 @@ class Catalogue(NamedTuple):
         """Those that are not rejected."""
         return tuple(item for item in self.items if not item.reject)
 
-    def split(self, share: float, seed: int) -> splits.Split:
-        """Of the used items, by their index among them."""
+    def split(self, share: float, seed: int, final_share: float = 0.0) -> splits.Split:
+        """Of the used items, by their index among them; `final_share` of those held out are for the end alone."""
         used = self.used
         groups = splits.groups_of([item.look for item in used])
-        return splits.split([i.category for i in used], groups, [i.sha256 for i in used], share, seed)
+        kinds, names = [i.category for i in used], [i.sha256 for i in used]
+        found = splits.split(kinds, groups, names, share, seed)
+        return splits.parted(found, kinds, groups, names, final_share, seed) if final_share else found
 
     def report(self, split: splits.Split | None = None) -> DataReport:
         """The catalogue as a value."""
@@ -98,9 +100,14 @@ class Catalogue(NamedTuple):
             rejects=dict(reasons.most_common()),
             examples=tuple(_quoted(item) for item in rejected[:SHOWN]),
             scores=_spread(used, SHOWN_SCORES[self.kind]),
-            split={} if split is None else {"training": len(split.train), "held out": len(split.held_out)},
+            split={} if split is None else _counts(split),
             near_duplicates=len(groups) - len(set(groups)),
         )
+
+
+def _counts(split: splits.Split) -> dict[str, int]:
+    counts = {"training": len(split.train), "held out": len(split.held_out)}
+    return {**counts, "final": len(split.final)} if split.final else counts
 
 
 def examine(source: Path, kind: DataKind | None = None, *, jobs: int = 1, store: Store | None = None) -> Catalogue:

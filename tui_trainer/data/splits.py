@@ -17,6 +17,8 @@ class Split(NamedTuple):
 
     train: tuple[int, ...]
     held_out: tuple[int, ...]
+    final: tuple[int, ...] = ()
+    """Held out, too, and kept for the final evaluation alone."""
 
 
 def groups_of(looks: Sequence[str]) -> list[int]:
@@ -68,6 +70,15 @@ def split(categories: Sequence[str], groups: Sequence[int], names: Sequence[str]
     chosen = {item for group in held for item in members[group]}
     everything = range(len(categories))
     return Split(tuple(i for i in everything if i not in chosen), tuple(sorted(chosen)))
+
+
+def parted(
+    found: Split, categories: Sequence[str], groups: Sequence[int], names: Sequence[str], share: float, seed: int
+) -> Split:
+    """The same, with about `share` of what every category holds out kept for the end; none of one with one group."""
+    held = found.held_out
+    part = split([categories[i] for i in held], [groups[i] for i in held], [names[i] for i in held], share, seed + 1)
+    return Split(found.train, tuple(held[i] for i in part.train), tuple(held[i] for i in part.held_out))
 
 
 def _held(mine: list[int], members: dict[int, list[int]], names: Sequence[str], share: float, seed: int) -> set[int]:

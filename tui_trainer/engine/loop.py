@@ -19,7 +19,7 @@ from tui_trainer.core.callbacks import Collected, Updated
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.config import Config, to_table, without_outgoing
 from tui_trainer.core.events import Event
-from tui_trainer.core.protocols import HasBound, Learner, Policy, Task
+from tui_trainer.core.protocols import HasBound, HasFinal, Judge, Learner, Policy, Task
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Author, BranchName, CheckpointKind, Reason, Resources, Suite
 from tui_trainer.engine import inbox as mail
@@ -31,6 +31,7 @@ from tui_trainer.engine.publisher import Publisher
 from tui_trainer.engine.ranks import restore
 from tui_trainer.engine.saver import SaveJob, Saver
 from tui_trainer.errors import Diverged, RankLost
+from tui_trainer.tasks.failures import unguarded
 from tui_trainer.training.evaluation import merge, suite_seed
 from tui_trainer.training.manager import TrainingManager
 
@@ -608,16 +609,20 @@ class Run:
         seed, episodes = FINAL_SEED + self._config.run.seed, self._config.manager.evaluation.final_episodes
         self._evaluate_policy(policy, checkpoint, suite="final", episodes=episodes, seed=seed)
 
+    def _final_judge(self) -> Judge:
+        task = unguarded(self._task)
+        return task.final() if isinstance(task, HasFinal) else task
+
     def _evaluate_policy(self, policy: Policy, checkpoint: str, *, suite: Suite, episodes: int, seed: int) -> None:
-        spec = self._task.spec
+        spec, is_final = self._task.spec, suite == "final"
         phase = "evaluate" if suite == "reference" else f"{suite} evaluation"
         results, began = {}, self._clock()
+        judge = self._final_judge() if is_final else self._task
         for index, part in enumerate(spec.parts):
             self._tick(events.PhaseStarted(phase=phase, part=part, done=index, of=len(spec.parts)))
-            results[part] = self._task.evaluate(policy, part=part, episodes=episodes, seed=seed)
-        is_final = suite == "final"
-        bound = self._task.bound() if is_final and isinstance(self._task, HasBound) else None
-        result = merge(spec, results, baselines=self._task.baselines() if is_final else None, bound=bound)
+            results[part] = judge.evaluate(policy, part=part, episodes=episodes, seed=seed)
+        bound = judge.bound() if is_final and isinstance(judge, HasBound) else None
+        result = merge(spec, results, baselines=judge.baselines() if is_final else None, bound=bound)
         self._publish(
             events.EvaluationFinished(suite=suite, result=result, seconds=self._clock() - began, checkpoint=checkpoint)
         )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 from msgspec import Meta
 
@@ -35,7 +36,7 @@ from tui_trainer.tasks.caching.observations import COUNT, Watcher, load_watcher,
 from tui_trainer.tasks.caching.results import Counts, picture, result
 from tui_trainer.tasks.caching.simulator import ACTIONS, NOTHING, Caches
 from tui_trainer.tasks.caching.traces import LENGTH, Library, Traces
-from tui_trainer.tasks.options import read_options
+from tui_trainer.tasks.options import FINAL_SHARE, FinalShare, read_options
 
 BANDS = {"0.70-1.00": (0.7, 1.0), "0.50-0.70": (0.5, 0.7), "0.30-0.50": (0.3, 0.5)}
 """Parts of the evaluation: qualities of held-out segments."""
@@ -52,6 +53,7 @@ class Options(Settings, frozen=True):
     workload_seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Which workloads are generated.")] = 0
     capacity: Annotated[int, Meta(ge=4, le=512, description="Objects that the cache holds.")] = 32
     fetch_cost: Annotated[float, Meta(ge=0, le=10, description="Cost of an object prefetched, in hits.")] = 0.5
+    final_share: FinalShare = FINAL_SHARE
 
 
 def make(options: Mapping[str, Any], num_envs: int, max_episode_steps: int) -> CacheTask:
@@ -62,7 +64,8 @@ def make(options: Mapping[str, Any], num_envs: int, max_episode_steps: int) -> C
 
 def _library(options: Options) -> Library:
     if options.data:
-        return traces.from_file(Path(options.data).expanduser(), options.format, options.capacity)
+        path = Path(options.data).expanduser()
+        return traces.from_file(path, options.format, options.capacity, options.final_share)
     return traces.generated(options.workload_seed, options.capacity)
 
 
@@ -116,7 +119,8 @@ class CacheTask:
 
     def step(self, action: Array) -> Step:
         """Serve the present request by `action`, (N,). Raises UsageError for one that is masked."""
-        reward = self.serve(np.asarray(action))
+        reward, fetched = self.serve(np.asarray(action))
+        info = {"hit_ratio": self._caches.is_hit.copy(), "prefetches": fetched}
         over, cut = self._caches.t == LENGTH, self._caches.t == self._limit
         obs = self._watcher.observe()
         final_obs = obs
@@ -124,15 +128,16 @@ class CacheTask:
             self._begin(np.flatnonzero(cut))
             obs = self._watcher.observe()
         self._legal = self._caches.mask()
-        return Step(obs, reward, over, cut & ~over, final_obs, self._legal, self._quiet, self._all, self._quiet)
+        quiet = self._quiet
+        return Step(obs, reward, over, cut & ~over, final_obs, self._legal, quiet, self._all, quiet, info=info)
 
-    def serve(self, action: Array) -> Float:
-        """Move every cache on by one request; the rewards (N,)."""
+    def serve(self, action: Array) -> tuple[Float, Array]:
+        """Move every cache on by one request; the rewards (N,), and how many objects each prefetched (N,)."""
         require_legal("cache", action, self._legal)
         likely = self._watcher.before(action)
         fetched = self._caches.act(action)
         self._watcher.after(likely, fetched)
-        return (self._caches.is_hit - self._options.fetch_cost * fetched).astype(np.float32)
+        return (self._caches.is_hit - self._options.fetch_cost * fetched).astype(np.float32), fetched
 
     # --- difficulty ------------------------------------------------------------------------------------------
 
@@ -176,6 +181,11 @@ class CacheTask:
         """The policy on held-out segments, in caches of their own."""
         return _Player(self._library.held_out, self._library, self._options, segments, self._limit).run(policy)
 
+    def final(self) -> CacheTask:
+        """Evaluates on segments that nothing else sees."""
+        kept = self._library._replace(held_out=self._library.final())
+        return CacheTask(kept, self._options, 1, self._limit)
+
     def baselines(self) -> dict[str, float]:
         """Win rates; a known policy is never above the best of them."""
         return {"best of five": 0.0}
@@ -204,6 +214,8 @@ class CacheTask:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue exactly. Raises DamagedSession where the requests are others than it was made with."""
+        if self._options.data and state["data"] != self._library.digest:
+            self._library = self._as_before(state["data"])
         require_same_data(state, self._library.digest, "requests", "restore its trace file")
         self._caches.load(state["caches"])
         load_watcher(self._watcher, state["watcher"])
@@ -211,6 +223,11 @@ class CacheTask:
         self._range = int(first), int(last)
         load_generator(self._rng, state["rng"])
         self._legal = self._caches.mask()
+
+    def _as_before(self, digest: object) -> Library:
+        """Sessions from before there was a final share go on with the split that they began with."""
+        before = _library(msgspec.structs.replace(self._options, final_share=0.0))
+        return before if before.digest == digest else self._library
 
     def render_text(self, env: int) -> str:
         """Hits so far, what the cache holds, the last action."""

@@ -14,6 +14,12 @@ from tui_trainer.errors import ConfigError
 
 Options = TypeVar("Options", bound=Settings)
 
+FINAL_SHARE = 0.33
+FinalShare = Annotated[
+    float, Meta(ge=0, lt=1, description="Of what is held out of your data, the share kept for the final evaluation.")
+]
+"""The option of tasks that learn from a person's files."""
+
 
 class OptionDoc(msgspec.Struct, frozen=True):
     """One option as `tasks show` prints it."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from msgspec import Meta
 
@@ -41,7 +42,7 @@ from tui_trainer.tasks.market.market import Market
 from tui_trainer.tasks.market.pictures import picture
 from tui_trainer.tasks.market.results import Account, log_growth, result
 from tui_trainer.tasks.market.segments import LENGTH
-from tui_trainer.tasks.options import read_options
+from tui_trainer.tasks.options import FINAL_SHARE, FinalShare, read_options
 
 ACTIONS = ("short", "flat", "long")
 BANDS = {"0.70-1.00": (0.7, 1.0), "0.50-0.70": (0.5, 0.7), "0.30-0.50": (0.3, 0.5)}
@@ -65,6 +66,7 @@ class Options(Settings, frozen=True):
     fold: Annotated[int, Meta(ge=0, le=50, description="The split that is used, from 1; 0 = the last.")] = 0
     embargo: Annotated[int, Meta(ge=0, le=10_000, description="Bars between training and held-out ones.")] = 128
     bars_per_year: Annotated[float, Meta(gt=0, description="By which Sharpe ratios are annualised.")] = 252.0
+    final_share: FinalShare = FINAL_SHARE
 
 
 def make(options: Mapping[str, Any], num_envs: int, max_episode_steps: int) -> TradingTask:
@@ -78,7 +80,7 @@ def make(options: Mapping[str, Any], num_envs: int, max_episode_steps: int) -> T
 def _market(options: Options) -> Market:
     how = (options.folds, options.fold, options.embargo)
     if options.data:
-        return market.from_files(Path(options.data).expanduser(), *how)
+        return market.from_files(Path(options.data).expanduser(), *how, options.final_share)
     return market.generated(options.market_seed, options.instruments, options.bars, *how)
 
 
@@ -137,19 +139,21 @@ class TradingTask:
 
     def step(self, action: Array) -> Step:
         """Take the positions `action` - 1, (N,). Raises UsageError for an action that is none."""
-        gain = self._trade(action)
+        gain, info = self._trade(action)
         over, cut = self._t == LENGTH, self._t == self._limit
         if not cut.any():
             obs = self._observe()
             no = ~self._all
-            return Step(obs, gain, no, no, obs, None, self._quiet, self._all, np.zeros_like(self._quiet))
+            return Step(obs, gain, no, no, obs, None, self._quiet, self._all, np.zeros_like(self._quiet), info=info)
         outcome = np.where(cut, self._outcome(), 0).astype(np.int8)
         final_obs = self._observe()
         self._begin(np.flatnonzero(cut))
-        return Step(self._observe(), gain, over, cut & ~over, final_obs, None, self._quiet, self._all, outcome)
+        obs, quiet = self._observe(), self._quiet
+        return Step(obs, gain, over, cut & ~over, final_obs, None, quiet, self._all, outcome, info=info)
 
-    def _trade(self, action: Array) -> Float:
-        """Move every trader on by one bar; the rewards (N,)."""
+    def _trade(self, action: Array) -> tuple[Float, dict[str, Array]]:
+        """Move every trader on by one bar; the rewards (N,), and what is told of it: units traded, whether long or
+        short at all."""
         target = np.asarray(action).astype(np.int8) - np.int8(1)
         if np.abs(target).max() > 1:
             raise UsageError(f"action {int(np.asarray(action)[np.abs(target) > 1][0])} is none of 0, 1, 2")
@@ -165,7 +169,7 @@ class TradingTask:
         gain = log_growth(held * self._market.fill_return[at] - self._cost * traded)
         self._position = target
         found: Float = (gain / self._market.scale).astype(np.float32)
-        return found
+        return found, {"turnover": traded, "exposure": np.abs(held)}
 
     def _observe(self) -> Float:
         obs: Float = self._market.features.take(self._start + self._t, axis=0)
@@ -233,6 +237,15 @@ class TradingTask:
         self._position = np.zeros_like(self._position)
         self._path = np.zeros_like(self._path)
 
+    def final(self) -> TradingTask:
+        """Evaluates on segments that nothing else sees: of other instruments; in a person's bars the last ones."""
+        kept, o = self._market, self._options
+        if not o.data:
+            kept = market.more(o.market_seed, o.instruments, o.bars, o.folds, o.fold, o.embargo)
+        elif kept.kept is not None:
+            kept = kept._replace(held_out=kept.kept)
+        return TradingTask(kept, o, 1, self._limit)
+
     def baselines(self) -> dict[str, float]:
         """Win rates of simple traders on the held-out segments, the mean over the bands."""
         span, log = MOMENTUM_SPAN, self._market.log_close
@@ -278,12 +291,19 @@ class TradingTask:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue exactly. Raises DamagedSession where the bars are others than it was made with."""
+        if self._options.data and state["data"] != self._market.digest:
+            self._market = self._as_before(state["data"])
         require_same_data(state, self._market.digest, "bars", "restore the data it used")
         self._start, self._t = loaded(self._start, state, "start"), loaded(self._t, state, "t")
         self._path, self._position = loaded(self._path, state, "path"), loaded(self._position, state, "position")
         first, last = state["range"]
         self._range = int(first), int(last)
         load_generator(self._rng, state["rng"])
+
+    def _as_before(self, digest: object) -> Market:
+        """Sessions from before there was a final share go on with the split that they began with."""
+        before = _market(msgspec.structs.replace(self._options, final_share=0.0))
+        return before if before.digest == digest else self._market
 
     def render_text(self, env: int) -> str:
         """Price, position and equity of a trader's episode so far."""

@@ -8,10 +8,12 @@ at which VTracer fails ends the episode with the return FAILED, whatever came be
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 from msgspec import Meta
 
@@ -33,7 +35,7 @@ from tui_trainer.tasks.arrays import (
     loaded,
     require_same_data,
 )
-from tui_trainer.tasks.options import read_options
+from tui_trainer.tasks.options import FINAL_SHARE, FinalShare, read_options
 from tui_trainer.tasks.vector import library as libraries
 from tui_trainer.tasks.vector.applying import apply
 from tui_trainer.tasks.vector.library import SHOWN, Library, Picture, Traces
@@ -74,6 +76,7 @@ class Options(Settings, frozen=True):
     over_budget_weight: Annotated[float, Meta(ge=0, le=10, description="SSIM a doubling past the budget costs.")] = 0.2
     workers: Annotated[int, Meta(ge=0, le=256, description="Worker processes; 0 = one a core.")] = 0
     step_timeout_s: Annotated[float, Meta(gt=0, le=3600, description="A tracing that takes longer has failed.")] = 20.0
+    final_share: FinalShare = FINAL_SHARE
 
 
 def make(options: Mapping[str, Any], num_envs: int, max_episode_steps: int) -> VectorizeTask:
@@ -86,7 +89,9 @@ def _library(options: Options) -> Library:
     if not options.data:
         return libraries.generated(options.picture_seed, options.pixels, options.pictures, options.held_out)
     source = Path(options.data).expanduser()
-    return libraries.from_folder(source, options.pixels, options.held_out_share, options.picture_seed, options.workers)
+    return libraries.from_folder(
+        source, options.pixels, options.held_out_share, options.picture_seed, options.workers, options.final_share
+    )
 
 
 _SHARED: dict[str, Traces] = {}
@@ -120,7 +125,7 @@ class VectorizeTask:
             num_envs=num_envs,
             metric="win_rate",
             outcomes=OUTCOMES,
-            parts=library.categories,
+            parts=library.shown,
             action_low=0.0,
             action_high=1.0,
         )
@@ -159,7 +164,7 @@ class VectorizeTask:
     def step(self, action: Array) -> Step:
         """Trace every picture with the parameters of `action`, (N, 8) in [0, 1]."""
         self._require_begun()
-        reward, failed = self._try(action)
+        reward, failed, info = self._try(action)
         over = failed | (self._attempt == self._options.attempts)
         cut = (self._attempt == self._limit) & ~over
         outcome = np.where(over | cut, self._outcomes(failed), 0).astype(np.int8)
@@ -167,14 +172,14 @@ class VectorizeTask:
         if (over | cut).any():
             self._begin(np.flatnonzero(over | cut))
             obs = self._observe()
-        return Step(obs, reward, over, cut, final_obs, None, self._quiet, self._all, outcome)
+        return Step(obs, reward, over, cut, final_obs, None, self._quiet, self._all, outcome, info=info)
 
     def _require_begun(self) -> None:
         if not self._begun:
             self.reset(0)
 
-    def _try(self, action: Array) -> tuple[Float, Bool]:
-        """Attempts at all pictures: rewards (N,) and which failed (N,)."""
+    def _try(self, action: Array) -> tuple[Float, Bool, dict[str, Array]]:
+        """Attempts at all pictures: rewards (N,), which failed (N,), and what is told of the others."""
         values = values_of(np.asarray(action, np.float64))
         defaults, before = self._defaults(), self._scores(self._best)
         traced = self._traced(values)
@@ -186,7 +191,7 @@ class VectorizeTask:
         self._last = np.array(values)
         self._best = np.where(improved[:, None], self._last, self._best)
         self._attempt = self._attempt + 1
-        return reward, failed
+        return reward, failed, _told(traced, defaults)
 
     def _rewards(self, scores: Array, before: Array, failed: Bool) -> Float:
         """What each attempt adds to the return, (N,); an episode that fails returns FAILED."""
@@ -283,13 +288,20 @@ class VectorizeTask:
 
         `extra`: SSIM, MSE, PSNR and bytes, beside those of the defaults; failed tracings; the share within the budget.
         """
-        if part not in self._library.categories:
-            raise UsageError(f"vectorize has no part {part!r}", f"it has {', '.join(self._library.categories)}")
+        if part not in self._library.shown:
+            raise UsageError(f"vectorize has no part {part!r}", f"it has {', '.join(self._library.shown)}")
         mine = [each for each in self._library.held_out if each.category == part]
         order = np.concatenate(
             [generator_of(seed, 1, k).permutation(len(mine)) for k in range(-(-episodes // len(mine)))]
         )
         return result(self.attempt(policy, [mine[i] for i in order[:episodes]]), self._worth)
+
+    def final(self) -> VectorizeTask:
+        """Evaluates on pictures that nothing else sees; in a category that has too few of them, on those held out."""
+        kept = self._library.final()
+        known = {each.category for each in kept}
+        rest = tuple(each for each in self._library.held_out if each.category not in known)
+        return VectorizeTask(self._library._replace(held_out=(*kept, *rest)), self._options, 1, self._limit)
 
     def attempt(self, policy: Policy, pictures: list[Picture]) -> list[Best]:
         """The best of the policy's attempts at each picture; training stands as it was."""
@@ -329,6 +341,8 @@ class VectorizeTask:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue exactly. Raises DamagedSession where the pictures are others than it was made with."""
+        if self._options.data and state["data"] != self._library.digest:
+            self._library = self._as_before(state["data"])
         require_same_data(state, self._library.digest, "pictures", "restore the folder")
         self._pictures, self._attempt = (
             loaded(self._pictures, state, "pictures"),
@@ -339,6 +353,11 @@ class VectorizeTask:
         self._batches.load(state["batches"])
         load_generator(self._rng, state["rng"])
         self._begun = True
+
+    def _as_before(self, digest: object) -> Library:
+        """Sessions from before there was a final share go on with the split that they began with."""
+        before = _library(msgspec.structs.replace(self._options, final_share=0.0))
+        return before if before.digest == digest else self._library
 
     def render_text(self, env: int) -> str:
         """The picture beside the best tracing of it so far, and their figures."""
@@ -398,6 +417,13 @@ def _shared(library: Library, options: Options) -> Traces:
             _SHARED.pop(next(iter(_SHARED))).close()
         _SHARED[key] = Traces(options.workers, options.step_timeout_s)
     return _SHARED[key]
+
+
+def _told(traced: Sequence[Traced | None], defaults: Sequence[Traced]) -> dict[str, Array]:
+    """SSIM and kilobytes of each tracing, and its bytes in those of the defaults; NaN where it failed."""
+    nothing = (math.nan, math.nan, math.nan)
+    rows = [(t.ssim, t.size / 1024, t.size / max(1.0, d.size)) if t else nothing for t, d in zip(traced, defaults)]
+    return dict(zip(("ssim", "kilobytes", "bytes_to_defaults"), np.array(rows).T))
 
 
 def _log_bytes(traced: Traced) -> float:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ from tui_trainer.tasks.caching.policies import ONLINE, belady
 LENGTH = 1024
 """Requests of a segment."""
 SUCCESSORS = 5
-TRAIN_SEGMENTS, HELD_OUT_SEGMENTS = 768, 512
+TRAIN_SEGMENTS, HELD_OUT_SEGMENTS, FINAL_SEGMENTS = 768, 512, 512
 """Of a generated library."""
 HELD_OUT_SHARE = 0.25
 """Of a user's trace, its end; the segment before it is the embargo."""
@@ -90,6 +90,8 @@ class Library(NamedTuple):
     train: Traces
     held_out: Traces
     digest: str
+    final: Callable[[], Traces]
+    """Segments that nothing but the final evaluation sees; those held out where there are too few for that."""
     report: DataReport | None = None
     """What of a person's trace is used; None for generated workloads."""
 
@@ -99,15 +101,25 @@ def generated(seed: int, capacity: int) -> Library:
     """Generated workloads; the same arguments give the same ones."""
     count = TRAIN_SEGMENTS + HELD_OUT_SEGMENTS
     requests = np.stack([workloads.segment(seed, number, LENGTH, capacity)[0] for number in range(count)])
-    sizes = np.zeros(requests.shape, np.float32)
-    return _library(requests, sizes, np.arange(TRAIN_SEGMENTS), np.arange(TRAIN_SEGMENTS, count), capacity)
+    split = Split(np.arange(TRAIN_SEGMENTS), np.arange(TRAIN_SEGMENTS, count))
+    found = _library(requests, np.zeros(requests.shape, np.float32), split, capacity)
+    return found._replace(final=functools.partial(_more, seed, capacity))
 
 
-def from_file(path: Path, form: str, capacity: int) -> Library:
+@functools.lru_cache(maxsize=2)
+def _more(seed: int, capacity: int) -> Traces:
+    """Further segments of the same workloads, made when they are asked for."""
+    first = TRAIN_SEGMENTS + HELD_OUT_SEGMENTS
+    numbers = range(first, first + FINAL_SEGMENTS)
+    dense = _dense(np.stack([workloads.segment(seed, number, LENGTH, capacity)[0] for number in numbers]))
+    among = _worths(generated(seed, capacity).train.requests)
+    return _ranked(dense, np.zeros(dense.shape, np.float32), _worths(dense), among, capacity)
+
+
+def from_file(path: Path, form: str, capacity: int, final_share: float) -> Library:
     """A user's trace, cut into segments; its end is held out. Raises UsageError where it is too short or no trace."""
     trace = files.read(path, form)
     count = len(trace.ids) // LENGTH
-    held_out = max(1, int(count * HELD_OUT_SHARE))
     if count < 3:
         raise UsageError(
             f"{path} holds {len(trace.ids)} requests: too few for training, an embargo and held-out ones",
@@ -116,30 +128,69 @@ def from_file(path: Path, form: str, capacity: int) -> Library:
     requests = trace.ids[: count * LENGTH].reshape(count, LENGTH)
     sizes = np.log2(np.maximum(trace.sizes, 1) / max(1.0, float(np.median(trace.sizes)))).astype(np.float32)
     sizes = sizes[: count * LENGTH].reshape(count, LENGTH)
-    first = count - held_out
-    library = _library(requests, sizes, np.arange(first - 1), np.arange(first, count), capacity)
-    return library._replace(report=_report(path, trace, library))
+    split = split_by_time(count, final_share)
+    library = _library(requests, sizes, split, capacity)
+    return library._replace(report=_report(path, trace, library, split))
 
 
-def _report(path: Path, trace: files.Trace, library: Library) -> DataReport:
+class Split(NamedTuple):
+    """Numbers of segments by use."""
+
+    train: Int
+    held_out: Int
+    final: Int | None = None
+    """None: those held out serve the final evaluation, too."""
+
+
+def split_by_time(count: int, final_share: float) -> Split:
+    """Segments to train on, an embargo of one, those held out; the last share of these is kept for the final
+    evaluation, after an embargo of one, where three or more are held out."""
+    first = count - max(1, int(count * HELD_OUT_SHARE))
+    kept = min(round((count - first) * final_share), count - first - 2)
+    train, held_out = np.arange(first - 1), np.arange(first, count)
+    return Split(train, held_out) if kept < 1 else Split(train, held_out[: -kept - 1], held_out[-kept:])
+
+
+def _report(path: Path, trace: files.Trace, library: Library, split: Split) -> DataReport:
     """A trace is split by time, into segments."""
     measured = measure_requests(trace)
     item = Item(path.name, path.stat().st_size, library.digest, measured.category, measured.scores)
-    split = {"training": len(library.train.requests), "held out": len(library.held_out.requests)}
-    return msgspec.structs.replace(Catalogue(path, "requests", (item,)).report(), split=split)
+    counts = {"training": len(split.train), "held out": len(split.held_out)}
+    if split.final is not None:
+        counts["final"] = len(split.final)
+    return msgspec.structs.replace(Catalogue(path, "requests", (item,)).report(), split=counts)
 
 
-def _library(requests: Int, sizes: Float, train: Int, held_out: Int, capacity: int) -> Library:
-    dense = np.stack([np.unique(row, return_inverse=True)[1] for row in requests]).astype(np.int16)
-    worth = np.array([predictability(row) for row in dense])
-    among = np.sort(worth[train])
-    quality = np.searchsorted(among, worth, "right") / len(among)
-    parts = []
-    for rows in (train, held_out):
-        ordered = rows[np.argsort(quality[rows], kind="stable")]
-        parts.append(Traces(dense[ordered], sizes[ordered], quality[ordered], capacity))
-    digest = hashlib.sha256(dense.tobytes() + sizes.tobytes() + repr((len(train), capacity)).encode()).hexdigest()
-    return Library(parts[0], parts[1], digest)
+def _library(requests: Int, sizes: Float, split: Split, capacity: int) -> Library:
+    dense = _dense(requests)
+    worth = _worths(dense)
+
+    def ranked(rows: Int) -> Traces:
+        return _ranked(dense[rows], sizes[rows], worth[rows], worth[split.train], capacity)
+
+    found = hashlib.sha256(dense.tobytes() + sizes.tobytes() + repr((len(split.train), capacity)).encode())
+    if split.final is not None:
+        found.update(f"final {len(split.final)}".encode())
+    held_out = ranked(split.held_out)
+    final = held_out if split.final is None else ranked(split.final)
+    return Library(ranked(split.train), held_out, found.hexdigest(), lambda: final)
+
+
+def _dense(requests: Int) -> Short:
+    """(S, T): each segment's ids from 0 on."""
+    return np.stack([np.unique(row, return_inverse=True)[1] for row in requests]).astype(np.int16)
+
+
+def _worths(dense: Short) -> Array:
+    """Predictability of each segment, (S,)."""
+    return np.array([predictability(row) for row in dense])
+
+
+def _ranked(dense: Short, sizes: Float, worth: Array, among: Array, capacity: int) -> Traces:
+    """Segments in the order of their quality: the share of `among` that is worth no more."""
+    quality = np.searchsorted(np.sort(among), worth, "right") / len(among)
+    order = np.argsort(quality, kind="stable")
+    return Traces(dense[order], sizes[order], quality[order], capacity)
 
 
 def _by_object(requests: Short, sizes: Float) -> Float:

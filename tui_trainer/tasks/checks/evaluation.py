@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 
+from tui_trainer.core.protocols import HasFinal
 from tui_trainer.core.values import PartResult
 from tui_trainer.errors import UsageError
 from tui_trainer.tasks.checks.kit import ENVS, TAIL, Broken, Kit, after, random_play, require
@@ -35,6 +36,8 @@ def evaluation_repeats(kit: Kit) -> str:
             )
             require(one == again, f"two evaluations of {part!r} with one seed differ")
             _require_result(one, part)
+            if isinstance(task, HasFinal):
+                _require_result(task.final().evaluate(RandomPlayer(task.spec, 1), part=part, episodes=6, seed=7), part)
         with contextlib.suppress(UsageError):
             task.evaluate(RandomPlayer(task.spec, 1), part="no such part", episodes=2, seed=7)
             raise Broken("evaluate accepts a part that the spec does not name; raise UsageError")

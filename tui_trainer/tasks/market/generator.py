@@ -30,9 +30,9 @@ class Truth(NamedTuple):
     """|drift| of a bar over its standard deviation."""
 
 
-def generate(seed: int, instruments: int, length: int) -> list[tuple[Bars, Truth]]:
-    """`instruments` independent series of `length` bars; the same seed gives the same bars."""
-    return [_instrument(generator_of(seed, number), length) for number in range(instruments)]
+def generate(seed: int, instruments: int, length: int, first: int = 0) -> list[tuple[Bars, Truth]]:
+    """`instruments` independent series of `length` bars from number `first` on; each is the same for the same seed."""
+    return [_instrument(generator_of(seed, number), length) for number in range(first, first + instruments)]
 
 
 def _instrument(rng: np.random.Generator, length: int) -> tuple[Bars, Truth]:

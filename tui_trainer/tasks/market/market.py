@@ -6,8 +6,9 @@ import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from tui_trainer.core.data import DataReport
@@ -19,6 +20,10 @@ from tui_trainer.tasks.market.features import NAMES, features
 from tui_trainer.tasks.market.generator import generate
 from tui_trainer.tasks.market.segments import AHEAD, LENGTH, Segments, Split, ranked, starts, walk_forward, worth
 
+Span = tuple[int, int]
+"""Of bars: the first, and past the last."""
+FINAL_PART = 2
+"""For so many generated instruments there is one that only the final evaluation sees."""
 STRIDE = 16
 """Bars between the beginnings of training segments; held-out ones do not overlap."""
 
@@ -39,6 +44,10 @@ class Market(NamedTuple):
     """Standard deviation of the training bars' fill returns."""
     digest: str
     """Hash of the bars: a checkpoint goes on only with the data it was made with."""
+    among: Double
+    """What the training segments are worth, in no order."""
+    kept: Segments | None = None
+    """Of a person's bars, segments that nothing but the final evaluation sees; None where those held out serve it."""
     report: DataReport | None = None
     """What of a person's files is used; None for generated bars."""
 
@@ -48,38 +57,95 @@ def generated(seed: int, instruments: int, length: int, folds: int, fold: int, e
     """A generated market; the same arguments give the same one."""
     series = generate(seed, instruments, length)
     regimes = [_shifted(truth.regime) for _, truth in series]
-    return prepare([bars for bars, _ in series], folds, fold, embargo, regimes)
+    return prepare([bars for bars, _ in series], folds, fold, embargo, regimes=regimes)
 
 
-def from_files(path: Path, folds: int, fold: int, embargo: int) -> Market:
+@functools.lru_cache(maxsize=2)
+def more(seed: int, instruments: int, length: int, folds: int, fold: int, embargo: int) -> Market:
+    """Other instruments of a generated market, all of whose bars are held out: for the final evaluation."""
+    market = generated(seed, instruments, length, folds, fold, embargo)
+    found = generate(seed, max(1, instruments // FINAL_PART), length, first=instruments)
+    series = [bars for bars, _ in found]
+    splits = [walk_forward(length, folds, embargo)[fold - 1] for _ in series]
+    segments = _ranked(series, splits, [(0, length)] * len(series), LENGTH, market.among)
+    laid = _laid(series, [_shifted(truth.regime) for _, truth in found])
+    return market._replace(**laid, train=segments, held_out=segments)
+
+
+def from_files(path: Path, folds: int, fold: int, embargo: int, final_share: float) -> Market:
     """The market in a table or a folder of them. Raises UsageError naming what is wrong."""
     catalogue, series = files.load(path)
-    return prepare(series, folds, fold, embargo)._replace(report=catalogue.report())
+    market = prepare(series, folds, fold, embargo, final_share)
+    counts = {"training": len(market.train.start), "held out": len(market.held_out.start)}
+    if market.kept is not None:
+        counts["final"] = len(market.kept.start)
+    return market._replace(report=msgspec.structs.replace(catalogue.report(), split=counts))
 
 
 def prepare(
-    series: Sequence[Bars], folds: int, fold: int, embargo: int, regimes: Sequence[Small] | None = None
+    series: Sequence[Bars],
+    folds: int,
+    fold: int,
+    embargo: int,
+    final_share: float = 0.0,
+    *,
+    regimes: Sequence[Small] | None = None,
 ) -> Market:
     """Split, rank and lay the series end to end; `fold` counts from 1, 0 is the last. Raises UsageError for too few."""
     splits = [walk_forward(len(bars.ts), folds, embargo)[fold - 1] for bars in series]
-    train = [starts(bars, split.train, STRIDE) for bars, split in zip(series, splits)]
-    held_out = [starts(bars, split.held_out, LENGTH) for bars, split in zip(series, splits)]
-    _require_segments(sum(map(len, train)), sum(map(len, held_out)), series)
-    trained = [worth(bars, s, split.train) for bars, s, split in zip(series, train, splits)]
-    tested = [worth(bars, s, split.train) for bars, s, split in zip(series, held_out, splits)]
-    offsets = np.cumsum([0, *(len(bars.ts) for bars in series)])[:-1]
-    among = np.concatenate(trained)
-    fills = [_fill_return(bars) for bars in series]
+    train, held_out = [split.train for split in splits], [split.held_out for split in splits]
+    _require_segments(_count(series, train, STRIDE), _count(series, held_out, LENGTH), series)
+    among = np.concatenate(_worths(series, splits, [starts(b, s, STRIDE) for b, s in zip(series, train)]))
+    tested, final = _parted(series, splits, final_share, embargo)
+    digest = _digest(series, folds, fold, embargo)
     return Market(
-        features=np.concatenate([np.pad(features(bars), ((0, 0), (0, 1))) for bars in series]),
-        fill_return=np.concatenate(fills),
-        log_close=np.concatenate([np.log(bars.close) for bars in series]),
-        regime=np.concatenate(regimes or [np.zeros(len(bars.ts), np.int8) for bars in series]),
-        train=ranked(_flat(train, offsets), among, among),
-        held_out=ranked(_flat(held_out, offsets), np.concatenate(tested), among),
-        scale=_scale(fills, splits),
-        digest=_digest(series, folds, fold, embargo),
+        **_laid(series, regimes or [np.zeros(len(bars.ts), np.int8) for bars in series]),
+        train=_ranked(series, splits, train, STRIDE, among),
+        held_out=_ranked(series, splits, tested, LENGTH, among),
+        scale=_scale([_fill_return(bars) for bars in series], splits),
+        digest=f"{digest} {final_share}" if final else digest,
+        among=among,
+        kept=_ranked(series, splits, final, LENGTH, among) if final else None,
     )
+
+
+def _parted(
+    series: Sequence[Bars], splits: Sequence[Split], share: float, embargo: int
+) -> tuple[list[Span], list[Span]]:
+    """Held-out bars for the reference evaluation and for the final one alone; none for that where either is too few."""
+    whole = [split.held_out for split in splits]
+    if not share:
+        return whole, []
+    tested, final = ([*spans] for spans in zip(*(split.parted(share, embargo) for split in splits)))
+    enough = _count(series, tested, LENGTH) and _count(series, final, LENGTH)
+    return (tested, final) if enough else (whole, [])
+
+
+def _laid(series: Sequence[Bars], regimes: Sequence[Small]) -> dict[str, Any]:
+    """The bars of all series, end to end: fields of a market."""
+    return {
+        "features": np.concatenate([np.pad(features(bars), ((0, 0), (0, 1))) for bars in series]),
+        "fill_return": np.concatenate([_fill_return(bars) for bars in series]),
+        "log_close": np.concatenate([np.log(bars.close) for bars in series]),
+        "regime": np.concatenate(regimes),
+    }
+
+
+def _count(series: Sequence[Bars], spans: Sequence[Span], stride: int) -> int:
+    return sum(len(starts(bars, span, stride)) for bars, span in zip(series, spans))
+
+
+def _ranked(
+    series: Sequence[Bars], splits: Sequence[Split], spans: Sequence[Span], stride: int, among: Double
+) -> Segments:
+    """The segments in these spans, where they lie in the bars laid end to end."""
+    found = [starts(bars, span, stride) for bars, span in zip(series, spans)]
+    offsets = np.cumsum([0, *(len(bars.ts) for bars in series)])[:-1]
+    return ranked(_flat(found, offsets), np.concatenate(_worths(series, splits, found)), among)
+
+
+def _worths(series: Sequence[Bars], splits: Sequence[Split], found: Sequence[Int]) -> list[Double]:
+    return [worth(bars, start, split.train) for bars, start, split in zip(series, found, splits)]
 
 
 def features_count() -> int:

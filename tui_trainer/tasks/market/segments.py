@@ -44,6 +44,13 @@ class Split(NamedTuple):
     train: tuple[int, int]
     held_out: tuple[int, int]
 
+    def parted(self, share: float, embargo: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The held-out bars in two: the first for the reference evaluation; after an embargo, the last `share` for the
+        final one."""
+        first, last = self.held_out
+        cut = last - round((last - first) * share)
+        return (first, max(first, cut - embargo)), (cut, last)
+
 
 def walk_forward(length: int, folds: int, embargo: int) -> list[Split]:
     """`folds` splits that walk forward in time, the training range growing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -125,8 +125,16 @@ class RemoteTask:
 
     def evaluate(self, policy: Policy, *, part: str, episodes: int, seed: int) -> PartResult:
         """In the first worker; each answer there within the time limit."""
-        result: PartResult = self._call(self._processes[0], "evaluate", part, episodes, seed, policy=policy)
+        return self.judge(policy, part, episodes, seed, is_final=False)
+
+    def judge(self, policy: Policy, part: str, episodes: int, seed: int, *, is_final: bool) -> PartResult:
+        """An evaluation, on what is kept for the final one where it is that and the task keeps some."""
+        result: PartResult = self._call(self._processes[0], "evaluate", part, episodes, seed, is_final, policy=policy)
         return result
+
+    def final(self) -> RemoteFinal:
+        """What the task keeps for the final evaluation, in the first worker."""
+        return RemoteFinal(self, self._call(self._processes[0], "final_baselines"))
 
     def baselines(self) -> dict[str, float]:
         """The task's."""
@@ -157,6 +165,21 @@ class RemoteTask:
         """End the workers."""
         for process in self._processes:
             process.close()
+
+
+class RemoteFinal(NamedTuple):
+    """The final evaluation of a task in worker processes."""
+
+    task: RemoteTask
+    known: dict[str, float]
+
+    def evaluate(self, policy: Policy, *, part: str, episodes: int, seed: int) -> PartResult:
+        """In the first worker."""
+        return self.task.judge(policy, part, episodes, seed, is_final=True)
+
+    def baselines(self) -> dict[str, float]:
+        """Of what it is evaluated on."""
+        return self.known
 
 
 @contextlib.contextmanager

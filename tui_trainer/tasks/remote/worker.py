@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from tui_trainer import tasks
-from tui_trainer.core.protocols import Task
+from tui_trainer.core.protocols import HasFinal, Judge, Task
 from tui_trainer.data.worker import die_with
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.tasks.arrays import Array, Bool, Float
@@ -72,9 +72,16 @@ def main() -> None:
 
 def _carried_out(task: Task, method: str, given: Any, connection: Connection) -> object:
     if method == "evaluate":
-        part, episodes, seed = given
-        return task.evaluate(AskedPolicy(connection), part=part, episodes=episodes, seed=seed)
+        part, episodes, seed, is_final = given
+        judge = _final(task) if is_final else task
+        return judge.evaluate(AskedPolicy(connection), part=part, episodes=episodes, seed=seed)
+    if method == "final_baselines":
+        return _final(task).baselines()
     return getattr(task, method)(*given)
+
+
+def _final(task: Task) -> Judge:
+    return task.final() if isinstance(task, HasFinal) else task
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,7 +96,15 @@ class Library(NamedTuple):
     train_quality: Array
     """(len(train),) percentiles in (0, 1]."""
     digest: str
-    report: DataReport | None
+    final: Callable[[], tuple[Picture, ...]]
+    """Pictures that nothing but the final evaluation sees; empty where there are too few for that."""
+    report: DataReport | None = None
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Categories that hold out pictures; one with a single picture, or with like ones only, does not."""
+        found = {each.category for each in self.held_out}
+        return tuple(name for name in self.categories if name in found)
 
 
 @functools.lru_cache(maxsize=4)
@@ -107,17 +115,28 @@ def generated(seed: int, side: int, count: int, held_out: int) -> Library:
         for kind, name in enumerate(CATEGORIES)
     ]
     train = [each for row in made for each in row[:count]]
-    return _library(train, [each for row in made for each in row[count:]], CATEGORIES, None)
+    found = _library(train, [each for row in made for each in row[count:]], CATEGORIES)
+    return found._replace(final=functools.partial(_more, seed, side, count + held_out, held_out))
 
 
-def from_folder(source: Path, side: int, share: float, seed: int, jobs: int) -> Library:
+@functools.lru_cache(maxsize=4)
+def _more(seed: int, side: int, first: int, count: int) -> tuple[Picture, ...]:
+    """Further generated pictures, made when they are asked for."""
+    return tuple(
+        _picture(picture(seed, kind, number, side), name, f"{name} {number}")
+        for kind, name in enumerate(CATEGORIES)
+        for number in range(first, first + count)
+    )
+
+
+def from_folder(source: Path, side: int, share: float, seed: int, jobs: int, final_share: float) -> Library:
     """The usable pictures of a folder, split with near-duplicates on one side. Raises UsageError for too few."""
     store = Store(default_path(os.environ))
     try:
         found = catalogue.examine(source, "images", jobs=jobs or _cores(), store=store)
     finally:
         store.close()
-    split = found.split(share, seed)
+    split = found.split(share, seed, final_share)
     if not split.train or not split.held_out:
         rejects = ", ".join(sorted({item.reject for item in found.items if item.reject})) or "none rejected"
         raise UsageError(
@@ -128,8 +147,8 @@ def from_folder(source: Path, side: int, share: float, seed: int, jobs: int) -> 
     pictures = [
         _picture(images.fitted(images.opened(root / item.path), side), item.category, item.path) for item in found.used
     ]
-    train, held_out = ([pictures[i] for i in rows] for rows in split)
-    return _library(train, held_out, _by_ease(train), found.report(split))
+    train, held_out, final = ([pictures[i] for i in rows] for rows in split)
+    return _library(train, held_out, _by_ease(train), final)._replace(report=found.report(split))
 
 
 def _by_ease(pictures: Sequence[Picture]) -> tuple[str, ...]:
@@ -147,17 +166,18 @@ def _rank(name: str) -> int:
 
 
 def _library(
-    train: Sequence[Picture], held_out: Sequence[Picture], categories: tuple[str, ...], report: DataReport | None
+    train: Sequence[Picture], held_out: Sequence[Picture], categories: tuple[str, ...], final: Sequence[Picture] = ()
 ) -> Library:
-    known = tuple(each for each in held_out if each.category in categories)
+    known, kept = (tuple(each for each in part if each.category in categories) for part in (held_out, final))
     quality = np.zeros(len(train))
     for name in categories:
         rows = np.array([i for i, each in enumerate(train) if each.category == name], np.int64)
         worth = np.array([train[i].worth for i in rows])
         quality[rows] = np.searchsorted(np.sort(worth), worth, "right") / len(worth)
     lines = [f"{each.category} {each.digest}" for each in (*train, *known)]
+    lines += [f"final {each.category} {each.digest}" for each in kept]
     digest = hashlib.sha256("\n".join([str(len(train)), *lines]).encode()).hexdigest()
-    return Library(tuple(train), known, categories, quality, digest, report)
+    return Library(tuple(train), known, categories, quality, digest, lambda: kept)
 
 
 def _picture(pixels: Array, category: str, name: str) -> Picture:

@@ -14,6 +14,7 @@ from tui_trainer.tasks.arrays import Array, Bool, Float, generator_of, generator
 from tui_trainer.tasks.spaces import Views, actions_of
 from tui_trainer.tasks.statistics import normal
 from tui_trainer.tasks.zoo.episode import Recorded
+from tui_trainer.tasks.zoo.info import numbers_of
 from tui_trainer.tasks.zoo.loading import FAMILY, make_parallel
 from tui_trainer.tasks.zoo.pictures import picture
 
@@ -47,6 +48,8 @@ class Arena:
         self.gone = np.zeros(count, np.bool_)
         self.obs = np.zeros((count, *self._views.shape), self._views.dtype)
         self.mask: list[Any] = [None] * count
+        self.told: list[Mapping[str, Any]] = [{}] * count
+        """What each agent was told beside its step; nothing where it took none."""
 
     def _keep(self, seen: Mapping[str, Any], info: Mapping[str, Any]) -> None:
         for row, agent in enumerate(self.agents):
@@ -72,6 +75,7 @@ class Arena:
             self.terminated[row] = there and bool(terminated.get(agent, False))
             self.truncated[row] = there and bool(truncated.get(agent, False)) and not self.terminated[row]
         self._keep(seen, info)
+        self.told = [info.get(agent, {}) if agent in chosen else {} for agent in self.agents]
         self.gone |= before
 
     @property
@@ -150,11 +154,10 @@ class AgentsTask:
         reward, terminated, truncated = self._rows("reward"), self._rows("terminated"), self._rows("truncated")
         cut = np.repeat([self._is_cut(arena) for arena in self._arenas], self._seats)[: len(gone)]
         truncated = (truncated | cut) & ~terminated & ~gone
-        final_obs = self._obs()
+        final_obs, info = self._obs(), numbers_of([one for arena in self._arenas for one in arena.told][: len(gone)])
         self._restart()
-        return Step(
-            self._obs(), reward, terminated, truncated, final_obs, self._mask(), self._quiet, ~gone, self._quiet
-        )
+        quiet, mask = self._quiet, self._mask()
+        return Step(self._obs(), reward, terminated, truncated, final_obs, mask, quiet, ~gone, quiet, info=info)
 
     def _seated(self, action: Array) -> list[Any]:
         missing = len(self._arenas) * self._seats - self._spec.num_envs

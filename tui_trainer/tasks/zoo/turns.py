@@ -26,6 +26,7 @@ from tui_trainer.tasks.playing import RandomPlayer
 from tui_trainer.tasks.spaces import Views, actions_of
 from tui_trainer.tasks.statistics import tally_games
 from tui_trainer.tasks.zoo.episode import Recorded
+from tui_trainer.tasks.zoo.info import numbers_of
 from tui_trainer.tasks.zoo.loading import FAMILY, make_turns
 from tui_trainer.tasks.zoo.pictures import picture
 
@@ -122,6 +123,7 @@ class TurnsTask:
         movers = self._now.to_move
         for game, one in zip(self._games, self._to_env(action), strict=True):
             game.step(one)
+        info = numbers_of([self._told(game.env, mover) for game, mover in zip(self._games, movers.tolist())])
         self._age = self._age + 1
         first = np.array([_difference(game.env, self._agents) for game in self._games], np.float32)
         self._total = self._total + first
@@ -133,9 +135,15 @@ class TurnsTask:
         obs, mask, to_move = self._restart(np.flatnonzero(over | truncated), final_obs, mask, sides)
         self._now = Reset(obs, mask, to_move)
         reward = np.where(movers == 0, first, -first).astype(np.float32)
+        valid = np.ones_like(over)
         return Step(
-            obs, reward, over, truncated, final_obs, mask, to_move, np.ones_like(over), outcome, final_to_move=sides
+            obs, reward, over, truncated, final_obs, mask, to_move, valid, outcome, final_to_move=sides, info=info
         )
+
+    def _told(self, env: Any, mover: int) -> Mapping[str, Any]:
+        """What the agent that just moved was told."""
+        found: Mapping[str, Any] = env.infos.get(self._agents[mover], {})
+        return found
 
     def _restart(self, rows: Int, obs: Array, mask: Bool | None, sides: Small) -> tuple[Array, Bool | None, Small]:
         if not len(rows):
