@@ -52,9 +52,12 @@ def learn(config: Any, options: argparse.Namespace) -> None:
 
     from tui_trainer import tasks
     from tui_trainer.algorithms import build
+    from tui_trainer.core.values import Difficulty
 
     torch.set_num_threads(1)
     task = tasks.make(config.run.task, config.task, config.ppo.num_envs, config.manager.episodes.max_steps)
+    if config.continuous.level:
+        task.set_difficulty(Difficulty(level=config.continuous.level))
     learner = build("ppo", task, config, "cpu")
     spent, plies = 0.0, 0
     for mark in np.linspace(0, options.seconds, 5):

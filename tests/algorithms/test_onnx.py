@@ -28,6 +28,7 @@ CASES = {
     "lines": ("ppo", lambda: tasks.make("connect_four", {}, 16), {"network": "lines"}),
     "lines small": ("ppo", lambda: tasks.make("tictactoe", {}, 16), {"network": "lines", "shared": True}),
     "planes": ("ppo", lambda: Planes(), {"network": "planes", "hidden": [6, 6]}),
+    "moves": ("ppo", lambda: Planes(), {"network": "moves", "hidden": [6, 6]}),
     "dqn": ("dqn", Nim, {}),
     "dqn dueling": ("dqn", Nim, {"dueling": True}),
 }
@@ -41,7 +42,9 @@ class Planes(Masked):
     def __init__(self) -> None:
         super().__init__()
         fields = {f: getattr(self.spec, f) for f in self.spec.__struct_fields__}
-        self.spec = type(self.spec)(**fields | {"obs_shape": (2, 3, 4), "action_planes": 2})
+        self.spec = type(self.spec)(
+            **fields | {"obs_shape": (2, 3, 4), "action_planes": 2, "action_steps": ((1, 1), (0, 0))}
+        )
 
     def observe(self):
         return self.rng.integers(0, 2, (16, 2, 3, 4)).astype(np.uint8)

@@ -15,7 +15,9 @@ from tui_trainer.core.protocols import Arbiter  # noqa: E402
 from tui_trainer.core.values import Difficulty  # noqa: E402
 from tui_trainer.engine.duel import Duel  # noqa: E402
 from tui_trainer.errors import ConfigError, DamagedSession, UsageError  # noqa: E402
+from tui_trainer.tasks.arrays import Array  # noqa: E402
 from tui_trainer.tasks.playing import LinearPlayer, RandomPlayer, digest, play  # noqa: E402
+from tui_trainer.tasks.spiel.attacks import Attacks  # noqa: E402
 from tui_trainer.tasks.spiel.players import Material, OnePly, player_named  # noqa: E402
 from tui_trainer.tasks.spiel.rules import load_rules  # noqa: E402
 from tui_trainer.tasks.spiel.shogi import HANDS, KINDS, Shogi  # noqa: E402
@@ -269,3 +271,78 @@ def test_the_last_stone_of_othello_is_marked() -> None:
     line, column = rules.mark(state) or (0, 0)
     assert (line, column) == (2, 6)
     assert rules.draw(state).splitlines()[line][column] == "X"
+
+
+# --- attacked squares --------------------------------------------------------------------------------------------
+
+
+def board_with(**pieces: tuple[int, int]) -> Array:
+    """(1, 28, 81): own letters in capitals, at rank and file from the viewer's left corner."""
+    found = np.zeros((1, 28, 81), np.uint8)
+    for letter, (rank, file) in pieces.items():
+        kind = "KLNSGPBR".index(letter.upper())
+        found[0, kind + (0 if letter.isupper() else 14), rank * 9 + file] = 255
+    return found
+
+
+def squares_of(attackers: Array) -> set[tuple[int, int]]:
+    return {(int(number) // 9, int(number) % 9) for number in np.flatnonzero(attackers)}
+
+
+def test_a_rook_attacks_along_its_lines_up_to_the_first_piece_and_that_piece() -> None:
+    own, other = Attacks()(board_with(R=(4, 4), P=(6, 4), p=(4, 6)))[0]
+    along = {(4, file) for file in (0, 1, 2, 3, 5, 6)} | {(rank, 4) for rank in (0, 1, 2, 3, 5, 6)}
+    assert squares_of(own) == along | {(7, 4)}
+    assert squares_of(other) == {(3, 6)}
+
+
+def test_knights_jump_forward_and_nothing_leaves_the_board() -> None:
+    own, other = Attacks()(board_with(N=(5, 0), n=(6, 8), l=(2, 3), S=(8, 8)))[0]
+    assert squares_of(own) == {(7, 1), (7, 7)}
+    assert squares_of(other) == {(4, 7), (1, 3), (0, 3)}
+
+
+def test_attackers_are_counted_up_to_three() -> None:
+    own, _ = Attacks()(board_with(G=(3, 4), S=(3, 3), P=(3, 5), B=(0, 0), R=(8, 4)))[0]
+    assert own.reshape(9, 9)[4, 4] == 3
+    assert own.reshape(9, 9)[4, 5] == 2
+
+
+def test_the_other_sides_attacks_are_those_it_sees_itself_turned_round(shogi: Shogi) -> None:
+    pieces = board_with(R=(4, 4), P=(6, 4), p=(4, 6), n=(6, 8), B=(1, 1), k=(8, 4))
+    turned = np.concatenate([pieces[:, 14:], pieces[:, :14]], 1)[:, :, ::-1]
+    seen, back = Attacks()(pieces)[0], Attacks()(turned)[0]
+    np.testing.assert_array_equal(seen, back[::-1, ::-1])
+
+
+def test_attack_planes_show_every_square_that_a_piece_can_go_to() -> None:
+    task = tasks.make("openspiel:shogi", {**ALONE, "attack_planes": True}, 32)
+    assert task.spec.obs_shape == (45, 9, 9)
+    rng, now = np.random.default_rng(2), task.reset(1)
+    targets = load_rules("shogi").targets  # type: ignore[attr-defined]
+    for _ in range(60):
+        now = task.step(np.array([rng.choice(np.flatnonzero(row)) for row in now.mask]))
+        for obs, mask in zip(now.obs, now.mask, strict=True):
+            legal = np.flatnonzero(mask)
+            reached = np.unique(targets[legal[legal < 132 * 81]])
+            assert (obs[43].ravel()[reached] > 0).all()
+    assert set(np.unique(now.obs[:, 43:])) <= {0, 85, 170, 255}
+
+
+def test_attack_planes_change_no_other_plane_and_no_opponent() -> None:
+    plain, seeing = (
+        tasks.make("openspiel:shogi", {"opponent_share": 0.5} | more, 8) for more in ({}, {"attack_planes": True})
+    )
+    for task in (plain, seeing):
+        task.set_difficulty(Difficulty(level=1))
+    rng = np.random.default_rng(4)
+    one, two = plain.reset(5), seeing.reset(5)
+    for _ in range(30):
+        np.testing.assert_array_equal(one.obs, two.obs[:, :43])
+        action = np.array([rng.choice(np.flatnonzero(row)) for row in one.mask])
+        one, two = plain.step(action), seeing.step(action)
+
+
+def test_only_shogi_has_attack_planes() -> None:
+    with pytest.raises(ConfigError, match="attack_planes: only Shogi"):
+        tasks.make("openspiel:othello", {"attack_planes": True}, 2)

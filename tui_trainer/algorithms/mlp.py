@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from tui_trainer.algorithms.arrays import Array, Bool, Float, Int, as_tensor, copy_into, orthogonal, take
+from tui_trainer.algorithms.wide import Legal
 from tui_trainer.errors import Diverged
 
 FORBIDDEN = np.float32(-1e8)
@@ -130,14 +131,14 @@ class MlpForward:
         self._actor = [(w[0], b[0, 0]) for w, b in hidden]
         self._critic = self._actor if shape.shared else [(w[-1], b[-1, 0]) for w, b in hidden]
 
-    def outputs(self, x: Float) -> Float:
-        """Logits or mean actions, (B, inputs) -> (B, outputs)."""
-        return self._policy(self._through(self._actor, x))
+    def outputs(self, x: Float, legal: Legal | None = None) -> Float:
+        """Logits or mean actions, (B, inputs) -> (B, outputs), or (K,) of the legal actions."""
+        return self._policy(self._through(self._actor, x), legal)
 
-    def heads(self, x: Float) -> tuple[Float, Float]:
-        """Policy outputs (B, outputs) and values (B,) in one pass."""
+    def heads(self, x: Float, legal: Legal | None = None) -> tuple[Float, Float]:
+        """Policy outputs as above and values (B,) in one pass."""
         h = self._through(self._actor, x)
-        outputs = self._policy(h)
+        outputs = self._policy(h, legal)
         if not self.shape.shared:
             h = self._through(self._critic, x)
         values: Float = h.dot(self.layers.value_w)
@@ -159,10 +160,10 @@ class MlpForward:
             _activate(self.shape, h)
         return h
 
-    def _policy(self, h: Float) -> Float:
+    def _policy(self, h: Float, legal: Legal | None) -> Float:
         out: Float = h.dot(self.layers.policy_w)
         out += self.layers.policy_b
-        return out
+        return out if legal is None else out[legal.rows, legal.actions]
 
 
 def duel(advantages: Float, values: Float) -> Float:
@@ -192,6 +193,8 @@ class Batch(NamedTuple):
     value: Float
     mask: Bool | None
     own: Float | None
+    legal: Legal | None = None
+    """Instead of the mask, where actions are many (wide.py)."""
 
 
 class Weights(NamedTuple):

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tui_trainer.algorithms.arrays import Array
 from tui_trainer.algorithms.lines import LineFeatures
 from tui_trainer.algorithms.mlp import FORBIDDEN, Layers, MlpForward, Shape
-from tui_trainer.algorithms.networks import ConvNet, PlanesNet, TorchForward
+from tui_trainer.algorithms.networks import ConvNet, MovesNet, PlanesNet, TorchForward
 from tui_trainer.algorithms.policies import FrozenPolicy, GreedyPolicy, Inputs
 from tui_trainer.core.protocols import TaskSpec
 from tui_trainer.errors import UsageError
@@ -214,11 +214,30 @@ def _planes(graph: Graph, net: PlanesNet, flat: Array, x: str) -> tuple[str, str
     h = graph.shaped(x, -1, *net.board)
     for layer in layers[: net.trunk]:
         h = graph.add("Relu", _convolved(graph, h, layer))
-    policy, narrow, dense, last = layers[net.trunk :]
-    outputs = graph.shaped(_convolved(graph, h, policy), -1, len(policy[0]) * squares)
+    *policy, narrow, dense, last = layers[net.trunk :]
+    if isinstance(net, MovesNet):
+        outputs = _moves(graph, net, policy, h)
+    else:
+        outputs = graph.shaped(_convolved(graph, h, policy[0]), -1, net.planes * squares)
     value = graph.shaped(graph.add("Relu", _convolved(graph, h, narrow)), -1, len(narrow[0]) * squares)
     value = graph.add("Relu", graph.add("Gemm", value, *map(graph.constant, dense), transB=1))
     return outputs, graph.shaped(graph.add("Gemm", value, *map(graph.constant, last), transB=1), -1)
+
+
+def _moves(graph: Graph, net: MovesNet, policy: list[tuple[Array, Array]], h: str) -> str:
+    """As `MovesNet`, every action of it."""
+    (weight, bias), (last, constant) = policy
+    actions = np.arange(net.planes * net.squares)
+    squares = graph.add("Transpose", graph.shaped(h, -1, net.top, net.squares), perm=[0, 2, 1])
+    sides = zip(np.split(weight[:, : 2 * net.top], 2, 1), (actions % net.squares, net.reached.numpy()), strict=True)
+    leaves, reaches = (
+        graph.add("Gather", graph.add("MatMul", squares, graph.constant(part.T)), graph.constant(of, np.int64), axis=1)
+        for part, of in sides
+    )
+    plane = graph.constant(weight[:, 2 * net.top :].T[actions // net.squares] + bias)
+    judged = graph.add("Relu", graph.add("Add", graph.add("Add", leaves, reaches), plane))
+    outputs = graph.add("Add", graph.add("MatMul", judged, graph.constant(last.T)), graph.constant(constant))
+    return graph.shaped(outputs, -1, len(actions))
 
 
 def _convolved(graph: Graph, h: str, layer: tuple[Array, Array], stride: int = 1) -> str:

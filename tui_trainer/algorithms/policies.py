@@ -9,6 +9,7 @@ from tui_trainer.algorithms.lines import LineFeatures
 from tui_trainer.algorithms.mlp import FORBIDDEN, MlpForward, Shape
 from tui_trainer.algorithms.moments import Moments
 from tui_trainer.algorithms.networks import Forward
+from tui_trainer.algorithms.wide import is_wide, legal_of, nothing, spread
 from tui_trainer.core.protocols import TaskSpec
 
 
@@ -68,12 +69,16 @@ class FrozenPolicy:
         return p
 
     def value(self, obs: Array) -> Float:
-        return self.forward.heads(self.inputs(obs))[1]
+        legal = nothing(len(obs)) if is_wide(self._spec) else None
+        return self.forward.heads(self.inputs(obs), legal)[1]
 
     def _aimed(self, outputs: Float) -> Float:
         return to_environment(self._spec, np.tanh(outputs) if self.squash else outputs)
 
     def _outputs(self, obs: Array, mask: Bool | None) -> Float:
+        if mask is not None and is_wide(self._spec):
+            legal = legal_of(mask)
+            return spread(self.forward.outputs(self.inputs(obs), legal), legal, self._spec.n, FORBIDDEN)
         outputs = self.forward.outputs(self.inputs(obs))
         return outputs if mask is None else np.where(mask, outputs, FORBIDDEN)
 

@@ -42,6 +42,7 @@ from tui_trainer.algorithms.noise import Noise
 from tui_trainer.algorithms.policies import FrozenPolicy, Inputs, to_environment
 from tui_trainer.algorithms.pool import Pool
 from tui_trainer.algorithms.updates import AutogradUpdater, DerivedUpdater, Stepped, Updater
+from tui_trainer.algorithms.wide import Legal
 from tui_trainer.core.config import Config, PPOSettings
 from tui_trainer.core.protocols import Policy, Task
 from tui_trainer.core.reports import CollectReport, UpdateReport
@@ -71,6 +72,8 @@ class Data(NamedTuple):
     returns: Float
     mask: Bool | None
     own: Float | None
+    legal: Legal | None
+    """Instead of the mask, where actions are many (wide.py)."""
 
 
 class PPO:
@@ -132,23 +135,28 @@ class PPO:
         """Sampled actions for the decision that is due, as the loss and as the task sees them."""
         t = self._rollout.t
         x = self._inputs(self._rollout.obs[t])
-        outputs = self._forward.outputs(x)
-        self._let_snapshot_move(x, outputs)
+        mask = None if self._rollout.mask is None else self._rollout.mask[t]
+        legal = self._legal(mask)
+        outputs = self._forward.outputs(x, legal)
+        self._let_snapshot_move(x, outputs, legal)
         self._require_finite(outputs, x)
         noise = self._noise.at(t, self._rollout.length)
         if self._spec.action == "box":
             action = outputs + np.exp(self._net.log_std(self._flat).cpu().numpy()) * noise
             return action, to_environment(self._spec, np.tanh(action) if self._settings.squash_output else action)
-        mask = None if self._rollout.mask is None else self._rollout.mask[t]
-        if mask is not None and self._wide:
-            chosen = wide.sample(outputs, mask, noise[:, 0])
+        if legal is not None:
+            chosen = wide.sample(outputs, legal, noise[:, 0])
             return chosen, chosen
         if mask is not None:
             outputs = np.where(mask, outputs, FORBIDDEN)
         chosen = (outputs + noise).argmax(1)
         return chosen, chosen
 
-    def _let_snapshot_move(self, x: Float, outputs: Float) -> None:
+    def _legal(self, mask: Bool | None) -> Legal | None:
+        """The legal actions (B, n) where they are worth picking out."""
+        return wide.legal_of(mask) if mask is not None and self._wide else None
+
+    def _let_snapshot_move(self, x: Float, outputs: Float, legal: Legal | None) -> None:
         """Overwrite the outputs where the pool's snapshot is to move."""
         t, pool = self._rollout.t, self._pool
         if pool is None or pool.opponent is None:
@@ -159,7 +167,8 @@ class PPO:
         self._rollout.own[t] = True
         self._rollout.own[t, seated] = False
         if len(seated):
-            outputs[seated] = self._opponent.outputs(x[seated])
+            places, theirs = (seated, None) if legal is None else legal.among(seated)
+            outputs[places] = self._opponent.outputs(x[seated], theirs)
 
     def _require_finite(self, outputs: Float, x: Float) -> None:
         if not math.isfinite(np.vdot(outputs, outputs)):  # the quickest look at all of them; may overflow, hence twice
@@ -224,6 +233,7 @@ class PPO:
             value=data.value.take(rows),
             mask=None if data.mask is None else data.mask.take(rows, axis=0),
             own=own,
+            legal=None if data.legal is None else data.legal.among(rows)[1],
         )
 
     def _data(self) -> Data:
@@ -231,7 +241,9 @@ class PPO:
         r = self._rollout
         rewards = self._rewards()
         inputs = self._encoded(r.obs.reshape(-1, *self._spec.obs_shape))
-        outputs, values = self._pass(inputs)
+        mask = None if r.mask is None else r.mask.reshape(-1, self._spec.n)
+        legal = self._legal(mask)
+        outputs, values = self._pass(inputs, legal)
         values = values.reshape(r.length + 1, -1)
         advantage = gae(
             rewards,
@@ -244,18 +256,20 @@ class PPO:
             gamma=self._settings.gamma,
             lam=self._settings.gae_lambda,
         )
-        mask = None if r.mask is None else r.mask[:-1].reshape(-1, self._spec.n)
         action = r.action.reshape(-1, *r.action.shape[2:])
+        mask = None if mask is None else mask[: len(action)]
+        outputs, legal = _first(len(action), outputs, legal)
         return Data(
             rows=np.flatnonzero(r.valid),
             inputs=inputs[: len(action)],
             action=action,
-            log_prob=self._log_prob(outputs[: len(action)], action, mask),
+            log_prob=self._log_prob(outputs, action, mask, legal),
             value=values[:-1].ravel(),
             advantage=advantage.ravel(),
             returns=(advantage + values[:-1]).ravel(),
-            mask=mask,
+            mask=mask if legal is None or not self._updater.takes_legal else None,
             own=None if r.own.all() else r.own.ravel().astype(np.float32),
+            legal=legal if self._updater.takes_legal else None,
         )
 
     def _data_of_a_rank(self, group: Group) -> Data:
@@ -286,9 +300,12 @@ class PPO:
         require_finite(obs, "an observation is")
         return self._inputs.encode(obs)
 
-    def _pass(self, rows: Array) -> tuple[Float, Float]:
+    def _pass(self, rows: Array, legal: Legal | None) -> tuple[Float, Float]:
         """Outputs and values of encoded rows (B, inputs), chunk by chunk. Raises Diverged where not finite."""
-        chunks = [self._forward.heads(self._inputs.finish(rows[i : i + _CHUNK])) for i in range(0, len(rows), _CHUNK)]
+        chunks = [
+            self._forward.heads(self._inputs.finish(rows[part]), None if legal is None else legal.among(part)[1])
+            for part in np.array_split(np.arange(len(rows)), range(_CHUNK, len(rows), _CHUNK))
+        ]
         outputs = np.concatenate([outputs for outputs, _ in chunks])
         values = np.concatenate([values for _, values in chunks])
         require_finite(values, "a value is")
@@ -298,7 +315,8 @@ class PPO:
         """The value of what came after each step: the next decision, or a truncated episode's last observation."""
         following = values[1:].copy()
         for t, final_obs in self._rollout.final_obs.items():
-            following[t, self._rollout.truncated[t]] = self._pass(self._encoded(final_obs))[1]
+            legal = wide.nothing(len(final_obs)) if self._wide else None
+            following[t, self._rollout.truncated[t]] = self._pass(self._encoded(final_obs), legal)[1]
         return following
 
     def _flips(self) -> Bool:
@@ -308,15 +326,15 @@ class PPO:
             return np.zeros(r.reward.shape, np.bool_)
         return r.flips()
 
-    def _log_prob(self, outputs: Float, action: Array, mask: Bool | None) -> Float:
-        """Log-probability of actions (B,) under outputs (B, n)."""
+    def _log_prob(self, outputs: Float, action: Array, mask: Bool | None, legal: Legal | None) -> Float:
+        """Log-probability of actions (B,) under outputs (B, n), or under those of the legal actions (K,)."""
         if self._spec.action == "box":
             log_std = self._net.log_std(self._flat).cpu().numpy()
             z = (action - outputs) * np.exp(-log_std)
             density: Float = (np.float32(-0.5) * (z * z + np.float32(np.log(2 * np.pi))) - log_std).sum(1)
             return density
-        if mask is not None and self._wide:
-            return wide.log_prob(outputs, mask, action)
+        if legal is not None:
+            return wide.log_prob(outputs, legal, action)
         logits = np.ascontiguousarray(outputs.T)
         if mask is not None:
             np.copyto(logits, FORBIDDEN, where=~mask.T)
@@ -442,6 +460,14 @@ class PPO:
         for part, name in ((self._moments, "moments"), (self._reward_scale, "reward_scale"), (self._pool, "pool")):
             _load_part(part, state, name)
         self._opponent = None
+
+
+def _first(rows: int, outputs: Float, legal: Legal | None) -> tuple[Float, Legal | None]:
+    """The outputs of the first rows alone."""
+    if legal is None:
+        return outputs[:rows], None
+    end = legal.starts[rows]
+    return outputs[:end], Legal(legal.starts[: rows + 1], legal.actions[:end])
 
 
 def _load_part(part: Moments | RewardScale | Pool | None, state: Mapping[str, object], name: str) -> None:

@@ -35,6 +35,9 @@ class Stepped(NamedTuple):
 class Updater(Protocol):
     """Owns the optimizer of a flat parameter vector."""
 
+    takes_legal: bool
+    """Whether a batch of many actions names the legal ones instead of masking the others."""
+
     def step(
         self, batch: Batch, weights: Weights, *, learning_rate: float, max_grad_norm: float, max_kl: float
     ) -> Stepped:
@@ -59,6 +62,8 @@ def _require_finite(losses: Losses, weights: Weights) -> None:
 
 class DerivedUpdater:
     """Hand-derived gradients and Adam in numpy; discrete MLPs on the CPU."""
+
+    takes_legal = False
 
     def __init__(self, net: MlpNet, flat: torch.Tensor) -> None:
         self._loss = mlp.Derived(net.shape, flat.numpy())
@@ -91,6 +96,8 @@ class DerivedUpdater:
 
 class AutogradUpdater:
     """Autograd and torch's fused Adam, on any device, for any network and action."""
+
+    takes_legal = True
 
     def __init__(self, net: Net, flat: torch.Tensor, *, squash: bool = False) -> None:
         self._net, self._squash = net, squash
@@ -138,7 +145,7 @@ class AutogradUpdater:
         device = self._flat.device
         x, advantage, old = (torch.from_numpy(a).to(device) for a in (batch.x, batch.advantage, batch.log_prob))
         returns, old_value = torch.from_numpy(batch.returns).to(device), torch.from_numpy(batch.value).to(device)
-        outputs, values = self._net.torch_heads(self._leaf, x)
+        outputs, values = self._net.torch_heads(self._leaf, x, batch.legal)
         log_prob, entropy = self._log_prob(outputs, batch)
         share = self._shares(batch)
         log_ratio = log_prob - old
@@ -157,8 +164,8 @@ class AutogradUpdater:
         if len(log_std):
             log_prob, entropy = gaussian(outputs, log_std, action)
             return log_prob, entropy + squashing(outputs, log_std) if self._squash else entropy
-        if batch.mask is not None and outputs.shape[1] >= wide.WIDE:
-            return wide.torch_log_prob(outputs, torch.from_numpy(batch.mask).to(outputs.device), action)
+        if batch.legal is not None:
+            return wide.torch_log_prob(outputs, batch.legal, batch.action)
         if batch.mask is not None:
             outputs = outputs.masked_fill(~torch.from_numpy(batch.mask).to(outputs.device), float(mlp.FORBIDDEN))
         log_p = outputs.log_softmax(1)

@@ -203,7 +203,8 @@ class PPOSettings(Settings, frozen=True):
         str,
         Meta(
             description="mlp; lines: mlp over a board and its winning cells; conv: images and boards; "
-            "planes: convolutions of `hidden` channels with a policy head by square, where the task has one."
+            "planes: convolutions of `hidden` channels with a policy head by square, where the task has one; "
+            "moves: the same, judging a move from the square it leaves and the one it reaches."
         ),
     ] = "mlp"
     hidden: Annotated[tuple[int, ...], Meta(min_length=1, description="Hidden layers' sizes.")] = (64, 64)

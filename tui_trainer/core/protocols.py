@@ -37,6 +37,8 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Number of discrete actions, or the length of a box action."""
     action_planes: int = 0
     """0, or planes of a board's actions: action = plane * squares + square, with the squares of `obs_shape`."""
+    action_steps: tuple[tuple[int, int], ...] = ()
+    """By plane, rows down and columns right from the square an action leaves to the one it reaches; empty = unknown."""
     num_envs: int
     masked: bool = False
     players: int = 1

@@ -52,6 +52,9 @@ class Options(Settings, frozen=True):
         float,
         Meta(ge=0, lt=1, description="Shogi: pay up to this share of a win early, for material; less remains to win."),
     ] = 0.0
+    attack_planes: Annotated[
+        bool, Meta(description="Shogi: observe, too, how many pieces of each side attack each square.")
+    ] = False
     evaluation_plies: Annotated[int, Meta(ge=1, le=40, description="Evaluation games start from 1 to n plies.")] = 4
 
 
@@ -82,6 +85,10 @@ class OpenSpielTask:
         self._level = 0
         if options.material_reward and not rules.has_material:
             raise ConfigError(f"task.material_reward: {FAMILY}{name} has no material", "leave it at 0")
+        if options.attack_planes and not rules.has_material:
+            raise ConfigError(f"task.attack_planes: only Shogi has them, not {FAMILY}{name}", "leave it false")
+        if options.attack_planes:
+            rules.show_attacks()
         self._rows = np.arange(num_envs)
         self._spec = TaskSpec(
             id=f"{FAMILY}{name}",
@@ -90,6 +97,7 @@ class OpenSpielTask:
             action="discrete",
             n=rules.n,
             action_planes=rules.action_planes,
+            action_steps=rules.action_steps,
             num_envs=num_envs,
             masked=True,
             players=2,

@@ -127,7 +127,7 @@ def player_named(rules: Rules, name: str) -> Player:
     if kind == "mcts" and number.isdigit() and 0 < int(number) <= _MOST_SIMULATIONS:
         return Mcts(rules, int(number))
     if kind == "material" and number in ("1", "2") and isinstance(rules, Shogi):
-        return Material(rules, int(number))
+        return Material(Shogi(rules.game), int(number))
     known = ["random", "1-ply", "mcts-10", "mcts-100", "mcts-1000"]
     known += ["material-1", "material-2"] if isinstance(rules, Shogi) else []
     close = nearest(name, known)

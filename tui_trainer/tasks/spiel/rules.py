@@ -34,6 +34,7 @@ class Rules:
 
     obs_dtype = "float32"
     action_planes = 0
+    action_steps: tuple[tuple[int, int], ...] = ()
     outcomes = ("first", "second", "draw")
     sides = ("1", "2")
     ladder = _LADDER
@@ -47,6 +48,9 @@ class Rules:
         self._observation = pyspiel._Observation(game, game.make_observer({}))
         self._tensor = np.frombuffer(self._observation, np.float32)
         self._best = float(game.max_utility())
+
+    def show_attacks(self) -> None:
+        """Add to observations how often each side attacks each square, where `has_material`."""
 
     def start(self) -> State:
         """The position before the first move."""

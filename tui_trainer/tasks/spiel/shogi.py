@@ -8,16 +8,16 @@ plus the square it leaves or is dropped on. Squares are rank * 9 + file as OpenS
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from tui_trainer.tasks.arrays import Array, Float, Int, Small
+from tui_trainer.tasks.spiel.attacks import KINDS, MOST, SIZE, SQUARES, Attacks
 from tui_trainer.tasks.spiel.rules import Rules, State
 
-SIZE = 9
-SQUARES = SIZE * SIZE
 RAYS = tuple((x, y) for x, y in product((-1, 0, 1), repeat=2) if (x, y) != (0, 0))
 STEPS = (*((x * far, y * far) for x, y in RAYS for far in range(1, SIZE)), (-1, 2), (1, 2))
 """Eight directions and distances, then the knight's two jumps."""
@@ -33,7 +33,6 @@ HANDS = np.array([18, 4, 4, 4, 4, 2, 2], np.float32)
 """Most pieces that a hand can hold: pawn, lance, knight, silver, gold, bishop, rook."""
 HELD = np.array([1, 3, 4, 5, 6, 8, 10], np.float32)
 """What those are worth."""
-KINDS = 14
 _WHITE, _BLACK = 2 * np.arange(KINDS), 2 * np.arange(KINDS) + 1
 _REPETITION, _HAND = 29, 31
 _SATURATES = 16
@@ -42,6 +41,7 @@ _REPEATED = 126.0
 """A position seen for the first, second, third, fourth time: 0, 63, 126, 189."""
 
 
+@lru_cache(maxsize=1)
 def move_tables() -> tuple[Array, Array]:
     """(2, 13689) our actions by side and OpenSpiel's number, and (2, 11259) the other way; -1 where there is none."""
     ours = np.full((2, BOARD_MOVES + DROPS * SQUARES), -1, np.int64)
@@ -80,10 +80,14 @@ def _targets() -> Int:
 
 
 class Shogi(Rules):
-    """Observations uint8 (43, 9, 9): own pieces 14, the other's 14, repetition, own hand 7, the other's 7."""
+    """Observations uint8 (43, 9, 9): own pieces 14, the other's 14, repetition, own hand 7, the other's 7.
+
+    Where asked, two more: how many of one's own pieces attack each square, and how many of the other's.
+    """
 
     obs_dtype = "uint8"
     action_planes = PLANES
+    action_steps = (*((y, x) for x, y in (*STEPS, *STEPS)), *((0, 0),) * DROPS)
     outcomes = ("black", "white", "draw")
     sides = ("A", "a")
     has_material = True
@@ -106,6 +110,11 @@ class Shogi(Rules):
         scale = np.concatenate([np.full(2 * KINDS, 255.0), [0.0, _REPEATED, 0.0], hands, hands])
         self._scale = scale.astype(np.float32)[:, None]
         self._seen = self._tensor.reshape(-1, SQUARES)
+        self._attacks: Attacks | None = None
+
+    def show_attacks(self) -> None:
+        self._attacks = Attacks()
+        self.obs_shape = (self.obs_shape[0] + 2, SIZE, SIZE)
 
     def _observe(self, states: Sequence[State], to_move: Small) -> Array:
         raw = np.empty((len(states), *self._seen.shape), np.uint8)
@@ -118,6 +127,9 @@ class Shogi(Rules):
             if len(rows):
                 seen = raw[rows[:, None], self._order[side]]
                 found[rows] = seen if side == 0 else seen[:, :, ::-1]
+        if self._attacks is not None:
+            attackers = self._attacks(found[:, : 2 * KINDS]) * np.uint8(255 // MOST)
+            found = np.concatenate([found, attackers], axis=1)
         return found.reshape(len(states), *self.obs_shape)
 
     def actions_of(self, to_move: Small, moves: Int) -> Int:
@@ -143,7 +155,7 @@ class Shogi(Rules):
         """On the board and in hand."""
         planes = obs.reshape(len(obs), -1, SQUARES)
         board = np.count_nonzero(planes[:, : 2 * KINDS], axis=2).astype(np.float32)
-        hands = planes[:, 2 * KINDS + 1 :, 0] / np.floor(255 / np.tile(HANDS, 2))
+        hands = planes[:, 2 * KINDS + 1 :][:, : 2 * DROPS, 0] / np.floor(255 / np.tile(HANDS, 2))
         side = np.concatenate([VALUES, -VALUES])
         held = np.concatenate([HELD, -HELD])
         found: Float = (board @ side + hands.astype(np.float32) @ held).astype(np.float32)
