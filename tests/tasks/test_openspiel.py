@@ -343,6 +343,25 @@ def test_attack_planes_change_no_other_plane_and_no_opponent() -> None:
         one, two = plain.step(action), seeing.step(action)
 
 
+def test_no_move_that_ends_a_game_is_missed_among_those_that_may(shogi: Shogi) -> None:
+    """Games in which half of the moves take the most, and each that can be ended is looked at."""
+    rng, greedy = np.random.default_rng(5), player_named(shogi, "material-1")
+    ends = looked_at = moves = 0
+    for _ in range(3):
+        state = shogi.start()
+        while not state.is_terminal() and state.move_number() < 260:
+            legal = np.array(state.legal_actions())
+            if state.move_number() > 60:
+                actions = shogi.actions_of(np.full(len(legal), state.current_player(), np.int8), legal)
+                may = shogi.may_end(shogi.seen(state), actions)
+                ending = np.array([state.child(move).is_terminal() for move in legal.tolist()])
+                assert not (ending & ~may).any(), state
+                ends, looked_at, moves = ends + int(ending.sum()), looked_at + int(may.sum()), moves + len(may)
+            state.apply_action(greedy.choose(state, rng) if rng.random() < 0.5 else int(rng.choice(legal)))
+    assert ends >= 5
+    assert looked_at < moves / 4
+
+
 def test_only_shogi_has_attack_planes() -> None:
     with pytest.raises(ConfigError, match="attack_planes: only Shogi"):
         tasks.make("openspiel:othello", {"attack_planes": True}, 2)

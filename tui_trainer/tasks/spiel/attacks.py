@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tui_trainer.tasks.arrays import Array, Int
+from tui_trainer.tasks.arrays import Array, Bool, Int
 
 SIZE = 9
 SQUARES = SIZE * SIZE
@@ -89,3 +89,42 @@ class Attacks:
             on = empty[board, square]
             board, line, square, other = board[on], line[on], square[on], other[on]
         return found
+
+
+class Checks:
+    """Tables of which pieces, where, would attack a king."""
+
+    def __init__(self) -> None:
+        self._attacks = np.zeros((KINDS, SQUARES, SQUARES), np.bool_)
+        """By kind, its square and the king's, on an empty board."""
+        self._between = np.zeros((SQUARES, SQUARES, SQUARES), np.bool_)
+        """By a sliding piece's square and the king's: the squares from one to the other."""
+        for kind, square in np.ndindex(KINDS, SQUARES):
+            for step in STEPS[kind]:
+                self._put(kind, square, [_beside(square, step)])
+            for line in SLIDES[kind]:
+                self._put(kind, square, _along(square, line))
+
+    def _put(self, kind: int, square: int, reached: list[int]) -> None:
+        for number, end in enumerate(reached):
+            if end != OFF:
+                self._attacks[kind, square, end] = True
+                self._between[square, end, reached[:number]] = True
+
+    def may(self, pieces: Array, king: int, kinds: Int, leaves: Int, reaches: Int) -> Bool:
+        """Whether a move may attack the king, itself or by giving way to another: all that do, and some that do not.
+
+        `pieces` (14, 81) are the mover's; the moves (M,) bring one of `kinds` from `leaves`, or a hand, to `reaches`.
+        """
+        placed, squares = np.nonzero(pieces)
+        aimed = self._attacks[placed, squares, king]
+        opened = self._between[squares[aimed], king].any(0)
+        found: Bool = self._attacks[kinds, reaches, king] | opened[leaves]
+        return found
+
+
+def _along(square: int, line: tuple[int, int]) -> list[int]:
+    found = [_beside(square, line)]
+    while found[-1] != OFF:
+        found.append(_beside(found[-1], line))
+    return found

@@ -77,17 +77,17 @@ class Material:
     def choose(self, state: State, rng: np.random.Generator) -> int:
         player = state.current_player()
         moves = np.array(state.legal_actions(), np.int64)
-        children = [state.child(move) for move in moves.tolist()]
-        gains = self._gains(state, moves)
-        gains += [_WIN * _result(child, player) for child in children]
+        obs, actions = self._rules.seen(state), self._rules.actions_of(np.full(len(moves), player, np.int8), moves)
+        gains = self._rules.gains(obs, actions)
         if self._depth > 1:
+            children = [state.child(move) for move in moves.tolist()]
+            gains += [_WIN * _result(child, player) for child in children]
             gains -= self._answers(children, 1 - player)
+        else:
+            last = np.flatnonzero(self._rules.may_end(obs, actions))
+            gains[last] += [_WIN * _result(state.child(move), player) for move in moves[last].tolist()]
         best = moves[gains >= gains.max() - 1e-6]
         return int(best[rng.integers(len(best))])
-
-    def _gains(self, state: State, moves: Any) -> Any:
-        view = self._rules.view([state], np.zeros(1, np.int8))
-        return self._rules.gains(view.obs[0], self._rules.actions_of(np.repeat(view.to_move, len(moves)), moves))
 
     def _answers(self, children: list[State], other: int) -> Any:
         """The most that the other side can win in its turn, for each child."""

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tui_trainer.tasks.arrays import Array, Float, Int, Small
-from tui_trainer.tasks.spiel.attacks import KINDS, MOST, SIZE, SQUARES, Attacks
+from tui_trainer.tasks.arrays import Array, Bool, Float, Int, Small
+from tui_trainer.tasks.spiel.attacks import KINDS, MOST, SIZE, SQUARES, Attacks, Checks
 from tui_trainer.tasks.spiel.rules import Rules, State
 
 RAYS = tuple((x, y) for x, y in product((-1, 0, 1), repeat=2) if (x, y) != (0, 0))
@@ -29,8 +29,13 @@ PIECES = "KLNSGPBR"
 VALUES = np.array([0, 3, 4, 5, 6, 1, 8, 10, 6, 6, 6, 6, 10, 12], np.float32)
 """Of the pieces in that order, in pawns."""
 PROMOTED = {1: 8, 2: 9, 3: 10, 5: 11, 6: 12, 7: 13}
+_BETTER = np.array([PROMOTED.get(kind, kind) for kind in range(KINDS)])
 HANDS = np.array([18, 4, 4, 4, 4, 2, 2], np.float32)
 """Most pieces that a hand can hold: pawn, lance, knight, silver, gold, bishop, rook."""
+DROPPED = np.array([5, 1, 2, 3, 4, 6, 7])
+"""Their kinds."""
+_CAMP = 6 * SIZE
+"""From this square on a king stands in the other's camp."""
 HELD = np.array([1, 3, 4, 5, 6, 8, 10], np.float32)
 """What those are worth."""
 _WHITE, _BLACK = 2 * np.arange(KINDS), 2 * np.arange(KINDS) + 1
@@ -136,6 +141,11 @@ class Shogi(Rules):
         found: Int = self._ours[to_move, moves]
         return found
 
+    def seen(self, state: State) -> Array:
+        """One position as its side to move sees it, without the legal moves."""
+        found: Array = self._observe([state], np.array([state.current_player()], np.int8))[0]
+        return found
+
     def moves_of(self, to_move: Small, actions: Int) -> Int:
         found: Int = self._theirs[to_move, actions]
         return found
@@ -150,6 +160,22 @@ class Shogi(Rules):
         after = _promoted_worth(obs[:KINDS])[square]
         found: Float = np.where(plane < 2 * len(STEPS), taken, 0) + np.where(promotes, after - before, 0)
         return found.astype(np.float32)
+
+    def may_end(self, obs: Array, actions: Int) -> Bool:
+        """Whether an action may end the game: checks, a king in the other's camp, anything once a position has come
+        again; some of these do not. One board's `obs`."""
+        own = obs[:KINDS].reshape(KINDS, SQUARES) > 0
+        standing, king = own.argmax(0), int(own[0].argmax())
+        if obs[2 * KINDS, 0, 0] or king >= _CAMP:
+            return np.ones(len(actions), np.bool_)
+        plane, leaves = np.divmod(actions, SQUARES)
+        drops, reaches = plane - 2 * len(STEPS), self.targets[actions]
+        promotes = (plane >= len(STEPS)) & (drops < 0)
+        kinds = standing[leaves]
+        kinds = np.where(drops >= 0, DROPPED[np.maximum(drops, 0)], np.where(promotes, _BETTER[kinds], kinds))
+        enters = (kinds == 0) & (reaches >= _CAMP)
+        found: Bool = enters | _checks().may(own, int(obs[KINDS].argmax()), kinds, leaves, reaches)
+        return found
 
     def balance(self, obs: Array) -> Float:
         """On the board and in hand."""
@@ -179,6 +205,11 @@ class Shogi(Rules):
         square = number // 2 % SQUARES if number < BOARD_MOVES else (number - BOARD_MOVES) % SQUARES
         line, column = SIZE - 1 - square // SIZE + 2, 3 * (square % SIZE)
         return line, column if self.draw(state).splitlines()[line][column] == "+" else column + 1
+
+
+@lru_cache(maxsize=1)
+def _checks() -> Checks:
+    return Checks()
 
 
 def _worth(planes: Array) -> Float:
