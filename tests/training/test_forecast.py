@@ -190,7 +190,7 @@ def foretold(target: forecast.Crossings | None) -> RunState:
 
 
 def test_the_forecast_is_told_with_its_range_and_the_target_in_time() -> None:
-    assert forecast_told(foretold(None)) == "55.0 % to 64.0 % at update 400"
+    assert forecast_told(foretold(None)) == "55.0 to 64.0 % at update 400"
     assert target_told(foretold(None)) == ""
     assert target_told(foretold((200, 300, 400))) == "likely in 20 s (10-30 s)"
     assert target_told(foretold((200, 300, None))) == "likely in 20 s (from 10 s on)"

@@ -24,6 +24,9 @@ ESCAPES = re.compile(rb"\x1b\[[0-9;:?<>=$ ]*[a-zA-Z]|\x1b\][^\x07\x1b]*(?:\x07|\
 class PtyTerminal:
     """Starts `command` in a pty of a given size."""
 
+    CHUNK = 65536
+    """Bytes read at once."""
+
     def __init__(self, command: list[str], width: int, height: int, environ: Mapping[str, str] = {}) -> None:
         self.started = time.perf_counter()
         self.pid, self.fd = pty.fork()
@@ -49,7 +52,7 @@ class PtyTerminal:
         if not ready:
             return b""
         try:
-            data = os.read(self.fd, 65536)
+            data = os.read(self.fd, self.CHUNK)
         except OSError:
             return b""
         self.bytes += len(data)

@@ -96,6 +96,25 @@ async def test_live_sessions_come_first_and_carry_the_mark() -> None:
         assert "19.7M" in lines[0]
 
 
+async def test_the_chosen_session_stands_below_in_more_words_with_its_evaluations() -> None:
+    told = msgspec.structs.replace(ROWS[1], scores=(0.2, 0.4, 0.3), about="out of memory", parent="connect_four-ppo-1")
+    async with seated([ROWS[2], told]) as seat:
+        assert "enter attaches to it" in seat.screen
+        await seat.press("down")
+        for wanted in ("crashed: out of memory", "0.300 at last, 0.710 at best", "fork of    connect_four-ppo-1",
+                       "resume takes it up", "newest evaluations"):  # fmt: skip
+            assert wanted in seat.screen, wanted
+
+
+async def test_a_guest_can_neither_be_resumed_nor_forked_from_here() -> None:
+    async with seated([session("mine", task="guest:CartPole-v1")]) as seat:
+        for key in ("r", "f"):
+            await seat.press(key)
+            assert "a script of its own" in seat.screen
+        assert "guest:CartPole-v1" in seat.screen, "words are not cut where there is room"
+        assert seat.app.return_value is None
+
+
 @pytest.mark.parametrize(
     ("keys", "choice"),
     [

@@ -194,3 +194,27 @@ def test_scrolling_the_log_shows_older_lines() -> None:
 def test_no_two_lines_of_a_chart_share_colour_and_pattern() -> None:
     assert len(set(DASHES)) == len(DASHES) >= len(RUNGS)
     assert len(set(LINE_STYLES)) == len(LINE_STYLES)
+
+
+def test_a_long_line_of_the_log_is_told_in_full_where_it_has_the_screen() -> None:
+    told = LogWritten(level="warning", text="SPS fell: " + "another process " * 12 + "to-the-end")
+    state = MID.apply(stamp(told, seq=MID.seq + 1, time=MID.time, update=MID.update, global_step=MID.global_step))
+    assert "to-the-end" not in shown(state)
+    assert "to-the-end" in shown(state, focus="log", maximised=True)
+
+
+def test_a_picture_names_the_rows_that_answer_a_key() -> None:
+    plain = compose(scene(), 120, 40)
+    assert set(plain.first) == {0, 38, 39}
+    asking = compose(scene(overlay=Overlay("stop")), 120, 40)
+    question = next(y for y, row in enumerate(text_of(asking.rows).splitlines()) if "end this run?" in row)
+    assert question in asking.first
+
+
+def test_where_a_board_leaves_little_room_its_words_give_way_to_how_games_end() -> None:
+    metrics = {"game/black_rate": 0.5, "game/white_rate": 0.4, "game/draw_rate": 0.1}
+    board = "\n".join(["· · ·"] * 6) + "\nX to move, against itself"
+    state = msgspec.structs.replace(EMPTY, metrics=metrics, frame=board)
+    text = text_of(PANELS["game"].render(scene(state), 16, 9))
+    assert all(word in text for word in ("black", "white", "draw"))
+    assert "X to move" not in text

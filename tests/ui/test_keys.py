@@ -13,6 +13,7 @@ from tui_trainer.client.source import Link
 from tui_trainer.core.state import RunState
 from tui_trainer.errors import ConfigError
 from tui_trainer.ui import keymap
+from tui_trainer.ui.frame import compose, text_of
 from tui_trainer.ui.keymap import bound, remapped
 from tui_trainer.ui.keys import KEYS, Action, keys_for, label_of, refusal
 from tui_trainer.ui.scene import Scene
@@ -56,6 +57,34 @@ def test_an_ended_run_refuses_every_order_and_names_the_next_step(action: Action
 @pytest.mark.parametrize("action", ORDERS)
 def test_without_a_line_every_order_is_refused(action: Action) -> None:
     assert "reconnecting" in refusal(action, scene(link=Link("lost", "reconnecting")))
+
+
+def elsewhere(**changes: object) -> Scene:
+    """An ended run whose loop is not ours."""
+    ended = state_at(UPDATES)
+    assert ended.started
+    return scene(msgspec.structs.replace(ended, started=msgspec.structs.replace(ended.started, **changes)))
+
+
+@pytest.mark.parametrize("changes", [{"task": "guest:CartPole-v1"}, {"origin": "TensorBoard"}])
+def test_after_a_run_with_a_loop_of_its_own_only_what_works_is_offered(changes: dict[str, str]) -> None:
+    over = elsewhere(**changes)
+    text = text_of(compose(over, 120, 40).rows)
+    assert refusal("extend", over)
+    assert refusal("fork", over)
+    assert not refusal("again", over)
+    assert not refusal("report", over)
+    for wanted in ("h  play it back", "w  write a report", "h replay", "w report"):
+        assert wanted in text, wanted
+    for unwanted in ("go on to", "go on", "fork", "tui-trainer resume"):
+        assert unwanted not in text.replace("only the script goes on", ""), unwanted
+
+
+@pytest.mark.parametrize("changes", [{"task": "guest:CartPole-v1"}, {"origin": "TensorBoard"}])
+def test_at_the_end_of_its_replay_no_command_is_named_that_is_refused(changes: dict[str, str]) -> None:
+    text = text_of(compose(msgspec.structs.replace(elsewhere(**changes), kind="replay"), 120, 40).rows)
+    assert f"tui-trainer report {NAME}" in text
+    assert "tui-trainer resume" not in text
 
 
 def test_answers_need_an_open_recommendation() -> None:

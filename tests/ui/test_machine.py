@@ -103,3 +103,18 @@ def test_the_cores_go_first_where_room_is_short() -> None:
 
 def test_one_core_needs_no_line_of_its_own() -> None:
     assert not [text for text in lines(sampled(core_percents=(99,))) if text.startswith("cores")]
+
+
+def test_with_the_screen_for_itself_it_draws_charts() -> None:
+    state = sampled(samples=5, cpu_percent=50.0)
+    scene = Scene(state=state, now=state.time, focus="machine", maximised=True)
+    found = ["".join(span.text for span in row) for row in machine.render(scene, 110, 34)]
+    assert any("cpu, %" in text and "ram, GiB" in text for text in found)
+    assert len(found) <= 34
+    assert not any("cpu, %" in text for text in lines(state)), "a panel among others stays short"
+
+
+def test_a_load_of_one_half_is_drawn_half_as_high_as_a_full_one() -> None:
+    history = line(lines(sampled(samples=3, cpu_percent=100.0), 200), "cpu").split("cores")[1].strip()
+    assert history[-1] == "█"
+    assert set(history[:20]) <= set("▃▄▅▆"), "53 %, more or less, and not from lowest to highest"

@@ -94,7 +94,9 @@ def attach_view(sessions: str | None, name: str | None, readonly: bool) -> int:
         require_app_terminal()
     session = find.live_session(sessions, name)
     if session.owner() is None:
-        raise UsageError(f"{session.name} is not live", f"`tui-trainer resume {session.name}` or `replay` it")
+        ours = f"`tui-trainer resume {session.name}` or `replay` it"
+        script = f"start its script again, or `tui-trainer replay {session.name}`"
+        raise UsageError(f"{session.name} is not live", script if session.read().is_guest else ours)
     if in_lines:
         from tui_trainer.cli.following import follow_in_lines
 

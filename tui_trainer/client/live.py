@@ -114,6 +114,12 @@ class LiveSource:
         except TuiTrainerError:
             return "damaged"
 
+    def _is_guest(self) -> bool:
+        try:
+            return self._session.read().is_guest
+        except TuiTrainerError:
+            return False
+
     async def _listen(self, reader: asyncio.StreamReader) -> AsyncIterator[News]:
         """Messages until the line breaks; whatever has already arrived is handed on in one batch."""
         rest = b""
@@ -159,6 +165,8 @@ class LiveSource:
         name = self.name
         if self._starting and not self._met:
             return Link("gone", f"the engine did not start; its words are in {self._session.log_path}")
+        if self._is_guest():
+            return Link("gone", "the script is gone; started again with guest(..., resume=True) it goes on")
         return Link(
             "gone", f"the engine is gone; `tui-trainer resume {name}` takes the run up from its last checkpoint"
         )

@@ -43,11 +43,12 @@ def eta(state: RunState) -> tuple[LimitProgress, tuple[float, float]] | None:
 
 
 def forecast_told(state: RunState) -> str:
-    """`64.0 % to 71.0 % at update 5,000`: the 80 % range at the limit; empty without a forecast or past it."""
+    """`64.0 to 71.0 % at update 5,000`: the 80 % range at the limit; empty without a forecast or past it."""
     found = state.trend.forecast if state.trend else None
     if found is None or found.update <= state.update:
         return ""
-    return f"{_score(state, found.low)} to {_score(state, found.high)} at update {count(found.update)}"
+    low = _score(state, found.low).removesuffix(" %")
+    return f"{low} to {_score(state, found.high)} at update {count(found.update)}"
 
 
 def target_told(state: RunState) -> str:

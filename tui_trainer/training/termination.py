@@ -74,7 +74,7 @@ def outlook(settings: TerminationSettings, trend: Trend, update: int) -> str:
         text = f"degradation {trend.fallen} of {degradation_patience(settings)}"
     else:
         text = f"plateau {trend.since_progress} of {settings.patience}"
-    return text if update >= settings.min_updates else f"{text}, not before update {settings.min_updates}"
+    return text if update >= settings.min_updates else f"{text}, not before update {settings.min_updates:,}"
 
 
 def signal_end(name: str, on_term: str) -> Reason:

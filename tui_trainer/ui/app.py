@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, assert_never, cast
+from typing import Any, Literal, NamedTuple, assert_never, cast
 
 import msgspec
 from textual.app import SystemCommand
@@ -37,7 +37,7 @@ from tui_trainer.ui.panels.texts import chosen_index
 from tui_trainer.ui.rows_app import RowsApp
 from tui_trainer.ui.scene import Notice, Overlay, Scene
 from tui_trainer.ui.terminal import require_terminal
-from tui_trainer.ui.view import Pointed
+from tui_trainer.ui.view import Pointed, RunView
 
 NOTICE_S = 5.0
 AIDED_S = 20.0
@@ -47,6 +47,15 @@ _EAGER_S = 0.3
 DOUBLE_CLICK_S = 0.4
 SCROLLED = ("log", "decisions", "checkpoints")
 _BATCH = 400
+
+
+class _Card(NamedTuple):
+    """How far the recommendation on the screen has come: painted in picture `show`, then written, then arrived."""
+
+    number: int = -1
+    show: int = 0
+    written_at: float | None = None
+    arrived: bool = False
 
 
 class TrainerApp(RowsApp[Outcome]):
@@ -79,7 +88,7 @@ class TrainerApp(RowsApp[Outcome]):
         self._timer: Timer | None = None
         self._notice_timer: Timer | None = None
         self._eager_until = float("-inf")
-        self._card_shown: tuple[int, float] = (-1, 0.0)
+        self._card = _Card()
         self._clicked: tuple[str, float] = ("", 0.0)
         self._failed: set[str] = set()
         self._asked = False
@@ -190,6 +199,10 @@ class TrainerApp(RowsApp[Outcome]):
         self._change(last_words=await asyncio.to_thread(last_words))
         self.paint()
 
+    def _ground_told(self, light: bool) -> None:
+        self._change(look=msgspec.structs.replace(self.scene.look, light=light))
+        super()._ground_told(light)
+
     # --- painting --------------------------------------------------------------------------------------------
 
     def _change(self, **changes: object) -> None:
@@ -215,8 +228,8 @@ class TrainerApp(RowsApp[Outcome]):
         self.painted_at = self._monotonic()
         self._change(now=self._clock())
         picture = compose(self.scene, *view.size)
-        view.show(picture.rows, self.scene.look)
-        self._note_card()
+        view.show(picture.rows, self.scene.look, picture.first)
+        self._note_card(view)
         for failure in set(picture.failures) - self._failed:
             self._failed.add(failure)
             self.log.error(failure)
@@ -225,16 +238,28 @@ class TrainerApp(RowsApp[Outcome]):
         """Does the person perhaps not see yet what was painted? A slow line tells."""
         return isinstance(self._driver, TerminalDriver) and self._driver.is_behind
 
-    def _note_card(self) -> None:
-        card = self.scene.card
-        number = card.id if card is not None and self._card_visible() else -1
-        if number != self._card_shown[0]:
-            self._card_shown = (number, self._monotonic())
+    def _note_card(self, view: RunView) -> None:
+        """Follow the recommendation to the person's eyes: painted, written (on a slow line row by row), arrived."""
+        place = self._card_place()
+        number = self.scene.card.id if self.scene.card is not None and place is not None else -1
+        if number != self._card.number:
+            self._card = _Card(number, view.shows)
+        if self._card.written_at is not None:
+            arrived = not (isinstance(self._driver, TerminalDriver) and self._driver.is_asking)
+            self._card = self._card._replace(arrived=self._card.arrived or arrived)
+        elif place is not None and view.stands_since(self._card.show, range(place.y, place.y + place.height)):
+            self._card = self._card._replace(written_at=self._monotonic())
 
-    def _card_visible(self) -> bool:
-        """Is the recommendation on the screen, with nothing over it?"""
-        shown = any(place.panel == "recommendation" for place in places_of(self.scene, *self.size))
-        return shown and self.scene.overlay is None
+    def _card_settled(self) -> bool:
+        """Has the card stood before the person long enough to be read?"""
+        written_at, arrived = self._card.written_at, self._card.arrived or not self._is_behind()
+        return written_at is not None and arrived and self._monotonic() - written_at >= SETTLE_S
+
+    def _card_place(self) -> Place | None:
+        """Where the recommendation is on the screen; None also where something lies over it."""
+        if self.scene.overlay is not None:
+            return None
+        return next((place for place in places_of(self.scene, *self.size) if place.panel == "recommendation"), None)
 
     def _say(self, text: str, style: str = "warn", seconds: float = NOTICE_S) -> None:
         """One line for a few seconds."""
@@ -304,10 +329,9 @@ class TrainerApp(RowsApp[Outcome]):
         card = self.scene.card
         if card is None:
             return
-        number, since = self._card_shown
-        if not self._card_visible():
+        if self._card_place() is None:
             self._say(f"recommendation {card.id} is not on the screen: 3 shows it")
-        elif number != card.id or self._monotonic() - since < SETTLE_S or self._is_behind():
+        elif self._card.number != card.id or not self._card_settled():
             self._say(f"recommendation {card.id} has only just appeared: read it, then press again")
         elif any(order.recommendation == card.id for order in self.scene.orders):
             self._say(f"recommendation {card.id} is being answered already")
@@ -549,7 +573,9 @@ class TrainerApp(RowsApp[Outcome]):
         if not self._lines():
             return
         chosen, name = self._chosen_line(), self.scene.name
-        if self.scene.page == "models":
+        if self.scene.page == "models" and self.scene.loop_elsewhere:
+            self._say(self.scene.loop_elsewhere)
+        elif self.scene.page == "models":
             command = f"tui-trainer fork {name} --at {chosen}"
             self.copy_to_clipboard(command)
             self._say(f"{command} begins a new run from it (copied, if the terminal allows it)", "good")
@@ -581,6 +607,8 @@ class TrainerApp(RowsApp[Outcome]):
         """The palette: the same table as the keys."""
         for key in keys_for(self.scene.kind, self.scene.keys):
             if key.action in ("panel", "palette", "up", "down", "left", "right", "back", "page_up", "page_down"):
+                continue
+            if refusal(key.action, self.scene):
                 continue
             name = f"{label_of(key, self.scene) or key.action.replace('_', ' ')} ({key.shown})"
             yield SystemCommand(name.capitalize(), key.help, self._palette_action(key.action))

@@ -267,12 +267,21 @@ def _status(scene: BoardScene) -> Row:
 
 
 def _footer(scene: BoardScene, width: int) -> Row:
-    """As many keys as fit, in the table's order; those that cannot act now are dim."""
+    """The keys in the table's order, near to each other where there is little room; those that cannot act are dim."""
+    roomy = _pieces(scene, " ")
+    pieces = roomy if sum(map(row_cells, roomy)) <= width else _pieces(scene, "")
     row: list[Span] = []
+    for piece in pieces:
+        if row_cells([*row, *piece]) > width:
+            break
+        row += piece
+    return tuple(row)
+
+
+def _pieces(scene: BoardScene, behind: str) -> list[Row]:
+    pieces: list[Row] = []
     for key in keys_for(scene.kind):
         style = "dim" if refusal(key.deed, scene) else ""
-        more = [Span(" "), Span(key.shown, style or "key"), Span(f" {label_of(key, scene)}", style)]
-        if row_cells([*row, *more]) > width:
-            break
-        row += more
-    return tuple(row)
+        label = Span(f" {label_of(key, scene)}{behind}", style)
+        pieces.append((Span(" "), Span(key.shown, style or "key"), label))
+    return pieces

@@ -14,10 +14,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
-from tui_trainer.ui.line import QUESTION, Line, Sieve
+from tui_trainer.ui.ground import QUERY, GroundSieve
+from tui_trainer.ui.line import FRAME, QUESTION, Line, Sieve
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -33,6 +35,8 @@ _QUEUED = 6
 _AGAIN_S = 0.25
 _LAST_WORDS_S = 5.0
 """For so long after SIGTERM a terminal that takes nothing is waited for."""
+_PIECE_WRITTEN_S = 0.05
+"""Textual writes what is to be refreshed within a sixtieth of a second."""
 
 
 class TerminalDriver(LinuxDriver):
@@ -56,6 +60,9 @@ class TerminalDriver(LinuxDriver):
         self._leave_by = float("inf")
         self.ended_by: signal.Signals | None = None
         """The signal that told the app to end; SIGHUP also where the terminal went without one."""
+        self._newest = ""
+        self._ground: Callable[[bool], None] | None = getattr(app, "ground_told", None)
+        """Who wants to know whether the background is light; None once it is known, or cannot be."""
         self._heed_signals()
 
     def _get_terminal_size(self) -> tuple[int, int]:
@@ -81,8 +88,14 @@ class TerminalDriver(LinuxDriver):
             self.flush()
 
     def write(self, data: str) -> None:
-        """Nothing is written to a terminal that has gone: its writer would never take it."""
-        if self._put(data) and self._line.asks(len(data)):
+        """Nothing is written to a terminal that has gone: its writer would never take it.
+
+        Nor is the picture that stands there already: Textual paints the first one up to three times.
+        """
+        if data == self._newest or not self._put(data):
+            return
+        self._newest = self._newest if data in (SYNC_START, SYNC_END) else data if len(data) >= FRAME else ""
+        if self._line.asks(len(data.encode(errors="replace"))):
             self._put(QUESTION)
 
     def _put(self, data: str | None) -> bool:
@@ -104,6 +117,8 @@ class TerminalDriver(LinuxDriver):
         """Whether the terminal answers at all is asked first."""
         self._line.forget()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._ground is not None:
+            self._put(QUERY)
         if self._line.asks():
             self._put(QUESTION)
 
@@ -115,15 +130,42 @@ class TerminalDriver(LinuxDriver):
             return False
         if not self._line.is_clear():
             self._line.when_clear(paint)
+            if self._line.is_new:
+                self._loop.call_later(_AGAIN_S, paint)
             return False
         return True
+
+    @property
+    def room(self) -> int | None:
+        """Bytes that may be written at once, so that a key's mark need not wait; None where the line is not slow."""
+        return self._line.room
+
+    def take(self, bytes_: int) -> None:
+        """So many bytes are about to be written: other pictures painted meanwhile have the rest."""
+        self._line.take(bytes_)
+        self._loop.call_later(_PIECE_WRITTEN_S, self._line.take, 0)
+
+    def go_on_with(self, paint: Callable[[], None]) -> None:
+        """Call `paint` again for what is missing of a picture, when what was written of it has arrived."""
+        self._loop.call_later(2 * _PIECE_WRITTEN_S, paint)
+
+    @property
+    def is_asking(self) -> bool:
+        """Has the terminal not said yet that what was written has arrived?"""
+        return self._line.is_asking
 
     @property
     def is_behind(self) -> bool:
         """Does the person perhaps not see yet what was painted?"""
         return self._line.is_behind()
 
+    def _ground_came(self, light: bool) -> None:
+        told, self._ground = self._ground, None
+        if told is not None:
+            told(light)
+
     def _answered(self) -> None:
+        self._ground = None  # its answer would have come before this one
         if self._line.answered():
             self._put(QUESTION)
 
@@ -153,16 +195,19 @@ class TerminalDriver(LinuxDriver):
         """Read keys until the app ends or the terminal goes away."""
         parser = XTermParser(self._debug)
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        sieve, poll = Sieve(), select.poll()
+        sieve, ground, poll = Sieve(), GroundSieve(), select.poll()
         poll.register(self.fileno, select.POLLIN)
         while not self.exit_event.is_set():
-            ready = poll.poll(_REST_MS if sieve.is_holding else _POLL_MS)
+            ready = poll.poll(_REST_MS if sieve.is_holding or ground.is_holding else _POLL_MS)
             data = self._read() if ready else None
             if data == b"":
                 self._hung_up()
                 self._loop.call_soon_threadsafe(self._app.exit)
                 return
-            text, answers = sieve.sifted(decode(data) if data else "", expecting=self._line.is_asking)
+            typed, light = ground.sifted(decode(data) if data else "", expecting=self._ground is not None)
+            if light is not None:
+                self._loop.call_soon_threadsafe(self._ground_came, light)
+            text, answers = sieve.sifted(typed, expecting=self._line.is_asking)
             if answers:
                 self._line.heard()
                 self._loop.call_soon_threadsafe(self._answered)

@@ -21,6 +21,8 @@ class Picture(msgspec.Struct, frozen=True):
 
     rows: list[Row]
     failures: tuple[str, ...] = ()
+    first: tuple[int, ...] = ()
+    """Rows that answer a key; a slow line gets them before the others."""
 
 
 def compose(scene: Scene, width: int, height: int, panels: Mapping[str, Panel] = PANELS) -> Picture:
@@ -28,9 +30,12 @@ def compose(scene: Scene, width: int, height: int, panels: Mapping[str, Panel] =
     places = _with_urgent(scene, places_of(scene, width, height))
     failures: list[str] = []
     drawn = [(place, _drawn(scene, place, panels[place.panel], failures)) for place in places]
-    rows = _assembled(drawn, width, height)
-    rows = over(rows, _overlay(scene, width, height), width)
-    return Picture([scene.look.printable(row) for row in rows], tuple(failures))
+    under = _assembled(drawn, width, height)
+    rows = over(under, _overlay(scene, width, height), width)
+    lines = [place.y for name in ("status", "footer", "header") for place in places if place.panel == name]
+    covered = [y for y, row in enumerate(rows) if row is not under[y]]
+    first = [y for y in (*lines, *covered) if y < len(rows)]
+    return Picture([scene.look.printable(row) for row in rows], tuple(failures), tuple(first))
 
 
 def places_of(scene: Scene, width: int, height: int) -> tuple[Place, ...]:

@@ -144,6 +144,8 @@ def refusal(action: Action, scene: Scene) -> str:
         return _order_refusal(scene) or _subject_refusal(action, scene)
     if action in AFTER and not is_over(scene) and not (action == "fork" and scene.page == "models"):
         return "the run goes on: this is for after its end"
+    if action in ("extend", "fork") and scene.loop_elsewhere:
+        return scene.loop_elsewhere
     if action in ("export_csv", "export_json") and not scene.page:
         return "nothing to export: d opens the decisions, m the models"
     return ""
@@ -197,7 +199,8 @@ def _order_refusal(scene: Scene) -> str:
     if scene.readonly:
         return "this view is read-only: attach without --readonly to steer"
     if scene.state.status == "ended":
-        return f"the run has ended; tui-trainer resume {scene.name} takes it up again"
+        takes_up = scene.loop_elsewhere or f"tui-trainer resume {scene.name} takes it up again"
+        return f"the run has ended; {takes_up}"
     if scene.link is not None and scene.link.status != "live":
         return f"no line to the engine: {scene.link.text}"
     return ""
@@ -219,6 +222,8 @@ def label_of(key: Key, scene: Scene) -> str:
     """What the key will do now: `resume` while paused."""
     if key.action == "pause" and scene.state.status == "paused":
         return "resume"
+    if key.action in ("extend", "fork") and scene.loop_elsewhere:
+        return ""
     if key.action == "fork" and scene.page:
         return key.label if scene.page == "models" else ""
     if key.action in AFTER and not is_over(scene):
@@ -226,7 +231,9 @@ def label_of(key: Key, scene: Scene) -> str:
     if key.action == "play" and scene.position is not None and scene.position.playing:
         return "pause"
     if key.action == "maximise" and scene.page:
-        return "copy" if scene.page == "models" else "go there" if scene.kind == "replay" else ""
+        if scene.page == "models":
+            return "" if scene.loop_elsewhere else "copy"
+        return "go there" if scene.kind == "replay" else ""
     return key.label
 
 

@@ -16,8 +16,18 @@ FRAME = 64
 """Characters; what is shorter than this is no frame, and nothing is asked after it."""
 PATIENCE_S = 0.25
 """A frame younger than this holds no other one up: a distant terminal is not a slow one."""
+FIRST_S = 0.5
+"""A terminal that has not answered within this is taken for one that gives no answers; one frame goes before."""
 GIVEN_UP_S = 30.0
 """After so long without an answer the terminal is taken for one that gives none, until one comes."""
+PIECE_S = 0.5
+"""On a slow line what is written at once takes about so long to arrive: a key's mark waits for no more."""
+LEAST = 256
+"""Bytes that are written at once on the slowest line."""
+TELLING = 512
+"""Bytes whose arrival tells whether the line is slow; until then one frame waits for the other."""
+MOST = 32_768
+"""Bytes; more than any picture. A line that takes so many in `PIECE_S` is not slow."""
 
 
 class Line:
@@ -30,20 +40,42 @@ class Line:
         self._more = False
         self._waiting: Callable[[], None] | None = None
         self._heard = threading.Event()
+        self._written = self._asked_for = self._taken = 0
+        self._distance_s = float("inf")
+        self._rate: float | None = None
+        self._known = False
+        self._first_at = float("inf")
 
     @property
     def is_asking(self) -> bool:
         """Is an answer on its way?"""
         return self._asked_at is not None
 
+    @property
+    def is_new(self) -> bool:
+        """Has the terminal never answered?"""
+        return not self._answers
+
+    @property
+    def room(self) -> int | None:
+        """Bytes that may be written at once; None where the line is not slow."""
+        return None if self._rate is None else max(LEAST, int(self._rate * PIECE_S)) - self._taken
+
+    def take(self, bytes_: int) -> None:
+        """So much of the room is going to be written; 0 gives it back."""
+        self._taken = self._taken + bytes_ if bytes_ else 0
+
     def asks(self, characters: int = FRAME) -> bool:
         """Something was written: is the question to be written behind it?"""
+        self._written += characters
         if characters < FRAME:
             return False
         if self._asked_at is not None:
             self._more = True
             return False
         self._asked_at = self._clock()
+        self._first_at = min(self._first_at, self._asked_at)
+        self._asked_for, self._written = self._written, 0
         self._heard.clear()
         return True
 
@@ -59,6 +91,8 @@ class Line:
 
     def answered(self) -> bool:
         """An answer came. True where another question has to go, for what was written since the last one."""
+        if self._asked_at is not None:
+            self._measure(self._clock() - self._asked_at)
         self._answers, self._asked_at = True, None
         if self._more:
             self._more = False
@@ -68,18 +102,34 @@ class Line:
             paint()
         return False
 
+    def _measure(self, age_s: float) -> None:
+        """How fast the line is: the way there and back, which the quickest answer took, is no part of it."""
+        self._known |= self._asked_for >= TELLING
+        self._distance_s = min(self._distance_s, age_s)
+        taken_s = age_s - self._distance_s
+        rate = self._asked_for / max(taken_s, 1e-3)
+        if taken_s >= PATIENCE_S:
+            self._rate = rate
+        elif self._rate is not None:
+            self._rate = max(self._rate, min(rate, 2 * self._rate))  # a short piece measures badly
+        if self._rate is not None and self._rate * PIECE_S > MOST:
+            self._rate = None
+
     def forget(self) -> None:
         """The terminal was somebody else's: what was asked is not answered to us."""
         self._asked_at, self._more = None, False
 
     def is_clear(self) -> bool:
         """May a frame be written now?"""
-        if self._asked_at is None or not self._answers:
+        if self._asked_at is None:
             return True
         age = self._clock() - self._asked_at
+        if not self._answers:
+            return self._clock() - self._first_at >= FIRST_S or self._written < TELLING
         if age > GIVEN_UP_S:
             self._answers = False
-        return age < PATIENCE_S or age > GIVEN_UP_S
+        quick = self._known and self._rate is None
+        return (quick and age < PATIENCE_S) or age > GIVEN_UP_S
 
     def is_behind(self) -> bool:
         """Does the person perhaps not see yet what was painted?"""

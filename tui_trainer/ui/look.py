@@ -12,6 +12,7 @@ from tui_trainer.charts.chart import FAINT
 from tui_trainer.charts.span import Glyphs, Row, Span, cells
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.text import ascii_fold, is_clean
+from tui_trainer.ui.ground import may_ask
 
 LINE_STYLES = ("s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7")
 
@@ -174,6 +175,12 @@ def _is_light(settings: UiSettings, environ: Mapping[str, str]) -> bool:
         return settings.background == "light"
     ground = environ.get("COLORFGBG", "").rpartition(";")[2]
     return ground in ("7", "15")
+
+
+def asks_ground(settings: UiSettings, environ: Mapping[str, str]) -> bool:
+    """Is the terminal to be asked for its background? Not where the person or the environment says it."""
+    known = settings.background != "auto" or "COLORFGBG" in environ or bool(environ.get("NO_COLOR"))
+    return not known and may_ask(environ)
 
 
 def _glyphs(settings: UiSettings, environ: Mapping[str, str]) -> Glyphs:

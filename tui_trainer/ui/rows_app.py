@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, ClassVar
 
+import msgspec
 from textual.app import App, ReturnType
 from textual.screen import Screen
 
@@ -12,7 +13,7 @@ from tui_trainer.charts.span import Row
 from tui_trainer.core.config import UiSettings
 from tui_trainer.errors import AskedToEnd
 from tui_trainer.ui.driver import TerminalDriver
-from tui_trainer.ui.look import Look, look_for
+from tui_trainer.ui.look import Look, asks_ground, look_for
 from tui_trainer.ui.view import Pointed, RunScreen, RunView
 
 
@@ -22,6 +23,7 @@ class RowsApp(App[ReturnType], inherit_bindings=False):
     CSS = """
     RunScreen, RunView { background: ansi_default; color: ansi_default; overflow: hidden; }
     RunView { width: 100%; height: 100%; }
+    CommandPalette SearchIcon { display: none; }
     """
     ENABLE_COMMAND_PALETTE = False
     SUSPENDS: ClassVar[bool] = True
@@ -31,6 +33,9 @@ class RowsApp(App[ReturnType], inherit_bindings=False):
     def __init__(self, settings: UiSettings, look: Look | None = None) -> None:
         super().__init__(driver_class=None if os.environ.get("TEXTUAL_DRIVER") else TerminalDriver, ansi_color=True)
         self.look = look or look_for(settings, os.environ)
+        if look is None and asks_ground(settings, os.environ):
+            self.ground_told = self._ground_told
+            """The driver asks the terminal, and calls this with the answer."""
 
     def run(self, **options: Any) -> ReturnType | None:
         """Show the app until the person leaves. Raises AskedToEnd where a signal ended it, or the terminal went."""
@@ -45,6 +50,13 @@ class RowsApp(App[ReturnType], inherit_bindings=False):
     def on_mount(self) -> None:
         """Textual calls this one and the subclass's own."""
         self.app_resume_signal.subscribe(self, self._redraw)
+
+    def _ground_told(self, light: bool) -> None:
+        """Colours for this background."""
+        if light != self.look.light:
+            self.look = msgspec.structs.replace(self.look, light=light)
+            self.paint()
+            self._redraw()
 
     def picture(self, width: int, height: int) -> list[Row]:
         """The whole screen."""
@@ -74,7 +86,7 @@ class RowsApp(App[ReturnType], inherit_bindings=False):
         for screen in self.screen_stack:
             screen.refresh(layout=True)
             for view in screen.query(RunView):
-                view.refresh()
+                view.redraw(self.look)
 
     def _pressed(self, name: str, character: str | None) -> None:
         if name == "ctrl+z" and self.SUSPENDS:

@@ -8,6 +8,7 @@ import msgspec
 
 from tui_trainer.client.source import Link, Position
 from tui_trainer.core.state import Decision, Mark, Recommendation, RunState
+from tui_trainer.core.values import is_guest
 from tui_trainer.ui.keymap import UNCHANGED, Changes
 from tui_trainer.ui.lens import Lens
 from tui_trainer.ui.look import Look
@@ -93,6 +94,16 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     def last_accepted(self) -> Recommendation | None:
         """The newest accepted recommendation: what undo would take back."""
         return next((r for r in reversed(self.state.recommendations) if r.verdict == "accepted"), None)
+
+    @property
+    def loop_elsewhere(self) -> str:
+        """Why this program cannot go on with the run or fork it; empty for a run of ours."""
+        started = self.state.started
+        if started is None or not (started.origin or is_guest(started.task)):
+            return ""
+        if started.origin:
+            return f"a run of {started.origin} opens read-only"
+        return "only the script goes on: start it again with guest(..., resume=True)"
 
     def scroll_of(self, panel: str) -> int:
         return self.scroll if panel == self.focus else 0

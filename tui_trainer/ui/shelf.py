@@ -10,17 +10,19 @@ import msgspec
 from tui_trainer.charts.bars import spark
 from tui_trainer.charts.span import Row, Span, cells, cut, fit
 from tui_trainer.core.format import ago, count, si, size
+from tui_trainer.core.values import is_guest
 from tui_trainer.ui.form import Form, draw_form, form_keys
 from tui_trainer.ui.keymap import UNCHANGED, BoundKey, Changes, remapped
 from tui_trainer.ui.look import Look
 from tui_trainer.ui.rows import block, box, centred, ends, help_box, help_rows, key_line, over, plain, wrapped
+from tui_trainer.ui.session_row import SIGNS, SessionRow, has_chart, told
+
+__all__ = ["SessionRow"]
 
 Verb: TypeAlias = Literal["run", "attach", "resume", "replay", "fork", "compare", "report"]
 Order: TypeAlias = Literal["age", "name", "state", "best", "steps", "size"]
 
 ORDERS: tuple[Order, ...] = ("age", "name", "state", "best", "steps", "size")
-_SIGNS = {"running": ("●", "good"), "paused": ("‖", "warn"), "starting": ("◌", "warn"), "ended": ("■", "dim"),
-          "interrupted": ("◆", "warn"), "crashed": ("✗", "bad"), "read-only": ("○", "dim")}  # fmt: skip
 
 KEYS: tuple[BoundKey, ...] = (
     BoundKey("new", ("n",), "n", "new", "Start a run: a form with every setting, its meaning and its check"),
@@ -46,29 +48,6 @@ KEYS: tuple[BoundKey, ...] = (
     BoundKey("end", ("end",), "end", "", "The last one"),
     BoundKey("back", ("escape",), "esc", "", "Clear the filter, then the marks"),
 )
-
-
-class SessionRow(msgspec.Struct, frozen=True):
-    """One session as the list shows it. `changed` is Unix time, `size` bytes; a `live` one has an engine."""
-
-    name: str
-    state: str
-    task: str
-    algorithm: str
-    update: int
-    global_step: int
-    best: float | None
-    changed: float
-    size: int
-    live: bool
-    scores: tuple[float | None, ...] = ()
-    """Recent evaluations, oldest first."""
-    parent: str = ""
-    """The session it was forked from."""
-    about: str = ""
-    """Why it ended, or what is wrong with it."""
-    origin: str = ""
-    """The tool that logged it, for a run that is no session of ours."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -170,6 +149,8 @@ def refusal(action: str, shelf: Shelf) -> str:
         return "no session is chosen"
     if action in ("resume", "fork", "delete") and row is not None and row.origin:
         return f"{row.name} is a run of {row.origin}, which opens read-only"
+    if action in ("resume", "fork") and row is not None and is_guest(row.task):
+        return f"{row.name} is trained by a script of its own, which alone can go on with it: start it again"
     if action == "resume" and row is not None and row.live:
         return f"{row.name} is live: {_key(shelf, 'open')} attaches to it"
     if action == "delete" and row is not None and row.live:
@@ -247,7 +228,19 @@ def _body(shelf: Shelf, width: int, height: int, look: Look) -> list[Row]:
     if width < 30:
         return block(_table(shelf, width, height, look), width, height)
     title: Row = (Span("Sessions", "title"), Span(f" ─ {_summary(shelf)}", "dim"))
-    return box(title, _table(shelf, width - 4, max(0, height - 2), look), width, height)
+    below = _told(shelf, width, look) if height >= _ROOMY and width >= 60 else []
+    high = height - len(below)
+    return [*box(title, _table(shelf, width - 4, max(0, high - 2), look), width, high), *below]
+
+
+def _told(shelf: Shelf, width: int, look: Look) -> list[Row]:
+    """The session under the mark, in more words."""
+    row = shelf.row
+    if row is None:
+        return []
+    inside = told(row, shelf.now, width - 4, _TOLD - 2, look)
+    beside = " ─ newest evaluations" if has_chart(row, width - 4) else ""
+    return box((Span(row.name, "title"), Span(beside, "dim")), inside, width, _TOLD)
 
 
 def keys_told(shelf: Shelf, width: int, look: Look) -> list[Row]:
@@ -288,7 +281,7 @@ def _table(shelf: Shelf, width: int, height: int, look: Look) -> list[Row]:
     at = next((i for i, row in enumerate(shown) if row is shelf.row), 0)
     first = max(0, min(at - (height - 1) // 2, len(shown) - (height - 1)))
     kept = list(zip(shown, depths))[first : first + max(0, height - 1)]
-    columns = _columns(names, width)
+    columns = _columns(names, width, max(cells(row.task) for row in shown), max(cells(row.algorithm) for row in shown))
     head = _cells({name: title for name, title, _ in _COLUMNS}, columns)
     return [
         (Span(f"    {'name':<{names}}", "dim"), *(Span(span.text, "dim") for span in head)),
@@ -306,12 +299,14 @@ _LEFT = ("state", "task", "algorithm", "history")
 _NEEDED = ("state", "best", "update", "task", "changed", "history", "steps", "algorithm", "size")
 """In the order in which they get room."""
 _HISTORY = 30
+_ROOMY, _TOLD = 24, 9
+"""Rows from which the chosen session stands below the list in more words, and how many it takes."""
 FRAME = 3
 """Rows above and below the list."""
 
 
-def _columns(names: int, width: int) -> dict[str, int]:
-    """The columns that there is room for, each with its width; what is left widens the history."""
+def _columns(names: int, width: int, tasks: int, algorithms: int) -> dict[str, int]:
+    """The columns that there is room for, each with its width; what is left widens words that are cut, then history."""
     room = width - names - 4
     wide = {name: columns for name, _, columns in _COLUMNS}
     kept: list[str] = []
@@ -320,6 +315,9 @@ def _columns(names: int, width: int) -> dict[str, int]:
             break
         kept.append(name)
         room -= wide[name]
+    for name, longest in (("task", tasks), ("algorithm", algorithms)):
+        more = min(max(0, longest + 2 - wide[name]), room, 12)
+        wide[name], room = wide[name] + more, room - more
     wide["history"] = min(_HISTORY, wide["history"] + room)
     return {name: wide[name] for name, _, _ in _COLUMNS if name in kept}
 
@@ -334,7 +332,7 @@ def _cells(texts: Mapping[str, str], columns: Mapping[str, int]) -> list[Span]:
 
 def _line(shelf: Shelf, row: SessionRow, depth: int, names: int, columns: Mapping[str, int], look: Look) -> Row:
     here, marked = row is shelf.row, row.name in shelf.marked
-    sign, style = _SIGNS.get(row.state, ("?", "warn"))
+    sign, style = SIGNS.get(row.state, ("?", "warn"))
     name = cut("  " * (depth - 1) + ("└ " if depth else "") + _name(row, names), names)
     styles = {"state": style, "changed": "dim", "size": "dim"}
     spans = [

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from rich.cells import get_character_cell_size
 from rich.console import Console
 from rich.control import Control
 from rich.segment import Segment
-from textual._compositor import ChopsUpdate, Compositor
+from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual.events import Key, MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp, Resize
 from textual.geometry import Region
 from textual.screen import Screen
@@ -22,6 +22,9 @@ from tui_trainer.ui.look import Look
 
 _JOIN = 6
 """Changed cells this near to each other are written in one go: moving the cursor costs about as much."""
+_CLEAR = "\x1b[J"
+_MOVE = 10
+"""Bytes to move the cursor and to set a style."""
 
 
 class ExactUpdate(ChopsUpdate):
@@ -42,8 +45,23 @@ class ExactUpdate(ChopsUpdate):
         return "".join(out)
 
 
+class FullUpdate(LayoutUpdate):
+    """The whole screen; where nothing stands on it, an order to clear it in place of thousands of blanks."""
+
+    def render_segments(self, console: Console) -> str:
+        """Terminal sequences."""
+        if any(strip.text.strip() for line in self.strips for strip in line):
+            return super().render_segments(console)
+        return Control.move_to(0, 0).segment.text + _CLEAR
+
+
 class ExactCompositor(Compositor):
     """Textual's compositor with exact partial updates."""
+
+    def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
+        """Every cell."""
+        update = super().render_full_update(simplify)
+        return FullUpdate([list(line) for line in update.strips], update.region)
 
     def render_partial_update(self) -> ChopsUpdate | None:
         """The dirty spans, or None."""
@@ -97,6 +115,11 @@ class RunView(Widget, can_focus=False):
         self._repaint = repaint
         self._point = point
         self._rows: list[Row] = []
+        """What was written; on a slow line some rows are older than others."""
+        self._whole_at: list[int] = []
+        self._next = 0
+        self.shows = 0
+        """Pictures so far."""
         self._strips: dict[int, Strip] = {}
         self._look = Look()
 
@@ -128,22 +151,58 @@ class RunView(Widget, can_focus=False):
         driver = self.app._driver
         return not isinstance(driver, TerminalDriver) or driver.may_paint(self._repaint)
 
-    def show(self, rows: list[Row], look: Look) -> int:
-        """Replace the picture; returns how many spans of cells changed."""
-        before, self._rows, self._look = self._rows, rows, look
-        if len(before) != len(rows):
+    def show(self, rows: list[Row], look: Look, first: Iterable[int] = ()) -> int:
+        """Replace the picture; returns how many spans of cells changed.
+
+        On a slow line only as much of it as arrives soon, rows `first` before the others and these in turn; the rest
+        is asked for again, as the newest picture has it.
+        """
+        self.shows += 1
+        if len(self._rows) != len(rows):
+            self._rows = (self._rows + [()] * len(rows))[: len(rows)]
+            self._whole_at = [0] * len(rows)
             self._strips.clear()
-            self.refresh()
-            return len(rows)
-        regions = [region for y in range(len(rows)) for region in self._changed(y, before[y], rows[y])]
+        self._look = look
+        regions = self._taken(rows, list(dict.fromkeys((*first, *range(self._next, len(rows)), *range(len(rows))))))
         if regions:
             self.refresh(*regions)
         return len(regions)
 
-    def _changed(self, y: int, before: Row, after: Row) -> list[Region]:
+    def redraw(self, look: Look) -> None:
+        """Every cell anew, as it looks now."""
+        self._look = look
+        self._strips.clear()
+        self.refresh()
+
+    def stands_since(self, show: int, rows: range) -> bool:
+        """Has each of these rows been written as the picture number `show`, or a later one, has it?"""
+        return all(whole_at >= show for whole_at in self._whole_at[rows.start : rows.stop])
+
+    def _taken(self, rows: list[Row], order: list[int]) -> list[Region]:
+        """Take over rows in this order while there is room, and see to it that the others follow."""
+        driver = self.app._driver if isinstance(self.app._driver, TerminalDriver) else None
+        room = None if driver is None else driver.room
+        regions: list[Region] = []
+        spent = 0
+        for y in order:
+            changed = self._changed(y, rows[y])
+            if changed and driver is not None and room is not None and spent >= room:
+                self._next = y
+                driver.go_on_with(self._repaint)
+                break
+            self._rows[y], self._whole_at[y] = rows[y], self.shows
+            if changed:
+                regions += changed
+                self._strips.pop(y, None)
+                spent += _bytes(rows[y], changed)
+        if driver is not None and room is not None and spent:
+            driver.take(spent)
+        return regions
+
+    def _changed(self, y: int, after: Row) -> list[Region]:
+        before = self._rows[y]
         if before == after:
             return []
-        self._strips.pop(y, None)
         return [Region(left, y, right - left, 1) for left, right in changed_spans(before, after)]
 
     def render_line(self, y: int) -> Strip:
@@ -161,6 +220,13 @@ class RunView(Widget, can_focus=False):
     def text(self) -> str:
         """The screen as plain text."""
         return "\n".join("".join(span.text for span in row).rstrip() for row in self._rows)
+
+
+def _bytes(row: Row, changed: list[Region]) -> int:
+    """About what it costs to write these parts of a row."""
+    wide = sum(len(text) for text, _ in row) or 1
+    each = (sum(len(text.encode()) for text, _ in row) + _MOVE * len(row)) / wide
+    return sum(_MOVE + int(each * region.width) for region in changed)
 
 
 Cells = list[tuple[str, str]]

@@ -51,7 +51,7 @@ def _rank(scene: Scene, key: Key) -> int:
     if scene.maximised and scene.focus in _CHARTS:
         return _ON_CHART.index(key.action) + 1 if key.action in _ON_CHART else 0
     if key.action in AFTER:
-        return key.rank - 14 if is_over(scene) else 0
+        return key.rank - 14 if is_over(scene) and label_of(key, scene) else 0
     if is_over(scene) and scene.kind == "live" and key.where == "live":
         return 0
     return key.rank

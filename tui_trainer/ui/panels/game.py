@@ -12,6 +12,8 @@ TITLE = "Game"
 
 _PIECES = {"●": "s1", "○": "s0", "X": "s1", "O": "s0", "x": "s1", "o": "s0", "·": "dim", ".": "dim"}
 _FAMILY, _NEWEST, _ALL = "game/", "_rate", "_total"
+_OUTCOMES = 3
+"""Bars that stay where there is little room: black, white, draw."""
 _STYLES = ("s1", "s0", "s7")
 _ROOM_FOR_ALL = 34
 """Columns from which the share of all games stands behind that of the newest."""
@@ -23,8 +25,11 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     board = _board(scene.state.frame or _sample(scene), width)
     if not board:
         board = [plain("no picture yet" if scene.kind == "live" else "not recorded", "dim")]
-    if len(board) + len(rates) + 1 > height:
-        rates = rates[: max(0, height - len(board) - 1)]
+    while len(board) + len(rates) > height and len(rates) > _OUTCOMES:
+        rates.pop()
+    while len(board) + len(rates) > height and board and not _is_squares("".join(span.text for span in board[-1])):
+        board.pop()  # words beneath the squares: how games end tells more
+    rates = rates[: max(0, height - len(board))]
     return [*centred(board, width, height - len(rates)), *rates]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_trainer.charts.span import Row, Span
+from tui_trainer.charts.span import Row, Span, cells, row_cells
 from tui_trainer.core.format import count, duration
 from tui_trainer.core.state import LogLine
 from tui_trainer.ui.keys import shown
-from tui_trainer.ui.rows import plain
+from tui_trainer.ui.rows import plain, wrapped
 from tui_trainer.ui.scene import LEVELS, Scene
 
 TITLE = "Log"
@@ -39,7 +39,10 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
         return [plain(_nothing(scene), "dim")]
     back = min(scene.scroll_of("log"), max(0, len(found) - height))
     last = len(found) - back
-    return [line_row(scene, line) for line in found[max(0, last - height) : last]]
+    shown = found[max(0, last - height) : last]
+    if not (scene.maximised and scene.focus == "log"):
+        return [line_row(scene, line) for line in shown]
+    return [row for line in shown for row in whole_rows(scene, line, width)][-height:]
 
 
 def _nothing(scene: Scene) -> str:
@@ -53,6 +56,18 @@ def line_row(scene: Scene, line: LogLine) -> Row:
     sign, style = _SIGNS.get(line.level, ("  ", ""))
     when = Span(f"{duration(scene.since_start(line.time)):>7} ", "dim")
     return (when, Span(sign, style), *_marked(line.text, scene.filter, style if line.level == "debug" else ""))
+
+
+def whole_rows(scene: Scene, line: LogLine, width: int) -> list[Row]:
+    """The line on as many rows as it needs, later ones under its text."""
+    first = line_row(scene, line)
+    margin = row_cells(first[:2])
+    if margin + cells(line.text) <= width or width <= margin:
+        return [first]
+    style = first[2].style
+    texts = ["".join(span.text for span in row) for row in wrapped(line.text, width - margin)]
+    leads = [first[:2], *[(Span(" " * margin),)] * (len(texts) - 1)]
+    return [(*lead, *_marked(text, scene.filter, style)) for lead, text in zip(leads, texts, strict=True)]
 
 
 def _marked(text: str, wanted: str, style: str) -> Row:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from tui_trainer.charts.bars import bar, gauges, resampled, spark
+from tui_trainer.charts.chart import Chart, Line, draw
+from tui_trainer.charts.scale import nice_range
 from tui_trainer.charts.span import Row, Span
 from tui_trainer.core.format import duration, si
 from tui_trainer.core.series import Series
 from tui_trainer.core.values import Gpu, RankLoad, Resources
-from tui_trainer.ui.rows import labelled, most_important, plain
+from tui_trainer.ui.panels.curves import is_large, seen
+from tui_trainer.ui.rows import block, labelled, most_important, plain
 from tui_trainer.ui.scene import Scene
 
 TITLE = "Machine"
+_TWO_COLUMNS = 90
+_LEAST_CHART, _MOST_CHART = 7, 14
 _SOON_S = 86400.0
 """A disk that lasts longer than a day is not counted down."""
 
@@ -30,7 +36,51 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
         return [plain("not recorded" if begun and begun.origin else "the first sample comes within seconds", "dim")]
     if height == 1:
         return [(*_alarm(scene), *in_short(resources))]
-    return most_important(_rows(scene, resources, width), height)
+    rows = most_important(_rows(scene, resources, width), height)
+    if not is_large(scene, "machine"):
+        return rows
+    return [*rows, *_courses(scene, resources, width, height - len(rows))]
+
+
+def _courses(scene: Scene, r: Resources, width: int, height: int) -> list[Row]:
+    """Charts of what there is a history of, two beside each other where both have room."""
+    wide = width // 2 - 1 if width >= _TWO_COLUMNS else width
+    columns = 2 if wide < width else 1
+    charts = [(name, chart) for name, chart in _charts(scene, r) if chart.lines[0].series.last is not None]
+    charts = charts[: columns * (height // _LEAST_CHART)]
+    if not charts:
+        return []
+    lines = -(-len(charts) // columns)
+    high = min(_MOST_CHART, height // lines)
+    drawn = [_titled(name, chart, wide, high, scene) for name, chart in charts]
+    rows: list[Row] = []
+    for left, right in itertools.zip_longest(drawn[::columns], drawn[1::columns] if columns == 2 else [], fillvalue=()):
+        beside = right or [()] * high
+        rows += [(*one, Span("  "), *other) for one, other in zip(left, beside, strict=True)]
+    return rows
+
+
+def _charts(scene: Scene, r: Resources) -> Iterator[tuple[str, Chart]]:
+    """By title, what is worth a chart; shares from 0 to 100, memory up to all there is."""
+    total = r.memory_total_gib
+    for gpu in r.gpus:
+        yield f"gpu{gpu.index}, %", _course(scene, f"gpu{gpu.index}_percent", 100.0)
+        yield f"gpu{gpu.index}, GiB", _course(scene, f"gpu{gpu.index}_memory_gib", gpu.memory_total_gib)
+    yield "cpu, %", _course(scene, "cpu_percent", 100.0)
+    yield "ram, GiB", _course(scene, "memory_used_gib", total)
+    yield "engine, % of a core", _course(scene, "process_cpu_percent", None)
+    yield "network, MiB/s", _course(scene, "network_mib_s", None)
+
+
+def _course(scene: Scene, metric: str, top: float | None) -> Chart:
+    series = scene.state.series.get(f"system/{metric}", Series())
+    highest = max((bucket.high for bucket in series.buckets if bucket.high is not None), default=1.0)
+    high = nice_range(0.0, max(highest, 1e-3), 4)[1] if top is None else top
+    return seen(scene, "machine", Chart((Line(series, "s0"),), y_range=(0.0, high)))
+
+
+def _titled(name: str, chart: Chart, width: int, height: int, scene: Scene) -> list[Row]:
+    return block([plain(name, "dim"), *draw(chart, width, height - 1, scene.look.glyphs)], width, height)
 
 
 def in_short(r: Resources) -> Row:
@@ -103,10 +153,18 @@ def _columns(scene: Scene, width: int) -> tuple[int, int, int]:
 
 
 def _history(scene: Scene, metric: str, width: int) -> Row:
-    """The course of a figure; nothing where it never changed, or there is no room."""
+    """The course of a figure, shares from 0 to 100 and others from lowest to highest; nothing where it never changed,
+    or there is no room.
+    """
     series = scene.state.series.get(f"system/{metric}", Series())
     has_course = len({bucket.mean for bucket in series.buckets}) > 1
-    return spark(resampled(series, width), width, scene.look.glyphs, "s0") if width >= 6 and has_course else ()
+    if width < 6 or not has_course:
+        return ()
+    means = resampled(series, width)
+    if not metric.endswith("_percent") or metric.startswith("process"):
+        return spark(means, width, scene.look.glyphs, "s0")
+    shares = gauges([0.0 if mean is None else mean for mean in means], width, scene.look.glyphs, "s0")
+    return (Span(" " * (width - len(means))), shares)
 
 
 def _engine_text(r: Resources) -> str:

@@ -73,8 +73,9 @@ def limit_row(row: LimitProgress, width: int, scene: Scene) -> Row:
     figures = f"{_amount(row.name, row.done)}/{_amount(row.name, row.limit)}"
     left = "" if row.eta_s is None or scene.state.status == "ended" else _roughly(*row.eta_s)
     gutter = 11 if width >= 46 else 9
-    room = width - gutter - 12 - 6 - 10
-    head = (Span(f"{_NAMES[row.name]:<{gutter}}", "dim"), Span(f"{figures:>11} "))
+    wide = max(11, len(figures))
+    room = width - gutter - (wide + 1) - 6 - 10
+    head = (Span(f"{_NAMES[row.name]:<{gutter}}", "dim"), Span(f"{figures:>{wide}} "))
     share = Span(f" {100 * row.fraction:3.0f} %") if room >= 4 else Span("")
     gauge = bar(row.fraction, room if room >= 4 else max(3, room + 6), scene.look.glyphs)
     return (*head, *gauge, share, Span(f" {left:>9}", "dim"))
@@ -162,7 +163,7 @@ def _difficulty(scene: Scene) -> str:
     state = scene.state
     space = state.started.space if state.started else None
     if state.difficulty is None or space is None:
-        return "fixed: this task has one difficulty"
+        return "fixed, the task has one"
     place = f" ({state.difficulty.level + 1} of {len(space.levels)})" if space.levels else ""
     return difficulty_label(state, state.difficulty) + place
 

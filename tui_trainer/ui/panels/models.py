@@ -83,7 +83,8 @@ def _in_full(scene: Scene, version: Version, width: int, height: int) -> list[Ro
         labelled(f"model {version.number}", f"{version.path}{came}, {exact}"),
     ]
     rows.append(labelled("reached", parts))
-    rows.append(labelled("fork", (Span(fork_command(scene, version), "key"),)))
+    if not scene.loop_elsewhere:
+        rows.append(labelled("fork", (Span(fork_command(scene, version), "key"),)))
     rows += [
         labelled("best" if i == 0 else "", line) for i, line in enumerate(wrapped(FORMULA, max(1, width - 11), "dim"))
     ]

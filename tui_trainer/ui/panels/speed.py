@@ -60,7 +60,7 @@ def phase_rows(scene: Scene, width: int) -> list[Row]:
     words = [
         (Span(sign, style), Span(f"{word} {100 * share:.0f} ")) for sign, (share, word, style) in zip(signs, shares)
     ]
-    while words and row_cells(span for piece in words for span in piece) > width:
+    while words and row_cells(span for piece in words for span in piece) + 1 > width:
         smallest = min(range(len(words)), key=lambda index: shares[index][0])
         del words[smallest], shares[smallest]
     percents = (*(span for piece in words for span in piece), Span("%"))

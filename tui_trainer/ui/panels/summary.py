@@ -57,9 +57,10 @@ def _scores(scene: Scene) -> list[tuple[int, Row]]:
     for final in finals:
         result = final.result
         interval = "-".join(score(scene, end).removesuffix(" %") for end in result.ci)
-        text = f"{score(scene, result.value)} ({interval}), unseen seeds"
-        which = f", {final.checkpoint}" if final.checkpoint and len(finals) > 1 else ""
-        rows.append((2, labelled("final", text + which)))
+        of = f" of {final.checkpoint}" if final.checkpoint and len(finals) > 1 else ""
+        rows.append((2, labelled("final", f"{score(scene, result.value)} ({interval}){of}")))
+    if finals:
+        rows.append((6, labelled("", plain("on unseen seeds", "dim"))))
     last = scene.state.last_evaluation
     if not finals and last is not None:
         rows.append((2, labelled("last", f"{score(scene, last.result.value)} after update {count(last.update)}")))
@@ -74,12 +75,20 @@ def _last_words(scene: Scene) -> list[tuple[int, Row]]:
 
 
 def _next(scene: Scene, width: int) -> list[Row]:
-    """Keys where they act, commands in a replay."""
-    name = scene.name
+    """Keys where they act, commands in a replay; what its own program alone can do is only told."""
+    ours = not scene.loop_elsewhere
+    told = wrapped(scene.loop_elsewhere, width, "dim")
     if scene.kind == "replay" or scene.readonly:
-        return [plain(f"tui-trainer {verb} {name}", "key") for verb in ("resume", "replay", "eval")]
+        verbs = ("resume", "fork", "eval", "report") if ours else ("report", "sessions export")
+        verbs = ("replay", *verbs) if scene.kind == "live" else verbs
+        return [*(plain(f"tui-trainer {verb} {scene.name}", "key") for verb in verbs), *told]
     steps: list[tuple[Action, str]] = [
         ("extend", further(scene).what), ("again", "play it back"), ("report", "write a report"),
         ("fork", "fork it: a new run from here"),
     ]  # fmt: skip
+    steps = [step for step in steps if ours or step[0] in ("again", "report")]
+    return [*_keyed(scene, steps, width), *told]
+
+
+def _keyed(scene: Scene, steps: list[tuple[Action, str]], width: int) -> list[Row]:
     return [(Span(f"{shown(scene, action):<3}", "key"), Span(text[: max(0, width - 3)])) for action, text in steps]
