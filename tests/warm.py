@@ -231,6 +231,7 @@ class WarmTerminal(PtyTerminal):
         while time.monotonic() < end:
             if self.pid and (code := self._warm.code(self.pid)) is not None:
                 self.pid = 0
+                self.read_rest()
                 return code
             if self.fd >= 0:
                 self.read(0.05)

@@ -23,10 +23,12 @@ from tui_trainer.client.replay import ReplaySource
 from tui_trainer.client.source import Link, News, RunSource, Snapshot
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.config import Resolved, UiSettings, assignments_layer, resolve
-from tui_trainer.core.events import AnyEvent, FrameDrawn, RecommendationAnswered
+from tui_trainer.core.events import AnyEvent, FrameDrawn, LogWritten, RecommendationAnswered
 from tui_trainer.core.state import fold
 from tui_trainer.core.study import StudyView
 from tui_trainer.errors import OrderRefused, UsageError
+from tui_trainer.foreign.places import find_run
+from tui_trainer.foreign.run import open_run
 from tui_trainer.reports import pictures as report
 from tui_trainer.reports.facts import Facts
 from tui_trainer.sessions.journal import read_journal
@@ -176,9 +178,26 @@ def pictures() -> list[Picture]:
                 keys=("2", "2", *["left"] * 12)),
         Picture("decisions", "tui-trainer run, ended, after d", run_app(ended, end), keys=("d",)),
         Picture("ended", "tui-trainer run, ended", run_app(ended, end)),
+        Picture("foreign", "tui-trainer replay runs/PPO_1", foreign(), keys=("end",)),
         Picture("help", "tui-trainer run, after ?", run_app(live(), moment), (120, 40), ("question_mark",)),
         *recorded(),
     ]  # fmt: skip
+
+
+def foreign() -> App[Any]:
+    """What Stable-Baselines3 logged of PPO on CartPole-v1: a run that was stopped after 15,360 steps."""
+    place = find_run(HERE / "foreign" / "PPO_1")
+    assert place is not None
+    events = [_elsewhere(event) for event in open_run(place).events]
+    replay = ReplaySource("runs/PPO_1", events, playing=False)
+    return run_app(replay, events[-1].time)
+
+
+def _elsewhere(event: AnyEvent) -> AnyEvent:
+    """Without the name of this directory."""
+    if not isinstance(event, LogWritten):
+        return event
+    return msgspec.structs.replace(event, text=event.text.replace(str(HERE / "foreign"), "runs"))
 
 
 def recorded() -> list[Picture]:

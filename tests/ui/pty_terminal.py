@@ -60,6 +60,11 @@ class PtyTerminal:
         self._stream.feed(_PRIVATE.sub(b"", data))
         return data
 
+    def read_rest(self) -> None:
+        """What a program that has ended wrote last."""
+        while self.fd >= 0 and self.read(0.0):
+            pass
+
     def read_for(self, seconds: float) -> None:
         end = time.perf_counter() + seconds
         while (left := end - time.perf_counter()) > 0:
@@ -133,6 +138,7 @@ class PtyTerminal:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.pid = 0
+                self.read_rest()
                 return os.waitstatus_to_exitcode(status)
             if self.fd >= 0:
                 self.read(0.05)

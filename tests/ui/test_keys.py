@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.ui.history import NAME, START, UPDATES, state_at
-from tui_trainer.client.source import Link
+from tui_trainer.client.source import Link, Position
 from tui_trainer.core.state import RunState
 from tui_trainer.errors import ConfigError
 from tui_trainer.ui import keymap
@@ -85,6 +85,15 @@ def test_at_the_end_of_its_replay_no_command_is_named_that_is_refused(changes: d
     text = text_of(compose(msgspec.structs.replace(elsewhere(**changes), kind="replay"), 120, 40).rows)
     assert f"tui-trainer report {NAME}" in text
     assert "tui-trainer resume" not in text
+
+
+def test_a_replay_that_broke_off_says_so_at_its_end_and_only_there() -> None:
+    broken = scene(kind="replay", link=None, broke="the engine was gone", last_words=("ValueError: no such move",))
+    for index, told in ((900, False), (1000, True)):
+        position = Position(index, 1000, START, False, 1.0)
+        text = text_of(compose(msgspec.structs.replace(broken, position=position), 120, 40).rows)
+        for word in ("the engine was gone", "ValueError: no such move", f"tui-trainer resume {NAME}"):
+            assert (word in text) is told, word
 
 
 def test_answers_need_an_open_recommendation() -> None:

@@ -11,11 +11,13 @@ from tui_trainer.ui.layout import arrange, maximised
 sizes = st.tuples(st.integers(0, 320), st.integers(0, 120))
 
 
-@given(sizes, st.booleans(), st.booleans())
-def test_no_two_panels_overlap_and_none_leaves_the_screen(size: tuple[int, int], replay: bool, ended: bool) -> None:
+@given(sizes, st.booleans(), st.booleans(), st.booleans())
+def test_no_two_panels_overlap_and_none_leaves_the_screen(
+    size: tuple[int, int], replay: bool, ended: bool, logged: bool
+) -> None:
     width, height = size
     taken: set[tuple[int, int]] = set()
-    for place in arrange(width, height, replay=replay, ended=ended):
+    for place in arrange(width, height, replay=replay, ended=ended, logged=logged):
         assert place.x >= 0
         assert place.y >= 0
         assert place.x + place.width <= width
@@ -57,6 +59,13 @@ def test_a_replay_has_a_timeline_and_an_ended_run_a_summary() -> None:
     names = {place.panel for place in arrange(80, 24, ended=True)}
     assert "summary" in names
     assert "recommendation" not in names
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (200, 50)])
+def test_of_a_run_that_another_tool_logged_only_what_it_has_is_shown(width: int, height: int) -> None:
+    names = {place.panel for place in arrange(width, height, replay=True, logged=True)}
+    assert {"manager", "win_rate", "speed", "losses", "log", "timeline"} <= names
+    assert not {"game", "checkpoints", "decisions", "recommendation", "machine"} & names
 
 
 @given(sizes)

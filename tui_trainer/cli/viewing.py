@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tui_trainer.core.text import clean_line
 from tui_trainer.errors import StorageError
 from tui_trainer.foreign.run import ForeignRun
 from tui_trainer.sessions.aftermath import last_words
-from tui_trainer.sessions.store import Session
+from tui_trainer.sessions.store import Session, shown_state
 from tui_trainer.ui.aids import Aids
 
 _LEARNED = "hints"
@@ -34,6 +35,7 @@ def aids_of(session: Session, environ: Mapping[str, str] = os.environ) -> Aids:
 
     return Aids(
         report=report,
+        broke=_broke(session),
         last_words=lambda: last_words(session),
         save=lambda name, text: _write(Path.cwd() / name, text),
         export=export,
@@ -59,6 +61,13 @@ def aids_of_foreign(run: ForeignRun, environ: Mapping[str, str] = os.environ) ->
         learned=_learned(state / _LEARNED),
         learn=lambda action: _learn(state / _LEARNED, action),
     )
+
+
+def _broke(session: Session) -> str:
+    """What to say of a session whose engine went without an end; empty for others."""
+    state = shown_state(session.read().status, session.owner(), time.time())
+    told = {"crashed": "the engine was gone without a word", "interrupted": "interrupted before its end"}
+    return told.get(state, "")
 
 
 def state_dir(environ: Mapping[str, str]) -> Path:

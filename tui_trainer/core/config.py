@@ -326,7 +326,8 @@ class UiSettings(Settings, frozen=True):
         Meta(description="News of [notify]'s kinds: the terminal's bell, or a desktop message (OSC 9)."),
     ] = "off"
     background: Annotated[
-        Literal["auto", "dark", "light"], Meta(description="Colours for this background; auto asks COLORFGBG.")
+        Literal["auto", "dark", "light"],
+        Meta(description="Colours for this background; auto asks COLORFGBG, else the terminal."),
     ] = "auto"
     mouse: Annotated[bool, Meta(description="Take the mouse; hold shift to select text, or switch this off.")] = True
     hints: Annotated[bool, Meta(description="First hints in a new view; each goes away once used.")] = True

@@ -14,6 +14,8 @@ class Aids(msgspec.Struct, frozen=True, kw_only=True):
     """Writes the session's report; returns where it lies."""
     last_words: Callable[[], tuple[str, ...]] | None = None
     """The end of what a crash left behind, as lines."""
+    broke: str = ""
+    """Why the history ends as it does, where its engine went without a word; told at the end of a replay."""
     save: Callable[[str, str], str] | None = None
     """Writes a text under a file name into the working directory; returns where it lies."""
     export: Callable[[str, str], str] | None = None

@@ -100,6 +100,7 @@ class TrainerApp(RowsApp[Outcome]):
             kind=source.kind,
             readonly=source.readonly,
             keys=settings.keys,
+            broke=self._aids.broke,
             learned=self._aids.learned,
             hints_until=clock() + SHOWN_S if settings.hints and self._aids.learn else 0.0,
         )
@@ -147,6 +148,7 @@ class TrainerApp(RowsApp[Outcome]):
                 self._repaint_soon(urgent=True)
             case Position():
                 self._change(position=news)
+                self._ask_last_words()
                 self._repaint_soon()
             case _:
                 assert_never(news)
@@ -503,7 +505,7 @@ class TrainerApp(RowsApp[Outcome]):
         whole = not scene.focus
         text = text_of(compose(scene, *self.size).rows) if whole else panel_text(scene, scene.focus, 100, 60)
         self.copy_to_clipboard(text)
-        what = f"copied {scene.focus or 'the screen'}, {len(text)} characters: clipboard if the terminal allows it"
+        what = f"copied {scene.focus or 'the screen'} to the clipboard, if the terminal lets it"
         keep = self._aids.keep_copy
         if keep is None:
             self._say(what, "good")

@@ -44,7 +44,8 @@ def places_of(scene: Scene, width: int, height: int) -> tuple[Place, ...]:
         return listed(scene.page, width, height, replay=scene.kind == "replay")
     if scene.maximised and scene.focus:
         return maximised(scene.focus, width, height)
-    return arrange(width, height, replay=scene.kind == "replay", ended=is_over(scene))
+    logged = scene.state.started is not None and bool(scene.state.started.origin)
+    return arrange(width, height, replay=scene.kind == "replay", ended=is_over(scene), logged=logged)
 
 
 def place_under(scene: Scene, x: int, y: int, width: int, height: int) -> Place | None:

@@ -152,10 +152,13 @@ def refusal(action: Action, scene: Scene) -> str:
 
 
 def is_over(scene: Scene) -> bool:
-    """Has the run ended, or its engine gone?"""
-    return scene.state.status == "ended" or (
-        scene.kind == "live" and scene.link is not None and scene.link.status == "gone"
-    )
+    """Has the run ended, or its engine gone? A replay of one that broke off is over where its history is."""
+    if scene.state.status == "ended":
+        return True
+    if scene.kind == "live":
+        return scene.link is not None and scene.link.status == "gone"
+    at = scene.position
+    return bool(scene.broke) and at is not None and at.index >= at.total and at.read >= 1.0
 
 
 def has_broken(scene: Scene) -> bool:
@@ -224,6 +227,8 @@ def label_of(key: Key, scene: Scene) -> str:
         return "resume"
     if key.action in ("extend", "fork") and scene.loop_elsewhere:
         return ""
+    if key.action in ("next_decision", "next_checkpoint", "decisions", "models") and _is_logged(scene):
+        return ""
     if key.action == "fork" and scene.page:
         return key.label if scene.page == "models" else ""
     if key.action in AFTER and not is_over(scene):
@@ -235,6 +240,11 @@ def label_of(key: Key, scene: Scene) -> str:
             return "" if scene.loop_elsewhere else "copy"
         return "go there" if scene.kind == "replay" else ""
     return key.label
+
+
+def _is_logged(scene: Scene) -> bool:
+    """Did another tool log it? Then it has neither decisions nor checkpoints."""
+    return scene.state.started is not None and bool(scene.state.started.origin)
 
 
 def markdown() -> str:

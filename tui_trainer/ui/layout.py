@@ -37,18 +37,27 @@ def _slot(name: str, least: int, weight: int = 1, most: int = 999, rank: int = 0
     return Slot(((name, 1),), least, weight, most, rank, boxed)
 
 
-def arrange(width: int, height: int, *, replay: bool = False, ended: bool = False) -> tuple[Place, ...]:
-    """Every panel's place on a screen of this size; none overlaps, none leaves the screen."""
+def arrange(
+    width: int, height: int, *, replay: bool = False, ended: bool = False, logged: bool = False
+) -> tuple[Place, ...]:
+    """Every panel's place on a screen of this size; none overlaps, none leaves the screen.
+
+    Of a run that another tool `logged` there is neither game, advice, checkpoint nor machine: its curves have the room.
+    """
     if width < 1 or height < 1:
         return ()
     tall = height >= 16 and width >= 50
     lines = ["timeline"] if replay and height >= 6 else []
-    lines += ["machine"] if width >= 60 and height >= 20 and not _has_machine(width, height) else []
+    lines += ["machine"] if width >= 60 and height >= 20 and not (logged or _has_machine(width, height)) else []
     lines += ["status"] if tall else []
     lines += ["footer"] if height >= 3 else []
     body = max(0, height - 1 - len(lines))
     places = [Place("header", 0, 0, width, 1, False)]
-    places += _body(width, body, "summary" if ended else "recommendation")
+    advice = "summary" if ended else "recommendation"
+    if logged and width >= 70 and body >= 12:
+        places += _columns(_logged(ended), width, body)
+    else:
+        places += _body(width, body, advice)
     places += [Place(name, 0, height - len(lines) + i, width, 1, False) for i, name in enumerate(lines)]
     return tuple(places)
 
@@ -87,6 +96,14 @@ def _body(width: int, height: int, advice: str) -> list[Place]:
     if width >= 70 and height >= 12:
         return _columns(_medium(advice), width, height)
     return _stack(_narrow(height, advice), 0, 1, width, height)
+
+
+def _logged(ended: bool) -> tuple[tuple[int, list[Slot]], ...]:
+    summary = [_slot("summary", 7, 1, 13)] if ended else []
+    return (
+        (45, [_slot("manager", 7, 1, 12), *summary, _slot("log", 4, 3)]),
+        (71, [_slot("win_rate", 7, 3), Slot((("speed", 20), ("losses", 17)), 7, 2)]),
+    )
 
 
 def _wide(advice: str) -> tuple[tuple[int, list[Slot]], ...]:

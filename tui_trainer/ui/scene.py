@@ -77,6 +77,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """Actions that need no hint."""
     hints_until: float = 0.0
     """Until then a new view gives hints."""
+    broke: str = ""
+    """For a replay: why the history ends without an end."""
     last_words: tuple[str, ...] = ()
     """What a crash left behind, its last lines."""
     keys: Changes = UNCHANGED

@@ -54,7 +54,7 @@ def _rank(scene: Scene, key: Key) -> int:
         return key.rank - 14 if is_over(scene) and label_of(key, scene) else 0
     if is_over(scene) and scene.kind == "live" and key.where == "live":
         return 0
-    return key.rank
+    return key.rank if label_of(key, scene) else 0
 
 
 def _piece(scene: Scene, key: Key) -> Row:

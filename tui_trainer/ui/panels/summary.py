@@ -34,7 +34,7 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
 def _because(scene: Scene) -> str:
     ended = scene.state.ended
     if ended is None:
-        return scene.link.text if scene.link else "the engine is gone"
+        return scene.broke or (scene.link.text if scene.link else "the engine is gone")
     return ended.reason.evidence or ended.reason.name
 
 
@@ -57,7 +57,8 @@ def _scores(scene: Scene) -> list[tuple[int, Row]]:
     for final in finals:
         result = final.result
         interval = "-".join(score(scene, end).removesuffix(" %") for end in result.ci)
-        of = f" of {final.checkpoint}" if final.checkpoint and len(finals) > 1 else ""
+        saved = final.checkpoint.rpartition("-u")[2]
+        of = f", update {saved}" if saved and len(finals) > 1 else ""
         rows.append((2, labelled("final", f"{score(scene, result.value)} ({interval}){of}")))
     if finals:
         rows.append((6, labelled("", plain("on unseen seeds", "dim"))))
@@ -79,7 +80,8 @@ def _next(scene: Scene, width: int) -> list[Row]:
     ours = not scene.loop_elsewhere
     told = wrapped(scene.loop_elsewhere, width, "dim")
     if scene.kind == "replay" or scene.readonly:
-        verbs = ("resume", "fork", "eval", "report") if ours else ("report", "sessions export")
+        ours_now = ("resume", "fork", "eval", "report") if scene.state.checkpoints else ("resume", "report")
+        verbs = ours_now if ours else ("report", "sessions export")
         verbs = ("replay", *verbs) if scene.kind == "live" else verbs
         return [*(plain(f"tui-trainer {verb} {scene.name}", "key") for verb in verbs), *told]
     steps: list[tuple[Action, str]] = [
