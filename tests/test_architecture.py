@@ -35,6 +35,7 @@ PROCESS_BOUNDARIES = {
     "tasks/failures.py": "foreign code of tasks: what a step raises costs its episode, counted and told",
     "guests/guest.py": "between us and somebody else's script: what breaks in us ends the recording, never the script",
     "guests/hosted.py": "foreign code of a script: a state or a setting that fails costs that order",
+    "guests/script.py": "foreign objects of a script: a value that cannot be read costs itself",
     "ui/frame.py": "a failing panel costs that panel and nothing else",
 }
 """Where `except Exception` is allowed, and why. Anything new here needs a reason that good."""

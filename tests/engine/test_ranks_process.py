@@ -122,7 +122,7 @@ def test_a_stop_and_a_signal_end_all_ranks_with_the_runs_exit_code(leaves_nothin
     started = Started(root)
     started.saved(1)
     assert run(root, "pause", "a").returncode == 0
-    assert run(root, "set", "a", "learning_rate=1e-5").returncode == 0
+    assert run(root, "set", "a", "ppo.learning_rate=1e-5").returncode == 0
     assert run(root, "resume", "a").returncode == 0
     assert run(root, "stop", "a").returncode == 0
     assert started.process.wait(LONG_S) == 0

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from tests.guests.loops import commands, kinds, make, ordered, status, steps, to
 from tui_trainer.client.orders import new_id, order
 from tui_trainer.core.state import RunState, fold
 from tui_trainer.errors import OrderRefused
+from tui_trainer.guests.script import LONGEST_NAME, MAX_METRICS
 from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.journal import read_journal
 from tui_trainer.sessions.store import Session, list_sessions
@@ -190,8 +194,7 @@ def test_what_breaks_in_us_is_told_once_and_the_script_goes_on_alone(
     assert capsys.readouterr().err.count("goes on alone") == 1
     with make(tmp_path) as run:
         next(steps(run))
-        run.log("no step count", {})  # type: ignore[arg-type]
-        run.meet()
+        run.evaluated(object())  # type: ignore[arg-type]
         assert len(list(itertools.islice(steps(run), 100))) == 100
     assert capsys.readouterr().err.count("goes on alone") == 1
     assert status(tmp_path).state == "crashed"
@@ -229,6 +232,82 @@ def test_a_forked_child_writes_nothing_into_its_parents_session(tmp_path: Path) 
         assert os.waitpid(child, 0)[1] == 0
         next(steps(run))
     assert (state(tmp_path).global_step, status(tmp_path).termination_reason) == (20, "finished")
+
+
+def test_a_signal_ends_a_forked_child_as_it_would_without_us(tmp_path: Path) -> None:
+    """Data loaders and pools end their workers so, and wait for them."""
+    with make(tmp_path) as run:
+        stands, tell = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(tell, b"1")
+            time.sleep(60)
+            os._exit(0)
+        os.read(stands, 1)
+        os.kill(child, signal.SIGTERM)
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
+        assert not run.should_stop
+
+
+class Odd:
+    def __float__(self) -> float:
+        raise KeyError("no number today")
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, Odd(), 1j, [1.0], "many"], ids=["huge", "raises", "complex", "list", "text"]
+)
+def test_a_value_that_is_no_number_costs_itself_alone(tmp_path: Path, value: object) -> None:
+    with make(tmp_path) as run:
+        run.log(1, {"odd": value, "train/loss": 0.5})
+    assert state(tmp_path).metrics["train/loss"] == 0.5
+    (line,) = told(tmp_path, "LogWritten")
+    assert line["text"] == f"odd is no number but {type(value).__name__}: it is not recorded"
+
+
+def test_a_call_that_means_nothing_costs_itself_alone(tmp_path: Path) -> None:
+    with make(tmp_path) as run:
+        run.log(1, {"train/loss": 0.5})
+        run.log(None, {"train/loss": 0.1})  # type: ignore[arg-type]
+        run.log(3, "loss")  # type: ignore[arg-type]
+    assert (state(tmp_path).global_step, state(tmp_path).metrics["train/loss"]) == (1, 0.5)
+    (line,) = told(tmp_path, "LogWritten")
+    assert line["text"].startswith("a call of log could not be understood and is left out: TypeError")
+
+
+def test_names_are_bounded_in_number_and_length_and_clean(tmp_path: Path) -> None:
+    with make(tmp_path) as run:
+        run.log(1, {"a\x1b[31m\nred": 1.0, "x" * 10_000: 2.0, **{f"at/{n}": n for n in range(10_000)}})
+    names = list(state(tmp_path).metrics)
+    assert MAX_METRICS <= len(names) < MAX_METRICS + 20
+    assert all(len(name) <= LONGEST_NAME and name.isprintable() for name in names)
+    (line,) = told(tmp_path, "LogWritten")
+    assert "more than 1000 names of metrics" in line["text"]
+
+
+def test_a_state_fn_that_logs_and_threads_that_log_do_no_harm(tmp_path: Path) -> None:
+    with make(tmp_path) as run:
+
+        def taken() -> dict[str, int]:
+            run.log(run.global_step + 1, {"z": 1.0})
+            run.meet()
+            return {"z": 1}
+
+        def log(first: int) -> None:
+            for n in range(2000):
+                run.log(first + n, {f"m/{first}/{n % 50}": n})
+
+        run.checkpoint(taken)
+        threads = [threading.Thread(target=log, args=(100 * n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert ordered(run, tmp_path, lambda id: commands.SaveCheckpoint(id=id))
+        assert run.name
+    assert status(tmp_path).termination_reason == "finished"
+    assert state(tmp_path).update >= 8000
+    assert CheckpointStore(tmp_path / "a").newest_good().state["learner"]["host"] == {"z": 1}
 
 
 def evaluate(run: Any, values: list[float], spread: float = 0.5) -> None:

@@ -8,12 +8,14 @@ goes wrong here reaches the script: it is told once, and the script goes on alon
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import math
 import os
 import sys
+import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self
 
@@ -25,6 +27,9 @@ from tui_trainer.sessions.names import check_name, sessions_root
 
 OFF = "TUI_TRAINER_GUESTS"
 """Environment variable: `0` leaves every script alone."""
+
+TURN_S = 2.0
+"""The longest that one thread of a script waits for another's turn with us."""
 
 P = ParamSpec("P")
 
@@ -83,6 +88,7 @@ class Guest:
         self._is_heeded = False
         self._is_told_of_signal = False
         self._exit_code = 0
+        self._meeting = threading.Lock()
 
     # --- begin and end -------------------------------------------------------------------------------------------
 
@@ -114,7 +120,8 @@ class Guest:
         if life is None:
             return
         self._unregister()
-        life.finish(error)
+        with self._turn(TURN_S):
+            life.finish(error)
         self._life = None
         self._exit_code = 0 if life.reason is None else life.reason.exit_code
 
@@ -157,9 +164,10 @@ class Guest:
             return
         try:
             self._script.hand_over(step, metrics or {}, episodes)
-        except Exception as error:  # as `_ours`, without its cost on every call
-            self._go_alone(error)
-            return
+        except Exception as error:  # the script's own numbers
+            self._script.odd.setdefault(
+                "log", f"a call of log could not be understood and is left out: {type(error).__name__}: {error}"
+            )
         if life.clock() >= life.meet_due or not life.inbox.is_empty:
             self.meet()
 
@@ -167,9 +175,22 @@ class Guest:
     def meet(self) -> None:
         """Meet the orders that have come, now: for a loop that logs seldom."""
         life = self._life
-        if life is not None:
-            life.meet()
-            self._leave_if_deaf(life)
+        if life is None:
+            return
+        with self._turn() as is_mine:
+            if is_mine:
+                life.meet()
+        self._leave_if_deaf(life)
+
+    @contextlib.contextmanager
+    def _turn(self, wait_s: float = 0.0) -> Iterator[bool]:
+        """Whether orders may be met now: not while another thread meets them, nor within the script's own state_fn."""
+        is_mine = self._meeting.acquire(timeout=wait_s) if wait_s else self._meeting.acquire(blocking=False)
+        try:
+            yield is_mine
+        finally:
+            if is_mine:
+                self._meeting.release()
 
     @property
     def is_due(self) -> bool:
@@ -197,7 +218,9 @@ class Guest:
         if not math.isfinite(result.mean) or not math.isfinite(result.std):
             life.say("warning", f"an evaluation of {result.mean} is no number: it is not counted")
             return
-        life.evaluated(result, seconds)
+        with self._turn(TURN_S) as is_mine:
+            if is_mine:
+                life.evaluated(result, seconds)
 
     @_ours
     def checkpoint(self, state_fn: StateFn) -> None:

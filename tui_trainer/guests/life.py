@@ -92,9 +92,9 @@ class Life:
             self._script.stand_at(facts.first_step, self._manager.episodes)
         self.offer()
         self._left_at = self.clock()
-        signals = GuestSignals(self.inbox)
-        signals.take()
-        self._stack.callback(signals.give_back)
+        self._signals = GuestSignals(self.inbox)
+        self._signals.take()
+        self._stack.callback(self._signals.give_back)
 
     @property
     def global_step(self) -> int:
@@ -143,7 +143,7 @@ class Life:
     def _tell_odd(self) -> None:
         for name in self._script.odd.keys() - self._told_odd:
             self._told_odd.add(name)
-            self._run.say("warning", f"{name} is no number but {self._script.odd[name]}: it is not recorded")
+            self._run.say("warning", self._script.odd[name])
 
     def offer(self) -> None:
         """Tell the manager what may be ordered now."""
@@ -177,6 +177,7 @@ class Life:
             end = self._manager.next_action()
             assert isinstance(end, actions.End)
             self.reason = self._run.conclude(end)
+        self._tell_odd()
         self._run.say_end(self.reason)
         self._stack.close()
         self.engine.farewell()
@@ -201,7 +202,8 @@ class Life:
         self._stack.close()
 
     def forget(self) -> None:
-        """In a forked child: the session is the parent's."""
+        """In a forked child: the session is the parent's, and a signal ends the child as it would without us."""
+        self._signals.give_back()
         self.lock.release()
 
     def _write_end(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -9,6 +10,7 @@ import msgspec
 
 from tui_trainer.core.protocols import Reset, Step, TaskSpec
 from tui_trainer.core.reports import CollectReport, HostReport, UpdateReport
+from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import Difficulty, DifficultySpace, Metrics, PartResult
 from tui_trainer.errors import UsageError
 
@@ -16,6 +18,9 @@ StateFn = Callable[[], Any]
 """Gives what a checkpoint of the script holds: bytes, or nested dicts and lists of numbers, texts, tensors, arrays."""
 SetFn = Callable[[float], object]
 """Takes the new value of a live setting."""
+MAX_METRICS = 1000
+"""Names of metrics that are recorded: one in which a script counts would fill history and memory."""
+LONGEST_NAME = 120
 
 
 class Knob(msgspec.Struct):
@@ -36,10 +41,12 @@ class Script:
         self.knobs: dict[str, Knob] = {}
         self.restored: Any = None
         self.odd: dict[str, str] = {}
-        """Metrics that are no numbers, by name, with what they are instead."""
+        """What of the script's numbers could not be recorded, and why, by what it was."""
         self.spent_s = 0.0
         """The script's own time since it last handed over."""
         self._metrics: dict[str, Any] = {}
+        self._names: dict[object, str] = {}
+        self._handing = threading.RLock()
         self._updates = 0
         self._step = 0
         self._at = 0
@@ -61,20 +68,23 @@ class Script:
         """One update of the script: its step count, its newest numbers, its finished episodes. Costs next to nothing:
         the numbers are read at the next boundary, and then only the newest of each name.
         """
-        self._step = step
-        self._updates += 1
-        self._metrics.update(metrics)
-        if episodes is not None:
-            self._episodes = episodes
+        with self._handing:
+            self._step = int(step)
+            self._metrics.update(metrics)
+            self._updates += 1
+            if episodes is not None:
+                self._episodes = int(episodes)
 
     # --- what the loop asks of a learner ------------------------------------------------------------------------
 
     def collect(self, budget_s: float) -> CollectReport:
         """What was handed over, as one rollout. A count that went back has begun anew and adds nothing."""
-        steps, episodes = max(0, int(self._step) - self._at), max(0, int(self._episodes) - self._episodes_at)
-        self._at, self._episodes_at = int(self._step), int(self._episodes)
-        self._due = UpdateReport(metrics=self._numbers(), updates=self._updates)
-        seconds, self._metrics, self._updates, self.spent_s = self.spent_s, {}, 0, 0.0
+        with self._handing:
+            steps, episodes = max(0, self._step - self._at), max(0, self._episodes - self._episodes_at)
+            self._at, self._episodes_at = self._step, self._episodes
+            metrics, updates, seconds = self._metrics, self._updates, self.spent_s
+            self._metrics, self._updates, self.spent_s = {}, 0, 0.0
+        self._due = UpdateReport(metrics=self._numbers(metrics), updates=updates)
         return CollectReport(steps=steps, episodes=episodes, complete=True, seconds={"script": seconds})
 
     def learn(self) -> UpdateReport:
@@ -112,14 +122,25 @@ class Script:
             can_save=self.state_fn is not None, settings={key: knob.value for key, knob in self.knobs.items()}
         )
 
-    def _numbers(self) -> Metrics:
+    def _numbers(self, metrics: Mapping[str, Any]) -> Metrics:
         numbers: Metrics = {}
-        for name, value in self._metrics.items():
+        for key, value in metrics.items():
+            name = self._names.get(key) or self._named(key)
+            if name is None:
+                continue
             try:
-                numbers[str(name)] = None if value is None else float(value)
-            except (TypeError, ValueError, RuntimeError):  # a tensor of several elements raises RuntimeError
-                self.odd.setdefault(str(name), type(value).__name__)
+                numbers[name] = None if value is None else float(value)
+            except Exception:  # the script's own objects
+                self.odd.setdefault(name, f"{name} is no number but {type(value).__name__}: it is not recorded")
         return numbers
+
+    def _named(self, key: object) -> str | None:
+        """A new metric's name as one clean line; None where there are too many."""
+        if len(self._names) >= MAX_METRICS:
+            self.odd.setdefault("", f"more than {MAX_METRICS} names of metrics: those that came last are not recorded")
+            return None
+        self._names[key] = name = clean_line(str(key), LONGEST_NAME) or "?"
+        return name
 
 
 class ScriptTask:
