@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
+import signal
+import time
 
 import numpy as np
 import pytest
 
 from tests.tasks.toys import BROKEN, LostLastObservation, Walk
 from tui_trainer import tasks
+from tui_trainer.core.protocols import Step
 from tui_trainer.errors import UsageError
 from tui_trainer.tasks import check
-from tui_trainer.tasks.arrays import require_legal
+from tui_trainer.tasks.arrays import Array, require_legal
 from tui_trainer.tasks.check import Finding
 from tui_trainer.tasks.checks.kit import Kit
 
@@ -99,3 +103,23 @@ def test_a_batched_form_that_keeps_its_word_passes_those_rules(rule: str) -> Non
 def test_an_empty_mask_is_named_rather_than_the_action_that_had_to_be_chosen() -> None:
     with pytest.raises(UsageError, match="environment 1 has no legal action: its mask is empty"):
         require_legal("toy", np.array([0, 0]), np.array([[True, False], [False, False]]))
+
+
+class Hangs(Walk):
+    """Waits, in its fifth step, for something that never comes; what interrupts it is swallowed."""
+
+    def step(self, action: Array) -> Step:
+        self.steps = getattr(self, "steps", 0) + 1
+        while self.steps == 5:
+            with contextlib.suppress(Exception):
+                time.sleep(1000)
+        return super().step(action)
+
+
+def test_a_task_that_hangs_is_named_with_the_line_where_it_was_and_the_kit_goes_on() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    finding = check.run_rule("numbers are finite", Kit(Hangs), patience_s=0.5)
+    assert not finding.ok
+    assert re.match(r"not done after 0.5 s, and then in \S*test_check.py:\d+, step: if it hangs there", finding.detail)
+    assert check.run_rule("numbers are finite", Kit(Walk)).ok
+    assert signal.getsignal(signal.SIGALRM) is before

@@ -760,11 +760,12 @@ def tasks_show(task: Annotated[str, typer.Argument(metavar="ID", help="Task id."
 def tasks_check(
     task: Annotated[str, typer.Argument(metavar="ID", help="Task id, module:factory included.")],
     set_: o.Set = None,
+    patience: Annotated[float, typer.Option(min=0.1, help="A rule that takes longer fails.", metavar="SECONDS")] = 300,
 ) -> None:
     """Run the conformance kit on a task."""
     from tui_trainer.cli.tasking import check_task
 
-    raise typer.Exit(check_task(task, set_ or []))
+    raise typer.Exit(check_task(task, set_ or [], patience))
 
 
 @app.command()

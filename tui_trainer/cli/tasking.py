@@ -58,14 +58,14 @@ def show_task(task_id: str) -> None:
     print(table([("option", "default", ""), *rows]))
 
 
-def check_task(task_id: str, assignments: Sequence[str]) -> int:
+def check_task(task_id: str, assignments: Sequence[str], patience_s: float) -> int:
     """Print every rule of the conformance kit; 1 where one is broken."""
     from tui_trainer.tasks.check import check_task as examine
 
     options = resolve([assignments_layer([f"task.{text.removeprefix('task.')}" for text in assignments])]).config.task
     tasks.check_id(task_id)
     tasks.check_options(task_id, options)
-    findings = examine(task_id, options)
+    findings = examine(task_id, options, patience_s=patience_s)
     for finding in findings:
         print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.rule:<42} {finding.detail}".rstrip())
     broken = sum(not finding.ok for finding in findings)

@@ -15,6 +15,7 @@ from tui_trainer.core.protocols import Task
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.tasks.checks import difficulty, ends, evaluation, looks, randomness, shapes, state, values
 from tui_trainer.tasks.checks.kit import Broken, Kit
+from tui_trainer.tasks.checks.patience import PATIENCE_S, OutOfPatience, patience
 from tui_trainer.tasks.checks.randomness import global_randomness_kept
 
 RULES: dict[str, Callable[[Kit], str]] = {
@@ -48,28 +49,36 @@ class Finding(msgspec.Struct, frozen=True):
     detail: str
 
 
-def check_task(task_id: str, options: Mapping[str, Any] | None = None) -> list[Finding]:
+def check_task(
+    task_id: str, options: Mapping[str, Any] | None = None, *, patience_s: float = PATIENCE_S
+) -> list[Finding]:
     """Every rule over the task with this id."""
     chosen = dict(options or {})
     return check(
         lambda num_envs: tasks.make(task_id, chosen, num_envs),
         limited=lambda num_envs, limit: tasks.make(task_id, chosen, num_envs, limit),
+        patience_s=patience_s,
     )
 
 
-def check(make: Callable[[int], Task], *, limited: Callable[[int, int], Task] | None = None) -> list[Finding]:
+def check(
+    make: Callable[[int], Task],
+    *,
+    limited: Callable[[int, int], Task] | None = None,
+    patience_s: float = PATIENCE_S,
+) -> list[Finding]:
     """Every rule over the tasks that `make(num_envs)` builds; `limited(num_envs, max_episode_steps)` adds the rule
     that compares a limited task with an unlimited one."""
     kit = Kit(make, limited)
-    return [run_rule(name, kit) for name in RULES]
+    return [run_rule(name, kit, patience_s) for name in RULES]
 
 
-def run_rule(name: str, kit: Kit) -> Finding:
-    """One rule; global generators are afterwards as they were."""
+def run_rule(name: str, kit: Kit, patience_s: float = PATIENCE_S) -> Finding:
+    """One rule, for at most so long; global generators are afterwards as they were."""
     try:
-        with global_randomness_kept():
+        with global_randomness_kept(), patience(patience_s):
             return Finding(name, True, RULES[name](kit))
-    except Broken as broken:
+    except (Broken, OutOfPatience) as broken:
         return Finding(name, False, str(broken))
     except TuiTrainerError as error:
         return Finding(name, False, str(error))
