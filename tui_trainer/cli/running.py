@@ -124,6 +124,7 @@ def resume_session(wish: Resume) -> int:
         _check_callback(name)
     require_room(session, wish.assignments)
     CheckpointStore(session.path).require_good()
+    _require_beginning(session)
     wish.no_ui = wish.no_ui or not (wish.detach or wish.json or may_show())
     if not (wish.no_ui or wish.detach or wish.json):
         require_app_terminal()
@@ -169,6 +170,19 @@ def require_own_loop(session: Session) -> None:
             f"{session.name} is trained by a script of its own, which alone can go on with it",
             f"start it again with guest({session.name!r}, resume=True), where run.restored() gives back what it saved"
             + (f": {command}" if command else ""),
+        )
+
+
+def _require_beginning(session: Session) -> None:
+    """A fork that was killed before it had its first checkpoint would train from nothing under its parent's name."""
+    from tui_trainer.sessions.checkpoints import CheckpointStore
+
+    lineage = session.read().lineage
+    if "state_sha256" in lineage and not CheckpointStore(session.path).manifests():
+        origin = f"{lineage.get('parent') or ''} {lineage.get('checkpoint')}".strip()
+        raise UsageError(
+            f"{session.name} was to begin from {origin}, and was interrupted before it had that",
+            f"tui-trainer sessions rm {session.name}, then fork again",
         )
 
 

@@ -15,6 +15,7 @@ from tui_trainer.errors import SessionInUse, StorageError, UsageError
 from tui_trainer.sessions import export, pack
 from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.index import state_at_end
+from tui_trainer.sessions.pruning import prune_by_hand
 from tui_trainer.sessions.retention import room
 from tui_trainer.sessions.store import Session
 from tui_trainer.sessions.verify import verify
@@ -45,13 +46,10 @@ def prune(sessions: str | None, name: str, keep_last: int | None, keep_best: int
     for manifest in doomed:
         print(f"{manifest.path:<32} {manifest.kind:<10} {size(manifest.size):>10}")
     print(f"{len(doomed)} checkpoints, {size(freed)}; kept: {last} last, {best} best, manual ones")
-    if not doomed:
-        return
     if not yes:
-        print("nothing deleted; say --yes to delete them")
+        print("nothing deleted; say --yes to delete them" if doomed else "nothing to delete")
         return
-    with session.lock():
-        print(f"deleted {len(store.prune(last, best, keep.max_gib))}")
+    print(f"deleted {len(prune_by_hand(session, last, best, keep.max_gib))}")
 
 
 def pack_session(sessions: str | None, name: str, target: str | None) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import struct
+import time
 import tomllib
 import zipfile
 import zlib
@@ -37,6 +38,7 @@ MAX_FILES = 50_000
 MAX_BYTES = 1 << 42
 MAX_DEPTH = 5
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
+_ABANDONED_S = 86400.0
 _STAYS = ("lock", "launcher.lock", "replay.idx")
 _STUMBLES = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError, OSError,
@@ -172,6 +174,7 @@ def _unpack(archive: zipfile.ZipFile, source: Path, root: Path, name: str, disk:
     temporary = root / f".unpack-{path.name}-{os.getpid()}"
     with storage_errors(root, needs=index.size):
         make_directories(disk, root)
+        _sweep(root, path.name, disk)
         _require_room(root, index)
         try:
             _extract(archive, index, temporary, source, disk)
@@ -181,6 +184,14 @@ def _unpack(archive: zipfile.ZipFile, source: Path, root: Path, name: str, disk:
             discard(disk, temporary)
         disk.fsync_dir(root)
     return Session.open(path, disk=disk)
+
+
+def _sweep(root: Path, name: str, disk: Disk) -> None:
+    """Delete what a killed unpacking of this name left a day ago or longer."""
+    prefix = f".unpack-{name}-"
+    for left in root.glob(f"{prefix}*"):
+        if left.name.removeprefix(prefix).isdecimal() and time.time() - os.lstat(left).st_mtime > _ABANDONED_S:
+            discard(disk, left)
 
 
 def _index(archive: zipfile.ZipFile, source: Path) -> Index:

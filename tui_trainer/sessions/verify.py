@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -12,12 +12,14 @@ import msgspec
 
 from tui_trainer.core.events import AnyEvent, CheckpointSaved, CheckpointsPruned, RunResumed, RunStarted
 from tui_trainer.core.format import count
+from tui_trainer.core.values import CheckpointKind
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.sessions import segments, strict
 from tui_trainer.sessions.checkpoints import LEFTOVER, STATE_FILE, CheckpointStore, Manifest
 from tui_trainer.sessions.files import shown
 from tui_trainer.sessions.journal import Entry, iter_journal
 from tui_trainer.sessions.names import SESSION_FILE, find
+from tui_trainer.sessions.retention import prunable
 from tui_trainer.sessions.store import Session, SessionFile, is_untouched
 
 Level: TypeAlias = Literal["ok", "note", "damaged"]
@@ -50,7 +52,7 @@ def verify(path: Path) -> Verdict:
     events: list[AnyEvent] = []
     findings = [*_file(session), *_journal(session.journal_path, events)]
     store = CheckpointStore(path)
-    findings += [*_checkpoints(store, path), *_acknowledged(store, events), *_resumed(events), *_leftovers(path)]
+    findings += [*_checkpoints(store, path), *_acknowledged(session, events), *_resumed(events), *_leftovers(path)]
     findings += [*_lineage(session), *_private(path)]
     return Verdict(session.name, tuple(findings))
 
@@ -133,19 +135,46 @@ def _checkpoint(store: CheckpointStore, path: Path, manifest: Manifest) -> Findi
     return Finding("ok", manifest.path, f"{manifest.kind}, step {count(manifest.global_step)}, hashes match")
 
 
-def _acknowledged(store: CheckpointStore, events: list[AnyEvent]) -> Iterator[Finding]:
+def _acknowledged(session: Session, events: list[AnyEvent]) -> Iterator[Finding]:
     """Every checkpoint that history says was saved, and not that it was pruned, must be there, and be that one."""
-    survey = store.survey()
+    survey = CheckpointStore(session.path).survey()
     seen = {manifest.path: manifest.state_sha256 for manifest in survey.good}
     bad = {f"checkpoints/{one.directory}" for one in survey.bad}
     pruned = {path for event in events if isinstance(event, CheckpointsPruned) for path in event.paths}
-    for event in events:
-        if not isinstance(event, CheckpointSaved) or event.path in pruned | bad:
-            continue
-        if event.path not in seen:
+    saved = [e for e in events if isinstance(e, CheckpointSaved) and e.path not in pruned | bad]
+    gone = [event for event in saved if event.path not in seen]
+    outdated = _outdated(session, gone, survey.good)
+    for event in gone:
+        if event.path in outdated:
+            yield Finding("note", event.path, "was pruned; a kill kept that out of the history")
+        else:
             yield Finding("damaged", event.path, "was saved and is gone", "restore it from a copy if you need it")
-        elif seen[event.path] != event.state_sha256:
+    for event in saved:
+        if event.path in seen and seen[event.path] != event.state_sha256:
             yield Finding("damaged", event.path, "is not the one whose saving is in the history")
+
+
+class _Past(msgspec.Struct, frozen=True):
+    """A checkpoint that is gone, as retention would have seen it."""
+
+    number: int
+    kind: CheckpointKind
+    score: float | None
+    size: int
+    path: str
+    buffer: dict[str, int] = {}
+
+
+def _outdated(session: Session, gone: Iterable[CheckpointSaved], good: Sequence[Manifest]) -> set[str]:
+    """Those that the session's own retention deletes beside the ones that are there: a killed run has pruned before it
+    could say so."""
+    try:
+        keep = session.read().settings().manager.checkpoints
+    except TuiTrainerError:
+        return set()
+    past = [_Past(e.number, e.kind, e.score, e.size, e.path) for e in gone]
+    there = [_Past(m.number, m.kind, m.score, m.size, m.path, m.buffer) for m in good]
+    return {one.path for one in prunable([*past, *there], keep.keep_last, keep.keep_best, keep.max_gib)}
 
 
 def _resumed(events: list[AnyEvent]) -> Iterator[Finding]:

@@ -1,0 +1,186 @@
+"""SIGKILL at every single call of the operating system that a command of a person makes on the disk."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import signal
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tui_trainer.cli.main import execute
+from tui_trainer.core.events import RunEnded, stamp
+from tui_trainer.core.values import Reason
+from tui_trainer.sessions import segments
+from tui_trainer.sessions.checkpoints import CheckpointStore
+from tui_trainer.sessions.journal import Journal
+from tui_trainer.sessions.oslayer import Disk
+from tui_trainer.sessions.pack import pack, unpack
+from tui_trainer.sessions.pruning import prune_by_hand
+from tui_trainer.sessions.store import Session
+from tui_trainer.sessions.verify import verify
+
+from .world import SETTINGS, line, new_session, save, saved_event
+
+CALLS = ("mkdir", "open", "write", "fsync", "close", "rename", "fsync_dir", "unlink", "rmdir")
+MOST = 200
+
+
+def killed_at(number: int, work: Callable[[], object]) -> bool:
+    """Do the work in a fork that SIGKILLs itself before its call `number`; False where it made fewer and ended well."""
+    child = os.fork()
+    if child == 0:
+        try:
+            _count_down(number)
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
+
+
+def _count_down(number: int) -> None:
+    left = number
+
+    def dying(real: Callable[..., Any], *words: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return None if real.__name__.startswith("fsync") else real(*words)
+
+    for name in CALLS:
+        setattr(Disk, name, functools.partialmethod(functools.partial(_turned, dying, getattr(Disk, name))))
+
+
+def _turned(dying: Callable[..., Any], real: Callable[..., Any], disk: Disk, *words: Any) -> Any:
+    return dying(real, disk, *words)
+
+
+def every_death(work: Callable[[], object]) -> Iterator[int]:
+    """The number of each call before which the work was killed."""
+    for number in range(1, MOST):
+        if not killed_at(number, work):
+            return
+        yield number
+    raise AssertionError(f"more than {MOST} calls")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Sessions: `a` has four checkpoints and has ended."""
+    session = new_session(tmp_path / "sessions", "a")
+    store, journal = CheckpointStore(session.path), Journal(session.journal_path)
+    for update in (1, 2, 3, 4):
+        manifest = save(store, update)
+        journal.append([line(journal.last_seq + 1), saved_event(manifest, journal.last_seq + 2)])
+    ended = RunEnded(reason=Reason("max_updates"))
+    journal.append([stamp(ended, seq=journal.last_seq + 1, time=9.0, update=4, global_step=40)])
+    journal.close()
+    session.write_status("ended", update=4)
+    return tmp_path / "sessions"
+
+
+def fresh(root: Path) -> Path:
+    """A copy of the sessions, whatever happened to the last one."""
+    copy = root.parent / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(root, copy)
+    return copy
+
+
+def test_a_pruning_that_is_killed_leaves_a_sound_session_and_the_next_one_finishes_it(root: Path) -> None:
+    here = fresh(root)
+    deaths = 0
+    for _ in every_death(lambda: prune_by_hand(Session.open(here / "a"), 1, 1, 0)):
+        deaths += 1
+        assert verify(here / "a").ok, verify(here / "a").findings
+        CheckpointStore(here / "a").require_good()
+        prune_by_hand(Session.open(here / "a"), 1, 1, 0)
+        assert os.listdir(here / "a/checkpoints") == ["4-u4"]
+        assert len(os.listdir(here / "a" / segments.DIRECTORY)) == len(
+            CheckpointStore(here / "a").manifests()[0].buffer
+        )
+        assert verify(here / "a").ok
+        fresh(root)
+    assert deaths > 10
+
+
+def test_what_a_person_prunes_is_no_damage(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--sessions", str(root)]
+    assert execute(["sessions", "prune", "a", "--keep-last", "1", "--keep-best", "1", "--yes", *where]) == 0
+    assert execute(["sessions", "verify", "a", *where]) == 0
+    assert execute(["replay", "a", "--no-ui", *where]) == 0
+    assert "deleted 3" in capsys.readouterr().out
+
+
+def test_of_two_prunings_at_once_one_is_refused_with_the_pid(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Session.open(root / "a").lock():
+        words = ["sessions", "prune", "a", "--keep-last", "1", "--keep-best", "1", "--yes", "--sessions", str(root)]
+        assert execute(words) == 3
+    assert str(os.getpid()) in capsys.readouterr().err
+    assert len(CheckpointStore(root / "a").manifests()) == 4
+
+
+def test_a_checkpoint_that_a_killed_run_had_pruned_unsaid_is_a_note(root: Path) -> None:
+    session = Session.open(root / "a")
+    keep = session.read().settings().manager.checkpoints.keep_last
+    store, journal = CheckpointStore(session.path), Journal(session.journal_path)
+    for update in range(5, 6 + keep):
+        journal.append([saved_event(save(store, update), journal.last_seq + 1)])
+    journal.close()
+    gone = store.prune(keep, 1, 0)
+    assert "checkpoints/1-u1" in gone
+    verdict = verify(session.path)
+    assert verdict.ok
+    assert {f.where for f in verdict.findings if "kill" in f.text} == set(gone)
+    shutil.rmtree(session.path / store.manifests()[1].path)
+    assert not verify(session.path).ok, "the newest ones are never pruned"
+
+
+def test_a_packing_that_is_killed_leaves_the_session_as_it_was_and_no_half_file(root: Path, tmp_path: Path) -> None:
+    target, deaths = tmp_path / "a.zip", 0
+    for _ in every_death(lambda: pack(Session.open(root / "a"), target)):
+        deaths += 1
+        assert not target.exists() or zipfile.ZipFile(target).testzip() is None
+        target.unlink(missing_ok=True)
+    assert deaths >= 4
+    assert verify(root / "a").ok
+
+
+def test_an_unpacking_that_is_killed_leaves_nothing_or_a_whole_session_and_is_cleared_away(
+    root: Path, tmp_path: Path
+) -> None:
+    packed, there = tmp_path / "a.zip", tmp_path / "there"
+    pack(Session.open(root / "a"), packed)
+    deaths = 0
+    for _ in every_death(lambda: unpack(packed, there)):
+        deaths += 1
+        assert not (there / "a").exists() or verify(there / "a").ok
+        shutil.rmtree(there / "a", ignore_errors=True)
+    assert deaths > 10
+    shutil.rmtree(there / "a")
+    left = [path for path in there.iterdir() if path.name.startswith(".unpack-a-")]
+    assert left
+    for path in left[1:]:
+        os.utime(path, (0, 0))
+    unpack(packed, there)
+    assert sorted(os.listdir(there)) == sorted([left[0].name, "a"]), "what is young may be under way"
+
+
+def test_a_fork_that_was_killed_before_it_had_its_parents_state_is_not_trained_from_nothing(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lineage = {"parent": "a", "checkpoint": "checkpoints/4-u4", "update": 4, "state_sha256": "x"}
+    Session.create(root, "b", SETTINGS, {}, lineage=lineage)
+    assert execute(["resume", "b", "--no-ui", "--sessions", str(root)]) == 2
+    told = capsys.readouterr().err
+    assert "b was to begin from a checkpoints/4-u4, and was interrupted before it had that" in told
+    assert "sessions rm b" in told
