@@ -3,7 +3,8 @@
     python benchmarks/reliability_text.py
 
 The text holds OSC 52 and OSC 2, CSI, C1 controls, bidi overrides and markup, in names, notes, parts, outcomes,
-pictures, logs, metrics, exceptions and callbacks. Counted is what is neither text nor an escape sequence of Textual.
+pictures, logs, metrics, exceptions and callbacks, in files of other tools, a study's storage and a guest's names.
+Counted is what is neither text nor an escape sequence of Textual.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tests.faults.elsewhere import Shown, left, screens, walk_through
 from tests.faults.test_text import SIZES, foreign_orders, make_poisoned, start_hostile
 from tests.warm import Warm, WarmTerminal
 
@@ -39,11 +41,19 @@ def main() -> int:
             listed.wait_for(b"ended")
             keep(found, "list of sessions", listed, 0)
             listed.close()
+            duel = warm.terminal(Path(live), "watch", "a", size=size, environ={"FAULT_AT": "never"})
+            walk_through(duel, Shown((), b"HIJACKED", (b" ", b"n", b" ")), 0.5)
+            all_of(found, "duel", duel)
+        for name, shown in screens(Path(still)).items():
+            for size in SIZES:
+                view = warm.terminal(Path(still), *shown.words, size=size)
+                walk_through(view, shown, 0.3)
+                all_of(found, name, view)
         run.kill()
     warm.close()
-    print(f"{'screen':<38} {'bytes drawn':>11} foreign orders")
+    print(f"{'screen':<58} {'bytes drawn':>11} foreign orders")
     for name, (drawn, orders) in found.items():
-        print(f"{name:<38} {drawn:11} {orders}")
+        print(f"{name:<58} {drawn:11} {orders}")
     return 1 if any(orders for _, orders in found.values()) else 0
 
 
@@ -58,6 +68,13 @@ def look(found: dict[str, list[int]], source: str, view: WarmTerminal, sign: byt
         edge = keep(found, f"{source}: {name}", view, edge)
         view.key(ESCAPE)
         view.read_for(0.3)
+    view.close()
+
+
+def all_of(found: dict[str, list[int]], name: str, view: WarmTerminal) -> None:
+    """Count all that a screen drew until it was left."""
+    left(view)
+    keep(found, name, view, 0)
     view.close()
 
 

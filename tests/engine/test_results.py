@@ -27,6 +27,7 @@ def test_a_normal_end_writes_results_and_the_report(tmp_path: Path) -> None:
     assert [each["value"] for each in results["evaluations"]] == [e["result"]["value"] for e in finals]
     assert set(results["evaluations"][0]["baselines"]) == {"1-ply", "minimax-9"}
     assert list((session / "report").glob("*.md"))
+    assert [path for path in session.rglob("*") if path.stat().st_mode & 0o077] == [], "others see none of it"
     assert "report" not in p.run(tmp_path, "sessions", "verify", "a").stderr
 
 

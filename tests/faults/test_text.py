@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from tests.engine import process as p
+from tests.faults.elsewhere import NAMES, Shown, left, screens, walk_through
 from tests.faults.foreign import HOSTILE
 from tests.ui.pty_terminal import ESCAPES
 from tests.warm import Program, Warm, WarmTerminal
@@ -155,6 +156,33 @@ def test_a_list_of_poisoned_sessions_is_harmless(warm: Warm, poisoned: Path, siz
     assert view.exit_code() == 0
     assert foreign_orders(view.seen) == []
     view.close()
+
+
+@pytest.fixture(scope="module")
+def others(poisoned: Path) -> dict[str, Shown]:
+    return screens(poisoned)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_other_screen_sends_an_order_either(warm: Warm, poisoned: Path, others: dict[str, Shown], name: str) -> None:
+    view = warm.terminal(poisoned, *others[name].words)
+    walk_through(view, others[name], 0.1)
+    assert left(view) == 0
+    assert foreign_orders(view.seen) == []
+    view.close()
+
+
+def test_a_duel_with_a_hostile_task_is_harmless(warm: Warm, hostile_run: Path) -> None:
+    view = warm.terminal(hostile_run, "watch", "a", environ={"FAULT_AT": "never"})
+    view.wait_for(b"HIJACKED")
+    view.read_for(0.5)
+    assert left(view) == 0
+    assert foreign_orders(view.seen) == []
+    view.close()
+
+
+def test_every_other_screen_is_walked_through(others: dict[str, Shown]) -> None:
+    assert tuple(others) == NAMES
 
 
 def test_what_commands_print_of_poisoned_sessions_is_harmless(warm: Warm, poisoned: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 from tui_trainer.core.text import clean_line
@@ -27,10 +29,20 @@ def write_report(facts: Facts, directory: Path, *, html: bool = False) -> list[P
 
 def _written(directory: Path, files: dict[str, bytes]) -> list[Path]:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        others = _others_may(directory)
+        directory.mkdir(0o777 if others else 0o700, parents=True, exist_ok=True)
         for name, data in files.items():
-            (directory / name).write_bytes(data)
+            path = directory / name
+            with open(
+                path, "wb", opener=lambda place, flags: os.open(place, flags, 0o666 if others else 0o600)
+            ) as file:
+                file.write(data)
     except OSError as error:
         where = clean_line(str(error.filename or directory))
         raise StorageError(f"{where}: {error.strerror}", "choose another directory with --out") from None
     return [directory / name for name in files]
+
+
+def _others_may(directory: Path) -> bool:
+    """False within a session, which is its owner's alone whatever the umask."""
+    return not directory.parent.is_dir() or bool(stat.S_IMODE(directory.parent.stat().st_mode) & 0o077)
