@@ -98,3 +98,18 @@ def test_a_stop_in_the_branch_with_the_change_saves_the_other(tmp_path: Path) ->
     assert done.returncode == 0
     assert "was cut off" in (session / "events.jsonl").read_text()
     assert Session.open(session).read().status.update == 70
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("branch", ["without", "with"])
+def test_a_kill_in_either_branch_is_taken_up_and_damages_nothing(tmp_path: Path, branch: str) -> None:
+    session = tried(tmp_path)
+    until(session, lambda: bool(events_of(session, "TryReturned" if branch == "with" else "TryStarted")))
+    owner = Session.open(session).owner()
+    assert owner
+    os.kill(owner.pid, signal.SIGKILL)
+    p.wait_for(lambda: Session.open(session).owner() is None)
+    done = p.run(tmp_path, "resume", "a", "--no-ui")
+    assert done.returncode == 0, done.stderr
+    assert Session.open(session).read().status.update == 70
+    assert p.run(tmp_path, "sessions", "verify", "a").returncode == 0

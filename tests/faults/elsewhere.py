@@ -19,7 +19,7 @@ ENTER, ESCAPE, DOWN, TAB = b"\r", b"\x1b", b"\x1b[B", b"\t"
 
 
 class Shown(NamedTuple):
-    """A screen: the command, what says that it is there (the hostile text itself, where it stands there at once), the
+    """A screen: the command, what says that it is there, the
     keys that lead through it."""
 
     words: tuple[str, ...]
@@ -94,8 +94,8 @@ def screens(root: Path) -> dict[str, Shown]:
         Shown(("replay", "a", end), b"Training Manager", PAGES),
         Shown(("replay", str(board), end), b"Training Manager", LOSSES),
         Shown(("replay", str(table), end), b"Training Manager", LOSSES),
-        Shown(("replay", "g", end), b"HIJACKED", (*LOSSES, *PAGES)),
-        Shown(("attach", "s"), b"HIJACKED", (DOWN, DOWN, b"e", ESCAPE, b"s", ESCAPE, b"?", ESCAPE)),
+        Shown(("replay", "g", end), b"Training Manager", (*LOSSES, *PAGES)),
+        Shown(("attach", "s"), b"trial", (DOWN, DOWN, b"e", ESCAPE, b"s", ESCAPE, b"?", ESCAPE)),
     )
     return dict(zip(NAMES, found, strict=True))
 

@@ -161,3 +161,19 @@ def test_stopping_and_continuing_under_a_terminal_leaves_it_in_order(warm: Warm,
     os.kill(terminal.pid, signal.SIGTERM)
     assert terminal.exit_code() == 143
     terminal.close()
+
+
+@pytest.mark.long
+def test_signals_in_the_final_evaluation_end_it_and_it_is_done_again_at_a_resume(warm: Warm, root: Path) -> None:
+    """The first one lets it finish, as any phase; everything has been saved by then."""
+    words = [word for word in p.TINY if "final_episodes" not in word]
+    many = "--set=manager.evaluation.final_episodes=20000"
+    run = warm.start(root, "run", "--no-ui", "--json", *words, many, "--name=a", "--max-updates=6")
+    run.until("CheckpointSaved", at_update=6)
+    while run.poll() is None:
+        run.send(signal.SIGTERM)
+        time.sleep(0.5)
+    assert run.poll() == 143
+    done = warm.run(root, "resume", "a", "--no-ui", "--set=manager.evaluation.final_episodes=4")
+    assert (done.returncode, "unseen seeds" in done.stdout) == (0, True), done.stderr
+    assert warm.run(root, "sessions", "verify", "a").returncode == 0

@@ -184,3 +184,23 @@ def test_a_fork_that_was_killed_before_it_had_its_parents_state_is_not_trained_f
     told = capsys.readouterr().err
     assert "b was to begin from a checkpoints/4-u4, and was interrupted before it had that" in told
     assert "sessions rm b" in told
+
+
+def test_strange_things_among_the_checkpoints_are_neither_taken_up_nor_touched(root: Path, tmp_path: Path) -> None:
+    """What somebody put there, or another tool: a link to elsewhere is never followed by a deletion."""
+    place, elsewhere = root / "a/checkpoints", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_text("mine")
+    (place / "notes.txt").write_text("mine")
+    (place / "8-u8").write_text("no directory")
+    (place / "9-u9").symlink_to(elsewhere)
+    (place / "10-u10").mkdir()
+    os.mkfifo(place / "11-u11")
+    store = CheckpointStore(root / "a")
+    assert store.newest_good().manifest.update == 4
+    assert {bad.directory for bad in store.survey().bad} == {"8-u8", "9-u9", "10-u10", "11-u11"}
+    assert store.snapshot({"a": 1}).number == 12, "a number that stands there is not given again"
+    assert not verify(root / "a").ok
+    assert prune_by_hand(Session.open(root / "a"), 1, 1, 0)
+    assert sorted(os.listdir(place)) == ["10-u10", "11-u11", "4-u4", "8-u8", "9-u9", "notes.txt"]
+    assert (elsewhere / "precious").read_text() == "mine"
