@@ -65,6 +65,24 @@ def test_text_from_a_shell_becomes_what_the_setting_is() -> None:
     assert config.run.note == "a = b"
 
 
+def test_an_environments_own_arguments_are_what_they_are_written_as() -> None:
+    words = [
+        "threads=2",
+        "clip=false",
+        "rate=0.5",
+        "sizes=[3, 4]",
+        'name="7"',
+        "day=2024-05-01",
+        "mark=/tmp/a b",
+        "empty=",
+    ]
+    found = resolve([assignments_layer([f"task.kwargs.{word}" for word in words])]).config.task["kwargs"]
+    assert found == {
+        "threads": 2, "clip": False, "rate": 0.5, "sizes": [3, 4], "name": "7", "day": "2024-05-01",
+        "mark": "/tmp/a b", "empty": "",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("key", "nearest"),
     [

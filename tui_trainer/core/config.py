@@ -649,7 +649,10 @@ SPACE_HINT = "write { low = 1e-4, high = 1e-2, log = true } or { choices = [64, 
 
 
 def assignments_layer(assignments: Sequence[str], origin: str = "--set") -> Layer:
-    """`KEY=VALUE` words as a layer; a list is written as in TOML: `[64, 64]`. Raises ConfigError."""
+    """`KEY=VALUE` words as a layer; a list is written as in TOML: `[64, 64]`. Raises ConfigError.
+
+    Text becomes what its setting is; what an environment's own argument is, its writing says: 3, true, "3".
+    """
     table: dict[str, Any] = {}
     for text in assignments:
         key, value = parse_assignment(text)
@@ -658,12 +661,23 @@ def assignments_layer(assignments: Sequence[str], origin: str = "--set") -> Laye
 
 
 def _list_or_text(key: str, text: str) -> Any:
+    if key.startswith("task.") and key.count(".") > 1:
+        return _argument(text)
     if not text.startswith(("[", "{")):
         return text.strip("\"'")
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):
         raise ConfigError(f"{key}={text}: not a list", "write it like [64, 64]") from None
+
+
+def _argument(text: str) -> Any:
+    """An environment's own argument (`task.kwargs.NAME`), whose type nobody here knows: as in TOML, or else text."""
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        value = text
+    return value if isinstance(value, bool | int | float | list | dict) else text.strip("\"'")
 
 
 def parse_assignment(text: str) -> tuple[str, str]:
