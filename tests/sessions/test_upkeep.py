@@ -126,6 +126,15 @@ def test_verify_notes_what_is_harmless(session: Session) -> None:
     assert notes(session) == ["events.jsonl:8", "checkpoints/.tmp-9-u9", "lineage", "permissions"]
 
 
+def test_a_report_may_be_read_by_whoever_may_enter_the_session(session: Session) -> None:
+    (session.path / "report").mkdir(mode=0o755)
+    (session.path / "report" / "report.md").write_text("")
+    (session.path / "report" / "report.md").chmod(0o644)
+    assert "permissions" not in notes(session)
+    session.journal_path.chmod(0o644)
+    assert "permissions" in notes(session)
+
+
 def test_verify_notes_a_session_file_that_was_edited(session: Session) -> None:
     path = session.path / "session.toml"
     path.write_text(path.read_text().replace("seed = 1", "seed = 2"))

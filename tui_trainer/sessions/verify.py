@@ -219,7 +219,9 @@ def _parent(file: SessionFile, root: Path) -> Finding:
 
 
 def _private(path: Path) -> Iterator[Finding]:
-    odd = [p for p in (path, *path.rglob("*")) if stat.S_IMODE(os.lstat(p).st_mode) & 0o077 and not p.is_symlink()]
+    """A report is written to be shown: who may enter the session may read it."""
+    inner = (p for p in path.rglob("*") if p.relative_to(path).parts[0] != "report")
+    odd = [p for p in (path, *inner) if stat.S_IMODE(os.lstat(p).st_mode) & 0o077 and not p.is_symlink()]
     if odd:
         text = f"{len(odd)} of its files or directories can be entered by others, such as {shown(odd[0].name)}"
         yield Finding("note", "permissions", text, f"chmod -R go= {shown(path)}")
