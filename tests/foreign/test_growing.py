@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.client.test_growing import seen
+from tests.engine import process as p
 from tests.foreign.files import event_file, history, scalar, tfrecord, wandb_log
+from tests.ui.pty_terminal import PtyTerminal
 from tui_trainer.cli.comparing import Compared
 from tui_trainer.client.growing import GrowingReplay
 from tui_trainer.client.replay import Moment
@@ -78,3 +80,17 @@ def test_a_file_that_is_gone_or_empty_meanwhile_changes_nothing(tmp_path: Path) 
     assert growing() is None
     tensorboard(tmp_path / "run", 9)
     assert growing() is not None
+
+
+@pytest.mark.long
+def test_attach_on_such_a_path_shows_it_growing_and_leaves(tmp_path: Path) -> None:
+    progress(tmp_path / "run", 4)
+    app = PtyTerminal(p.command("attach", str(tmp_path / "run")), 120, 40, p.overrides(tmp_path))
+    try:
+        app.wait_for(b"192", 60)
+        progress(tmp_path / "run", 9)
+        app.wait_for(b"512", 60)
+        app.key(b"q")
+        assert app.exit_code() == 0
+    finally:
+        app.close()
