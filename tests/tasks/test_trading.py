@@ -22,6 +22,7 @@ from tui_trainer.tasks.market.market import Market, generated, prepare
 from tui_trainer.tasks.market.results import RUIN
 from tui_trainer.tasks.market.segments import AHEAD, LENGTH, Segments, starts, walk_forward, worth
 from tui_trainer.tasks.playing import RandomPlayer, digest, play
+from tui_trainer.tasks.statistics import wilson
 from tui_trainer.tasks.trading import Momentum, Options, TradingTask
 
 SMALL: dict[str, Any] = {"instruments": 8, "bars": 4096}
@@ -381,6 +382,15 @@ def test_the_final_evaluations_segments_come_last_and_touch_no_bar_of_the_others
     assert tested.min() - trained.max() > embargo
     assert final.min() - tested.max() > embargo
     assert len(found.kept.start) == pytest.approx(len(found.held_out.start) / 2, abs=1.5)
+
+
+def test_a_segment_that_is_played_again_makes_no_interval_narrower() -> None:
+    task = TradingTask(prepare([wavy(4000)], 3, 0, 64), Options(), 4, 0)
+    one, often = (task.evaluate(Momentum(), part="0.70-1.00", episodes=n, seed=1) for n in (2, 40))
+    assert one.distinct == often.distinct
+    assert (often.episodes, often.win_rate) == (40, one.win_rate)
+    assert often.ci == pytest.approx(wilson(often.win_rate * often.distinct, often.distinct))
+    assert one.episodes == 2
 
 
 def test_a_series_too_short_for_a_final_share_is_evaluated_on_what_is_held_out() -> None:

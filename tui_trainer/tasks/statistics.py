@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Z95 = 1.959963984540054
 
 
-def wilson(wins: int, games: int) -> tuple[float, float]:
+def wilson(wins: float, games: int) -> tuple[float, float]:
     """The 95 % score interval of a rate. Wilson 1927."""
     if games == 0:
         return 0.0, 1.0
@@ -30,14 +30,25 @@ def normal(mean: float, std: float, count: int) -> tuple[float, float]:
 
 
 def tally(
-    scores: Array, wins: int, draws: int, *, distinct: int | None = None, extra: Metrics | None = None, frame: str = ""
+    scores: Array,
+    wins: int,
+    draws: int,
+    *,
+    distinct: int | None = None,
+    repeats: bool = False,
+    extra: Metrics | None = None,
+    frame: str = "",
 ) -> PartResult:
-    """A part of episodes that are won, drawn or lost; `scores` (N,) are their returns, N > 0."""
+    """A part of episodes that are won, drawn or lost; `scores` (N,) are their returns, N > 0.
+
+    `repeats`: an episode that is not distinct comes out as it did before, so the interval rests on the distinct ones.
+    """
     count = len(scores)
+    known = distinct if repeats and distinct else count
     return PartResult(
         episodes=count,
         win_rate=wins / count,
-        ci=wilson(wins, count),
+        ci=wilson(wins if known == count else wins * known / count, known),
         draw_rate=draws / count,
         loss_rate=(count - wins - draws) / count,
         mean=float(scores.mean()),

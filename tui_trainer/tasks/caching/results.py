@@ -50,6 +50,7 @@ def result(counts: Counts, known: Sequence[Baselines], fetch_cost: float, segmen
         wins=int((net > best + _EPSILON).sum()),
         draws=int((np.abs(net - best) <= _EPSILON).sum()),
         distinct=len(np.unique(segments)),
+        repeats=True,
         extra=_metrics(demand, net, counts, known),
         frame=_table(demand, net, known),
     )

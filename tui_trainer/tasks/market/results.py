@@ -64,6 +64,7 @@ def result(account: Account, scale: float, bars_per_year: float, frame: str) -> 
         wins=int((total > 0).sum()),
         draws=int((total == 0).sum()),
         distinct=len(np.unique(account.start)),
+        repeats=True,
         extra=_metrics(account, bars_per_year),
         frame=frame,
     )

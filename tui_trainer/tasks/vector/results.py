@@ -79,6 +79,7 @@ def result(found: Sequence[Best], worth: Worth) -> PartResult:
         wins,
         draws,
         distinct=len({b.picture.digest for b in found}),
+        repeats=True,
         extra=_metrics(found, worth),
         frame=comparison(found[0]),
     )
