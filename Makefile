@@ -7,7 +7,7 @@ RUN_ARGS ?=
 # the tests start hundreds of processes: byte code is kept, whatever the environment says
 KEPT := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/$(VENV)/byte-code
 
-.PHONY: run test test-long lint types contracts reference pictures bench clean
+.PHONY: run test test-long test-gpu bench-gpu lint types contracts reference pictures bench clean
 
 run: $(STAMP)
 	$(BIN)/tui-trainer run $(RUN_ARGS)
@@ -33,6 +33,13 @@ test: lint types contracts
 
 test-long: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m long --timeout 3600
+
+# on a machine with a GPU that torch can use: the tests that need one, and a table of speeds
+test-gpu: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m gpu --timeout 900
+
+bench-gpu: $(STAMP)
+	OMP_NUM_THREADS=2 $(BIN)/python benchmarks/device.py
 
 # docs/reference.md, from the code
 reference: $(STAMP)

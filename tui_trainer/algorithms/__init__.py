@@ -17,7 +17,7 @@ ALGORITHMS: dict[str, Entry] = {
         Entry(
             id="ppo",
             summary="Proximal policy optimisation: discrete (masked) or box actions, self-play with a pool.",
-            factory="tui_trainer.algorithms.ppo:PPO",
+            factory="tui_trainer.algorithms.ppo_resident:learner",
         ),
         Entry(
             id="dqn",

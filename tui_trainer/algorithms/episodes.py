@@ -46,12 +46,17 @@ class Episodes:
             self._returns[i], self._lengths[i] = -total, -count
         self._returns += returns[-1]
         self._lengths += lengths[-1]
-        for _, _, total, count in sorted(finished)[-WINDOW:]:
-            self._last_returns.append(float(total))
-            self._last_lengths.append(count)
+        last = sorted(finished)[-WINDOW:]
         counts = np.bincount(rollout.outcome[ends], minlength=len(self._totals)).tolist()
+        outcomes = rollout.outcome[ends].tolist()[-GAMES:]
+        self.note([float(total) for *_, total, _ in last], [count for *_, count in last], outcomes, counts)
+
+    def note(self, returns: list[float], lengths: list[int], outcomes: list[int], counts: list[int]) -> None:
+        """Returns and lengths of the last episodes that ended, the last games' outcomes, and how many had each."""
+        self._last_returns.extend(returns)
+        self._last_lengths.extend(lengths)
+        self._last_outcomes.extend(outcomes)
         self._totals = [old + new for old, new in zip(self._totals, counts, strict=True)]
-        self._last_outcomes.extend(rollout.outcome[ends].tolist()[-GAMES:])
 
     def metrics(self) -> Metrics:
         """`rollout/ep_rew_mean`, `rollout/ep_len_mean` and `game/*_rate`; nothing before the first episode end."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from tui_trainer.algorithms.arrays import Bool, Float
 
@@ -37,4 +39,24 @@ def gae(
     for row, kept, delta in zip(advantages[::-1], carry[::-1], deltas[::-1], strict=True):
         later = np.multiply(kept, later, out=row)
         later += delta
+    return advantages
+
+
+def gae_on_device(
+    rewards: Tensor,
+    values: Tensor,
+    following: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
+    flips: Tensor,
+    *,
+    gamma: float,
+    lam: float,
+) -> Tensor:
+    """`gae` in tensors of any device, where every row is valid."""
+    sign = torch.where(flips, -gamma, gamma).to(rewards.dtype)
+    advantages = rewards + sign * following.masked_fill(terminated, 0) - values
+    carry = (sign * lam).masked_fill(terminated | truncated, 0)
+    for t in range(len(rewards) - 2, -1, -1):
+        advantages[t].addcmul_(carry[t], advantages[t + 1])
     return advantages

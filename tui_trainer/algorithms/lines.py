@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from tui_trainer.algorithms.arrays import Array, Float
 from tui_trainer.core.protocols import TaskSpec
@@ -76,3 +78,26 @@ class LineFeatures:
         for cells in (playable, above):
             found += [np.logical_or.reduce(sides[:, side] & cells, axis=1) for side in (0, 1)]
         return found
+
+
+class LineFeaturesOnDevice:
+    """The same in tensors of a device."""
+
+    def __init__(self, features: LineFeatures, device: torch.device) -> None:
+        self._features = features
+        self._counts, self._member = (torch.from_numpy(a).to(device) for a in (features.counts, features.member))
+
+    def __call__(self, obs: Tensor) -> Tensor:
+        """(B, 2, rows, columns) -> (B, size) of 0 and 1, uint8."""
+        stones = obs.flatten(1)
+        empty = obs.sum(1) == 0
+        almost = (stones.float() @ self._counts == self._features.almost).float()
+        wins = (almost.view(2 * len(obs), -1) @ self._member > 0).view(obs.shape) & empty[:, None]
+        planes = [stones, wins.flatten(1)]
+        if self._features.falls:
+            playable = empty.clone()
+            playable[:, 1:] &= ~empty[:, :-1]
+            above = torch.zeros_like(playable)
+            above[:, 1:] = playable[:, :-1]
+            planes += [(wins[:, side] & cells).any(1) for cells in (playable, above) for side in (0, 1)]
+        return torch.cat([part.to(torch.uint8) for part in planes], 1)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from tui_trainer.algorithms.arrays import Array, Bool, Float, Int, as_tensor, copy_into, orthogonal, take
+from tui_trainer.algorithms.arrays import Bool, Float, Int, as_tensor, copy_into, orthogonal, take
 from tui_trainer.algorithms.wide import Legal
 from tui_trainer.errors import Diverged
 
@@ -183,16 +183,17 @@ def torch_heads(shape: Shape, flat: torch.Tensor, x: torch.Tensor) -> tuple[torc
 
 
 class Batch(NamedTuple):
-    """A minibatch of PPO. `own` is 1 where the learner chose the action, 0 where a pool snapshot did."""
+    """A minibatch of PPO, in arrays or in tensors. `own` is 1 where the learner chose the action, 0 where a pool
+    snapshot did."""
 
-    x: Float
-    action: Array
-    log_prob: Float
-    advantage: Float
-    returns: Float
-    value: Float
-    mask: Bool | None
-    own: Float | None
+    x: Any
+    action: Any
+    log_prob: Any
+    advantage: Any
+    returns: Any
+    value: Any
+    mask: Any
+    own: Any
     legal: Legal | None = None
     """Instead of the mask, where actions are many (wide.py)."""
 
@@ -200,7 +201,8 @@ class Batch(NamedTuple):
 class Weights(NamedTuple):
     """The coefficients of PPO's loss."""
 
-    clip_range: float
+    clip_range: Any
+    """A number, or one in a tensor."""
     clip_range_vf: float
     ent_coef: float
     vf_coef: float

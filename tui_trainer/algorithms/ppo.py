@@ -4,7 +4,7 @@ An update: `collect` fills a rollout of n_steps decisions in num_envs environmen
 and values in one pass, then advantages, then n_epochs passes of minibatch steps. Box actions are Gaussian around the
 network's mean with a standard deviation that no observation moves; on their way to the task they are clipped to
 [-1, 1], or squashed into it by tanh, while the loss sees the action as drawn. In a two-player task values are the
-mover's and change sign with it.
+mover's and change sign with it. ppo_resident.py does the same where environments can stay on a GPU.
 """
 
 from __future__ import annotations
@@ -79,8 +79,9 @@ class Data(NamedTuple):
 class PPO:
     """A learner, see core.protocols.Learner."""
 
-    def __init__(self, task: Task, config: Config, device: str) -> None:
+    def __init__(self, task: Task, config: Config, device: str, *, remark: str = "") -> None:
         spec, settings, seed = task.spec, config.ppo, config.run.seed
+        self._task, self._remark = task, remark
         self._spec, self._wide = spec, wide.is_wide(spec)
         self._live = Live(settings, "ppo", _LIVE)
         self._features = features(spec, settings)
@@ -90,17 +91,13 @@ class PPO:
         self._trained = self._net if settings.precision == "float32" else HalfNet(self._net)
         """The network as it is trained; a policy that leaves is in float32."""
         self._forward = self._trained.bind(self._flat)
-        self._updater, self._path = _updater(self._trained, self._flat, settings, spec.action)
+        self._updater, self._path = self._make_updater()
         self._limits = config.manager.termination
-        self._noise = Noise(generator_of(seed, 1), spec)
-        self._shuffle = generator_of(seed, 2)
         self._moments = Moments(inputs) if settings.normalize_observations else None
         self._inputs = Inputs(spec, self._moments, self._features)
         self._reward_scale = RewardScale(spec.num_envs) if settings.normalize_rewards else None
         self._pool = _pool(settings, task, seed)
         self._opponent: Forward | None = None
-        self._collector = Collector(task, settings.n_steps, seed)
-        self._rollout = self._collector.rollout
         self._updates = 0
         self._seed = seed
         self._group: Group | None = None
@@ -108,6 +105,17 @@ class PPO:
         """Steps and finished episodes of all ranks."""
         self._fewest = 0
         """Transitions in the rollout of the rank that has fewest."""
+        self._start(task, seed)
+
+    def _make_updater(self) -> tuple[Updater, str]:
+        return _updater(self._trained, self._flat, self._settings, self._spec.action)
+
+    def _start(self, task: Task, seed: int) -> None:
+        """Environments and an empty rollout, and what is drawn for them."""
+        self._noise = Noise(generator_of(seed, 1), self._spec)
+        self._shuffle = generator_of(seed, 2)
+        self._collector = Collector(task, self._settings.n_steps, seed)
+        self._rollout = self._collector.rollout
 
     @property
     def _settings(self) -> PPOSettings:
@@ -119,11 +127,11 @@ class PPO:
 
     @property
     def steps_per_update(self) -> int:
-        return self._spec.num_envs * self._rollout.length
+        return self._spec.num_envs * self._settings.n_steps
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return tuple(_notes(self._path, self._settings, self._annealed()))
+        return tuple(_notes(self._path, self._remark, self._settings, self._annealed()))
 
     # --- collect -----------------------------------------------------------------------------------------------
 
@@ -345,8 +353,7 @@ class PPO:
     def _annealed_settings(self) -> tuple[float, float]:
         """learning_rate and clip_range, each falling linearly to its final share as the nearest limit comes closer."""
         limits = self._limits
-        alone = self._group is None
-        steps, finished = (self._collector.steps, self._collector.finished) if alone else self._counted
+        steps, finished = self._done()
         pairs = (
             (self._updates, limits.max_updates),
             (steps, limits.max_steps),
@@ -356,6 +363,10 @@ class PPO:
         s = self._settings
         learning_rate = s.learning_rate * (1 + (s.learning_rate_final - 1) * done)
         return learning_rate, s.clip_range * (1 + (s.clip_range_final - 1) * done)
+
+    def _done(self) -> tuple[float, float]:
+        """Steps and finished episodes so far."""
+        return (self._collector.steps, self._collector.finished) if self._group is None else self._counted
 
     def _annealed(self) -> bool:
         limits = self._limits
@@ -416,13 +427,9 @@ class PPO:
 
     def take_over(self, state: Mapping[str, object], rank: int, size: int) -> None:
         """Go on from a checkpoint of another number of ranks: with what was learned, in new episodes."""
-        require_algorithm(state, "ppo")
-        load_parameters(self._flat, state, "parameters")
-        self._updater.load_state_dict(take(state, "optimizer"))
-        self._live.load_state_dict(take(state, "settings"))
-        self._updates = int(take(state, "updates"))
+        self._load_learned(state)
         if self._moments is not None:
-            _load_part(self._moments, state, "moments")
+            load_part(self._moments, state, "moments")
         if self._reward_scale is not None:
             self._reward_scale.moments.load_state_dict(take(take(state, "reward_scale"), "moments"))
         if self._pool is not None:
@@ -449,17 +456,24 @@ class PPO:
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
+        if "resident" in state:  # its rollout stayed on a GPU
+            self.take_over(state, 0, 1)
+            return
+        self._load_learned(state)
+        self._collector.load_state_dict(take(state, "collector"))
+        self._noise.load_state_dict(take(state, "noise"), self._rollout.t, self._rollout.length)
+        load_generator(self._shuffle, take(state, "shuffle"))
+        for part, name in ((self._moments, "moments"), (self._reward_scale, "reward_scale"), (self._pool, "pool")):
+            load_part(part, state, name)
+        self._opponent = None
+
+    def _load_learned(self, state: Mapping[str, object]) -> None:
+        """Parameters, optimizer, live settings and the count of updates."""
         require_algorithm(state, "ppo")
         load_parameters(self._flat, state, "parameters")
         self._updater.load_state_dict(take(state, "optimizer"))
         self._live.load_state_dict(take(state, "settings"))
         self._updates = int(take(state, "updates"))
-        self._collector.load_state_dict(take(state, "collector"))
-        self._noise.load_state_dict(take(state, "noise"), self._rollout.t, self._rollout.length)
-        load_generator(self._shuffle, take(state, "shuffle"))
-        for part, name in ((self._moments, "moments"), (self._reward_scale, "reward_scale"), (self._pool, "pool")):
-            _load_part(part, state, name)
-        self._opponent = None
 
 
 def _first(rows: int, outputs: Float, legal: Legal | None) -> tuple[Float, Legal | None]:
@@ -470,7 +484,7 @@ def _first(rows: int, outputs: Float, legal: Legal | None) -> tuple[Float, Legal
     return outputs[:end], Legal(legal.starts[: rows + 1], legal.actions[:end])
 
 
-def _load_part(part: Moments | RewardScale | Pool | None, state: Mapping[str, object], name: str) -> None:
+def load_part(part: Moments | RewardScale | Pool | None, state: Mapping[str, object], name: str) -> None:
     """Load what this run has. Raises ConfigError where the checkpoint was made without it."""
     held = take(state, name)
     if part is None:
@@ -507,8 +521,10 @@ def _pool(settings: PPOSettings, task: Task, seed: int) -> Pool | None:
     )
 
 
-def _notes(path: str, settings: PPOSettings, annealed: bool) -> Iterator[str]:
+def _notes(path: str, remark: str, settings: PPOSettings, annealed: bool) -> Iterator[str]:
     yield path
+    if remark:
+        yield remark
     for name in ("learning_rate", "clip_range"):
         if getattr(settings, f"{name}_final") != 1 and not annealed:
             yield f"{name} is not annealed: no limit in updates, steps or episodes is set"
@@ -538,6 +554,11 @@ def _means(steps: list[Stepped], settings: PPOSettings) -> Metrics:
     if not steps:
         return {}
     losses = Losses(*np.mean([s.losses for s in steps], axis=0).tolist())
+    return loss_metrics(losses, float(np.mean([s.grad_norm for s in steps])), settings)
+
+
+def loss_metrics(losses: Losses, grad_norm: float, settings: PPOSettings) -> Metrics:
+    """The same of losses that are means already."""
     return {
         "train/policy_gradient_loss": losses.policy,
         "train/value_loss": losses.value,
@@ -545,5 +566,5 @@ def _means(steps: list[Stepped], settings: PPOSettings) -> Metrics:
         "train/approx_kl": losses.approx_kl,
         "train/clip_fraction": losses.clip_fraction,
         "train/loss": losses.policy + settings.vf_coef * losses.value - settings.ent_coef * losses.entropy,
-        "train/grad_norm": float(np.mean([s.grad_norm for s in steps])),
+        "train/grad_norm": grad_norm,
     }

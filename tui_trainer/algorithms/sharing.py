@@ -27,7 +27,11 @@ def share_of(config: Config, rank: int, size: int) -> Config:
     if algorithm not in _SHARED:
         raise ConfigError(f"{algorithm} cannot train on {size} ranks", "ppo and dqn can")
     settings = getattr(config, algorithm)
-    parts = {name: _part(f"{algorithm}.{name}", getattr(settings, name), size) for name in _SHARED[algorithm]}
+    parts: dict[str, object] = {
+        name: _part(f"{algorithm}.{name}", getattr(settings, name), size) for name in _SHARED[algorithm]
+    }
+    if algorithm == "ppo":
+        parts["rollout"] = "host"  # gradients meet there
     run = msgspec.structs.replace(config.run, seed=seed_of(config.run.seed, rank))
     return msgspec.structs.replace(config, run=run, **{algorithm: msgspec.structs.replace(settings, **parts)})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -143,8 +143,8 @@ class AutogradUpdater:
     def _terms(self, batch: Batch, weights: Weights) -> list[torch.Tensor]:
         """Policy loss, value loss, entropy, approximate KL and clipped share, as in Losses."""
         device = self._flat.device
-        x, advantage, old = (torch.from_numpy(a).to(device) for a in (batch.x, batch.advantage, batch.log_prob))
-        returns, old_value = torch.from_numpy(batch.returns).to(device), torch.from_numpy(batch.value).to(device)
+        x, advantage, old = (_there(device, a) for a in (batch.x, batch.advantage, batch.log_prob))
+        returns, old_value = _there(device, batch.returns), _there(device, batch.value)
         outputs, values = self._net.torch_heads(self._leaf, x, batch.legal)
         log_prob, entropy = self._log_prob(outputs, batch)
         share = self._shares(batch)
@@ -159,7 +159,7 @@ class AutogradUpdater:
         return [policy, value, (entropy * share).sum(), kl, outside]
 
     def _log_prob(self, outputs: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        action = torch.from_numpy(batch.action).to(outputs.device)
+        action = _there(outputs.device, batch.action)
         log_std = self._net.log_std(self._leaf)
         if len(log_std):
             log_prob, entropy = gaussian(outputs, log_std, action)
@@ -167,14 +167,14 @@ class AutogradUpdater:
         if batch.legal is not None:
             return wide.torch_log_prob(outputs, batch.legal, batch.action)
         if batch.mask is not None:
-            outputs = outputs.masked_fill(~torch.from_numpy(batch.mask).to(outputs.device), float(mlp.FORBIDDEN))
+            outputs = outputs.masked_fill(~_there(outputs.device, batch.mask), float(mlp.FORBIDDEN))
         log_p = outputs.log_softmax(1)
         return log_p.gather(1, action[:, None])[:, 0], -(log_p.exp() * log_p).sum(1)
 
     def _shares(self, batch: Batch) -> torch.Tensor:
-        rows = len(batch.x)
-        own = torch.ones(rows) if batch.own is None else torch.from_numpy(batch.own)
-        return (own / own.sum().clamp(min=1)).to(self._flat.device)
+        device = self._flat.device
+        own = torch.ones(len(batch.x), device=device) if batch.own is None else _there(device, batch.own)
+        return own / own.sum().clamp(min=1)
 
     def state_dict(self) -> dict[str, object]:
         state = self._adam.state[self._leaf]
@@ -185,6 +185,69 @@ class AutogradUpdater:
         own["exp_avg"].copy_(take(state, "m"))
         own["exp_avg_sq"].copy_(take(state, "v"))
         own["step"].fill_(float(take(state, "steps")))
+
+
+class DeviceUpdater(AutogradUpdater):
+    """The same loss and Adam where nothing waits for the host: what a step finds out stays on the device.
+
+    `begin`, then any number of `move`s, then `read`. From the minibatch on whose losses or gradient are not finite, or
+    whose KL passes the bound, no parameter moves until the next `begin`.
+    """
+
+    def __init__(self, net: Net, flat: torch.Tensor) -> None:
+        super().__init__(net, flat)
+        zero = torch.zeros((), device=flat.device)
+        self._stopped, self._bad, self._count = zero.clone(), zero.clone(), zero.clone()
+        self._sums = torch.zeros(len(Losses._fields) + 1, device=flat.device)
+        self.clip_range = zero.clone()
+        self._adam.param_groups[0]["lr"] = zero.clone()
+        self._adam.param_groups[0]["capturable"] = flat.device.type == "cuda"
+
+    def begin(self, learning_rate: float, clip_range: float) -> None:
+        """A new update."""
+        self._adam.param_groups[0]["lr"].fill_(learning_rate)
+        self.clip_range.fill_(clip_range)
+        for part in (self._stopped, self._bad, self._count, self._sums):
+            part.zero_()
+
+    def move(self, batch: Batch, weights: Weights, *, max_grad_norm: float, max_kl: float) -> None:
+        """As `step`, with the learning rate of `begin`; `weights.clip_range` may be `clip_range`."""
+        terms = self._terms(batch, weights)
+        loss = terms[0] + weights.vf_coef * terms[1] - weights.ent_coef * terms[2]
+        (gradient,) = torch.autograd.grad(loss, self._leaf)
+        norm = torch.linalg.vector_norm(gradient)
+        found = torch.stack([*(term.detach() for term in terms), norm])
+        counts = 1 - self._stopped
+        self._sums += torch.where(counts > 0, found, 0)
+        self._count += counts
+        self._bad.copy_(torch.maximum(self._bad, counts * (~found.isfinite().all()).float()))
+        self._stopped.copy_(torch.maximum(self._stopped, self._bad))
+        if max_kl > 0:
+            self._stopped.copy_(torch.maximum(self._stopped, (found[3] > max_kl).float()))
+        self._leaf.grad = gradient * (max_grad_norm / (norm + 1e-6)).clamp(max=1)
+        self._adam.found_inf = self._stopped  # type: ignore[attr-defined]  # the fused step leaves all as it is where this is 1
+        self._adam.step()
+
+    def read(self) -> tuple[list[float], float]:
+        """Means of the losses over the minibatches up to the one that stopped, and the gradient norm's: waits for the
+        device. Raises Diverged where one was not finite."""
+        *sums, count, bad = torch.cat([self._sums, torch.stack([self._count, self._bad])]).tolist()
+        *losses, norm = (value / max(count, 1.0) for value in sums)
+        if bad:
+            names = [name for name, value in zip(Losses._fields, losses, strict=True) if not math.isfinite(value)]
+            what = f"the loss is not finite ({', '.join(names)})" if names else "the gradient is not finite"
+            raise Diverged(what, _HINT)
+        return losses, norm
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether no parameter moves any more in this update: waits for the device."""
+        return bool(self._stopped)
+
+
+def _there(device: torch.device, numbers: Any) -> torch.Tensor:
+    """An array or a tensor as a tensor on the device; without a copy where it is there."""
+    return torch.as_tensor(numbers, device=device)
 
 
 def gaussian(mean: torch.Tensor, log_std: torch.Tensor, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -221,6 +221,16 @@ class PPOSettings(Settings, frozen=True):
         Literal["float32", "bfloat16"],
         Meta(description="bfloat16: the network's products at half the width while training, for GPUs, wide networks."),
     ] = "float32"
+    rollout: Annotated[
+        Literal["auto", "host", "device"],
+        Meta(
+            description="Where the rollout lies. auto: on the GPU with a task that can step there, else in host memory."
+        ),
+    ] = "auto"
+    graphs: Annotated[
+        Literal["auto", "off"],
+        Meta(description="auto: with the rollout on a GPU, steps and minibatches are recorded as CUDA graphs."),
+    ] = "auto"
     normalize_observations: Annotated[bool, Meta(description="Running mean and variance of observations.")] = False
     normalize_rewards: Annotated[bool, Meta(description="Running variance of returns.")] = False
     pool_size: Annotated[int, Meta(ge=0, description="Self-play: snapshots kept as opponents; 0 = none.")] = 8

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Generator, Tensor
 
     Float = NDArray[np.float32]
     Int = NDArray[np.int64]
@@ -97,6 +98,24 @@ class Step(NamedTuple):
     info: Mapping[str, NDArray[np.generic]] | None = None
 
 
+class TensorStep(NamedTuple):
+    """A Step in tensors of one device, or a Reset: every row is a transition.
+
+    `final_obs` and `final_to_move` are None where no episode is ever truncated. What the next step overwrites is
+    copied first.
+    """
+
+    obs: Tensor
+    reward: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    final_obs: Tensor | None
+    mask: Tensor | None
+    to_move: Tensor
+    outcome: Tensor
+    final_to_move: Tensor | None
+
+
 class Policy(Protocol):
     """A frozen policy for evaluation, watching and playing. Never touches training's random state."""
 
@@ -161,6 +180,45 @@ class Task(Protocol):
 
     def close(self) -> None:
         """Free processes and files."""
+        ...
+
+
+@runtime_checkable
+class TensorTask(Protocol):
+    """A task whose environments can stay on a device: the learner then steps them without a wait for the host.
+
+    Nothing in `step_tensors` may read a tensor's value on the host or let a shape depend on one, and what it changes it
+    changes in place: a step is recorded once (CUDA graphs) and replayed as long as `tensor_key` stays the same. What is
+    random comes from `generator`, a torch.Generator of the device.
+    """
+
+    generator: Generator
+
+    @property
+    def tensor_device(self) -> str:
+        """Such as `cuda:0`; the learner's must be the same."""
+        ...
+
+    @property
+    def tensor_key(self) -> object:
+        """What else a recorded step took for granted."""
+        ...
+
+    @property
+    def may_truncate(self) -> bool:
+        """Whether an episode can be truncated."""
+        ...
+
+    def reset_tensors(self, seed: int) -> TensorStep:
+        """As `reset`; from here on `step` is not called."""
+        ...
+
+    def prepare(self, steps: int) -> None:
+        """Before each rollout of so many steps: what is better done at once. May wait for the device."""
+        ...
+
+    def step_tensors(self, action: Tensor) -> TensorStep:
+        """As `step`; actions (N,) int64."""
         ...
 
 

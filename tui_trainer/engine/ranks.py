@@ -493,8 +493,8 @@ def restore(learner: Learner, task: Task, state: Mapping[str, Any]) -> None:
     held = state["learner"]
     size: int = getattr(learner, "ranks", 1)
     if ranks_of(held) == size:
-        learner.load_state_dict(held)
         task.load_state_dict(state["task"])
+        learner.load_state_dict(held)  # a rollout on another kind of device begins anew, and its episodes with it
     elif isinstance(learner, Leader):
         learner.take_over(held)
     else:

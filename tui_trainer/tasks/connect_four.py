@@ -38,6 +38,6 @@ def make(options: Mapping[str, Any], num_envs: int, max_episode_steps: int) -> B
     chosen = read_options(Options, options, RULES.id)
     if chosen.backend == "numpy":
         return BoardTask(BOARD, RULES, chosen, num_envs, max_episode_steps)
-    from tui_trainer.tasks.boards.tensors import TensorBoardTask
+    from tui_trainer.tasks.boards.resident import ResidentBoardTask
 
-    return TensorBoardTask(BOARD, RULES, chosen, num_envs, max_episode_steps, chosen.device)
+    return ResidentBoardTask(BOARD, RULES, chosen, num_envs, max_episode_steps, chosen.device)

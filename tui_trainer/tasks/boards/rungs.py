@@ -13,7 +13,8 @@ from tui_trainer.tasks.boards.search import ILLEGAL, WIN, move_scores
 
 TIE_BITS = 16
 _MOST_REMEMBERED_CELLS = 9
-_MIX = np.array([0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB], np.int64)
+MIX = np.array([0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB], np.int64)
+"""Odd numbers that spread a position's bits."""
 
 
 def choose(board: Geometry, rung: str, own: Int, other: Int, rng: np.random.Generator) -> Int:
@@ -75,6 +76,6 @@ def one_ply_scores(board: Geometry, own: Int, other: Int) -> Array:
 
 def _hashes(board: Geometry, own: Int, other: Int) -> Array:
     """A number in [0, 2^16) for each board and action; int64 arithmetic wraps around."""
-    mixed = (own * _MIX[0] + other * _MIX[1])[:, None] + np.arange(1, board.actions + 1) * _MIX[2]
-    mixed = (mixed ^ (mixed >> 29)) * _MIX[1]
+    mixed = (own * MIX[0] + other * MIX[1])[:, None] + np.arange(1, board.actions + 1) * MIX[2]
+    mixed = (mixed ^ (mixed >> 29)) * MIX[1]
     return np.asarray((mixed >> 37) & ((1 << TIE_BITS) - 1))

@@ -18,7 +18,7 @@ from tui_trainer.errors import UsageError
 from tui_trainer.tasks.arrays import Array, Bool, Int, require_legal
 from tui_trainer.tasks.boards.game import BoardOptions, BoardRules, BoardTask
 from tui_trainer.tasks.boards.geometry import Geometry
-from tui_trainer.tasks.boards.rungs import TIE_BITS, choose
+from tui_trainer.tasks.boards.rungs import MIX, TIE_BITS, choose
 from tui_trainer.tasks.boards.search import ILLEGAL, WIN
 
 
@@ -40,7 +40,10 @@ class TensorBoard:
         self.targets, self._starts, self._shifts = (
             torch.from_numpy(part).to(device) for part in (board.targets, board.starts, board.shifts)
         )
+        self._along = [step * self._shifts for step in range(board.line)]
+        """How far the k-th stone of a line lies from its first, (4, 1)."""
         self._bits = torch.arange(8, dtype=torch.uint8, device=device)
+        self._columns = torch.arange(1, board.actions + 1, device=device)
 
     def playable(self, occupied: Tensor) -> Tensor:
         """The cells where a stone may go next, (N,) -> (N,)."""
@@ -55,20 +58,20 @@ class TensorBoard:
     def has_line(self, stones: Tensor) -> Tensor:
         """Whether the stones hold a complete line, (N,) -> (N,)."""
         run = stones & self._starts
-        for step in range(1, self.board.line):
-            run &= stones >> step * self._shifts
+        for along in self._along[1:]:
+            run &= stones >> along
         return (run != 0).any(0)
 
     def winning_cells(self, stones: Tensor) -> Tensor:
         """The cells, playable now or not, that would complete a line, (N,) -> (N,); see `Geometry`."""
-        line, shifts = self.board.line, self._shifts
-        along = [stones >> step * shifts for step in range(line)]
+        line = self.board.line
+        along = [stones >> shift for shift in self._along]
         before = [self._starts.expand_as(along[0])]
         for step in range(line - 1):
             before.append(before[-1] & along[step])
-        found, after = before[-1] << (line - 1) * shifts, along[-1]
+        found, after = before[-1] << self._along[-1], along[-1]
         for gap in range(line - 2, -1, -1):
-            found |= (before[gap] & after) << gap * shifts
+            found |= (before[gap] & after) << self._along[gap]
             after = after & along[gap]
         return found[0] | found[1] | found[2] | found[3]
 
@@ -84,9 +87,46 @@ class TensorBoard:
         """As `rungs.one_ply_scores`."""
         playable = self.playable(own | other)
         scores = torch.where(self.mask(playable), 0, ILLEGAL)
-        scores[self.mask(playable & self.winning_cells(other))] = 1
-        scores[self.mask(playable & self.winning_cells(own))] = WIN
-        return scores
+        scores.masked_fill_(self.mask(playable & self.winning_cells(other)), 1)
+        return scores.masked_fill_(self.mask(playable & self.winning_cells(own)), WIN)
+
+    def move_scores(self, own: Tensor, other: Tensor, depth: int) -> Tensor:
+        """As `search.move_scores`, (N,), (N,) -> (N, actions) int64, with every legal move followed to the end: no
+        shape depends on a board, so that nothing waits for the host."""
+        return self._scores(own, other, self.winning_cells(own), self.winning_cells(other), depth)
+
+    def _scores(self, own: Tensor, other: Tensor, wins: Tensor, threats: Tensor, depth: int) -> Tensor:
+        playable = self.playable(own | other)
+        scores = torch.where(self.mask(playable), 0, ILLEGAL)
+        if depth >= 2:
+            safe = self._safe_moves(playable, threats)
+            scores.masked_fill_(self.mask(playable & ~safe), 2 - WIN)
+            if depth >= 3:
+                scores = torch.where(self.mask(safe), self._after_each(own, other, threats, depth), scores)
+        return scores.masked_fill_(self.mask(playable & wins), WIN - 1)
+
+    def _after_each(self, own: Tensor, other: Tensor, threats: Tensor, depth: int) -> Tensor:
+        """What each move is worth by the `depth` - 1 plies after it, (N, actions); moves that are none included."""
+        stone = self.playable(own | other)[:, None] & self.targets
+        moved = (own[:, None] | stone).flatten()
+        before, wins = (part[:, None].expand_as(stone).flatten() for part in (other, threats))
+        scores = self._scores(before, moved, wins, self.winning_cells(moved), depth - 1)
+        full = (before | moved) == self.full
+        values = torch.where(full, 0, scores.amax(1)).view(stone.shape)
+        return values.sign() - values
+
+    def _safe_moves(self, playable: Tensor, threats: Tensor) -> Tensor:
+        """As in search.py."""
+        forced = threats & playable
+        single = torch.where((forced & (forced - 1)) == 0, forced, 0)
+        answers = torch.where(forced == 0, playable, single)
+        return answers & ~(threats >> self.board.columns if self.board.gravity else torch.zeros_like(threats))
+
+    def hashes(self, own: Tensor, other: Tensor) -> Tensor:
+        """As in rungs.py: what breaks minimax's ties."""
+        mixed = (own * int(MIX[0]) + other * int(MIX[1]))[:, None] + self._columns * int(MIX[2])
+        mixed = (mixed ^ (mixed >> 29)) * int(MIX[1])
+        return (mixed >> 37) & ((1 << TIE_BITS) - 1)
 
 
 class Games(NamedTuple):
