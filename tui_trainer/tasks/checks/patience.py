@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
-PATIENCE_S = 300.0
+PATIENCE_S = 900.0
 """For one rule."""
 _SHORTEST_S = 0.001
 
