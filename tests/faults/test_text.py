@@ -28,7 +28,9 @@ SIZES = [(120, 40), (80, 24)]
 
 def foreign_orders(drawn: bytes) -> list[str]:
     """What of the stream is neither text nor an escape sequence that Textual makes."""
-    titles = [order for order in re.findall(rb"\x1b\]([^\x07\x1b]*)", drawn) if not order.startswith(b"22;")]
+    told = re.findall(rb"\x1b\]([^\x07\x1b]*)", drawn)
+    known = b"11;?"  # our question for the background
+    titles = [order for order in told if not order.startswith(b"22;") and order != known]
     text = ESCAPES.sub(b"", drawn).decode("utf-8", "ignore")
     controls = {char for char in text if ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or char in "\u202e\u202c\u200b"}
     return [repr(order) for order in titles] + [ascii(char) for char in controls - set("\r\n")]
@@ -102,11 +104,11 @@ def make_poisoned(warm: Warm, root: Path) -> Path:
 
 
 def poison(event: dict[str, Any]) -> dict[str, Any]:
-    """The event with every text hostile that may be any text, and a hostile metric."""
+    """The event with every text hostile that may be any text, and a hostile metric; its origin stays our own."""
     for key, value in list(event.items()):
         for poisoned in (hostile_of(value),):
             changed = {**event, key: poisoned}
-            if key != "type" and poisoned != value and is_event(changed):
+            if key not in ("type", "origin") and poisoned != value and is_event(changed):
                 event = changed
     return event
 
