@@ -65,9 +65,10 @@ def check_task(task_id: str, assignments: Sequence[str], patience_s: float) -> i
     options = resolve([assignments_layer([f"task.{text.removeprefix('task.')}" for text in assignments])]).config.task
     tasks.check_id(task_id)
     tasks.check_options(task_id, options)
-    findings = examine(task_id, options, patience_s=patience_s)
-    for finding in findings:
-        print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.rule:<42} {finding.detail}".rstrip())
+    findings = []
+    for finding in examine(task_id, options, patience_s=patience_s):
+        findings.append(finding)
+        print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.rule:<42} {finding.detail}".rstrip(), flush=True)
     broken = sum(not finding.ok for finding in findings)
     print(f"{task_id}: {len(findings) - broken} of {len(findings)} rules hold")
     return 1 if broken else 0

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -51,14 +51,14 @@ class Finding(msgspec.Struct, frozen=True):
 
 def check_task(
     task_id: str, options: Mapping[str, Any] | None = None, *, patience_s: float = PATIENCE_S
-) -> list[Finding]:
-    """Every rule over the task with this id."""
+) -> Iterator[Finding]:
+    """Every rule over the task with this id, each as soon as it is done."""
     chosen = dict(options or {})
-    return check(
+    kit = Kit(
         lambda num_envs: tasks.make(task_id, chosen, num_envs),
-        limited=lambda num_envs, limit: tasks.make(task_id, chosen, num_envs, limit),
-        patience_s=patience_s,
+        lambda num_envs, limit: tasks.make(task_id, chosen, num_envs, limit),
     )
+    return (run_rule(name, kit, patience_s) for name in RULES)
 
 
 def check(
