@@ -195,6 +195,19 @@ def test_a_changed_setting_reaches_the_learner_and_is_told(tmp_path: Path) -> No
     assert (changed.key, changed.new) == ("ppo.learning_rate", 5e-4)
 
 
+def test_what_the_learner_finds_out_on_its_way_is_told_once(tmp_path: Path) -> None:
+    class Finding(FakeLearner):
+        @property
+        def notes(self) -> tuple[str, ...]:  # type: ignore[override]
+            return ("a fake", *["no CUDA graph: out of luck"] * (self.updates > 2))
+
+    bench = Bench(tmp_path, learner=Finding())
+    bench.execute()
+    said = [event for event in bench.of(events.LogWritten) if event.text == "no CUDA graph: out of luck"]
+    assert [event.update for event in said] == [3]
+    assert not [event for event in bench.of(events.LogWritten) if event.text == "a fake"]
+
+
 @pytest.mark.parametrize(("name", "code"), [("term", 143), ("int", 130)])
 def test_a_signal_saves_and_leaves_with_its_code(tmp_path: Path, name: Any, code: int) -> None:
     bench = Bench(tmp_path, max_updates=10_000)

@@ -34,6 +34,7 @@ from tui_trainer.engine.publisher import Publisher
 from tui_trainer.engine.ranks import Begin, Follower, Generators, Leader, LedTask, RankLearner, SignalWatch, ranks_of
 from tui_trainer.engine.ranks import restore as put_back_ranks
 from tui_trainer.engine.saver import Saver
+from tui_trainer.engine.threads import keep_to_cores
 from tui_trainer.errors import ConfigError, UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, Manifest
 from tui_trainer.sessions.store import Session
@@ -154,6 +155,7 @@ def joined_group(place: World) -> Group:
     """The ranks of this run. torch.distributed is loaded by those who need it."""
     from tui_trainer.algorithms.group import Group
 
+    keep_to_cores(place.local, place.locals)
     return Group.join(backend(place), place.restarts)
 
 

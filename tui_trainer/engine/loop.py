@@ -165,6 +165,8 @@ class Run:
         self._phase: events.PhaseStarted | None = None
         self._journal_refused = False
         self._save_failed = ""
+        self._noted = set(learner.notes)
+        """What of the learner's notes is known: those of the start stand in the first event."""
 
     # --- the turn --------------------------------------------------------------------------------------------
 
@@ -374,6 +376,7 @@ class Run:
     def _after_update(self, report: reports.UpdateReport) -> None:
         self._hooks.updated(Updated(**self._counters(), metrics=report.metrics))
         self.listen()  # what a callback told belongs to this update
+        self._tell_notes()
         summary = self._meter.summary(self._manager.episodes, self._manager.elapsed_s)
         if summary is not None:
             self._publish(summary)
@@ -389,6 +392,13 @@ class Run:
         if self._config.run.step_delay_s:
             self._inbox.wait(self._config.run.step_delay_s)
             self._meter.add("wait", self._clock() - now)
+
+    def _tell_notes(self) -> None:
+        """What the learner found out on its way, such as a GPU that refuses what it was asked for."""
+        for note in self._learner.notes:
+            if note not in self._noted:
+                self._noted.add(note)
+                self._publish(events.LogWritten(level="warning", text=note))
 
     def _counters(self) -> dict[str, int]:
         m = self._manager
