@@ -263,6 +263,7 @@ class DQN:
         load_parameters(torch.from_numpy(self._flat), state, "parameters")
         load_parameters(torch.from_numpy(self._target), state, "target")
         self._target_updates, self._before = int(take(state, "target_updates")), int(take(state, "before"))
+        self._refilled_from = int(state.get("refilled_from", 0))
         self._adam.load_state_dict(take(state, "optimizer"))
         self._live.load_state_dict(take(state, "settings"))
         held = [state, *(each["learner"] for each in state.get("ranks", ()))]

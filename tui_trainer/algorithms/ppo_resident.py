@@ -67,6 +67,8 @@ def _obstacle(task: Task, config: Config, device: str) -> str:
         return "only discrete actions below 1024 are sampled there"
     if config.ppo.normalize_observations or config.ppo.normalize_rewards:
         return "normalisation keeps its moments in host memory"
+    if config.ppo.gradients == "derived":
+        return 'ppo.gradients = "derived" are computed by numpy'
     return ""
 
 

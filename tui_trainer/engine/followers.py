@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 GRACE_S = 60
@@ -20,6 +20,7 @@ class Followers:
     def __init__(self, session: Path, size: int, threads: int) -> None:
         self._session, self._size, self._threads = session, size, threads
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._cores = os.sched_getaffinity(0) if sys.platform == "linux" else set()
 
     @contextmanager
     def meeting(self) -> Iterator[None]:
@@ -32,14 +33,14 @@ class Followers:
         self._processes = [self._started(rank, place) for rank in range(1, self._size)]
         before = dict(os.environ)
         os.environ.update(place, RANK="0", LOCAL_RANK="0")
-        try:
-            yield
-        except BaseException:
-            self._kill()
-            raise
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        with ExitStack() as unless_met:
+            unless_met.callback(self._kill)
+            try:
+                yield
+            finally:
+                os.environ.clear()
+                os.environ.update(before)
+            unless_met.pop_all()
 
     def _started(self, rank: int, place: dict[str, str]) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-m", "tui_trainer.cli.rank", os.path.abspath(self._session)]
@@ -55,6 +56,8 @@ class Followers:
                 for process in self._processes:
                     process.wait(GRACE_S)
         self._kill()
+        if self._cores:
+            os.sched_setaffinity(0, self._cores)  # as one of several ranks this process kept to its part
 
     def _kill(self) -> None:
         for process in self._processes:

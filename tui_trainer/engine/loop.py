@@ -621,7 +621,7 @@ class Run:
 
     def _final_judge(self) -> Judge:
         task = unguarded(self._task)
-        return task.final() if isinstance(task, HasFinal) else task
+        return task.final() if isinstance(task, HasFinal) and callable(task.final) else task
 
     def _evaluate_policy(self, policy: Policy, checkpoint: str, *, suite: Suite, episodes: int, seed: int) -> None:
         spec, is_final = self._task.spec, suite == "final"

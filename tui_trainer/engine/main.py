@@ -29,7 +29,7 @@ from tui_trainer.engine.inbox import Inbox, JournalRefused, Note
 from tui_trainer.engine.outgoing import outgoing
 from tui_trainer.engine.publisher import Listener, Publisher
 from tui_trainer.engine.results import ResultsKeeper, write_report
-from tui_trainer.engine.signals import Signals
+from tui_trainer.engine.signals import BURST_S, Signals
 from tui_trainer.engine.status import StatusKeeper
 from tui_trainer.engine.threads import pin_threads
 from tui_trainer.errors import RankLost, TuiTrainerError
@@ -39,7 +39,7 @@ from tui_trainer.sessions.journal import Journal
 from tui_trainer.sessions.names import socket_path
 from tui_trainer.sessions.oslayer import storage_errors
 from tui_trainer.sessions.store import Session
-from tui_trainer.telemetry.world import World
+from tui_trainer.telemetry.world import World, world
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -138,7 +138,8 @@ class Engine:
 
     def run(self, hook: TextHook) -> int:
         """Bring up, execute, take down. The one place where whatever is left over becomes an exit code."""
-        Signals(self.inbox, self.clock, self._leave_at_once(hook), hook.before_stop).install()
+        burst_s = BURST_S if world().size > 1 else 0.0
+        Signals(self.inbox, self.clock, self._leave_at_once(hook), hook.before_stop, burst_s).install()
         self.open()
         try:
             reason = self._execute()

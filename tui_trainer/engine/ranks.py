@@ -21,6 +21,7 @@ from tui_trainer.core.protocols import Learner, Policy, Task
 from tui_trainer.core.reports import CollectReport, UpdateReport
 from tui_trainer.core.segments import Segment
 from tui_trainer.core.values import Difficulty, Metrics, RankLoad
+from tui_trainer.engine.signals import BURST_S
 from tui_trainer.errors import Diverged, RankLost, TaskFailed, TuiTrainerError
 from tui_trainer.tasks.failures import Guarded
 from tui_trainer.telemetry.sampler import resident_gib
@@ -345,8 +346,17 @@ class SignalWatch:
     def _watch(self) -> None:
         number = signal.sigwait(_ENDS)
         if self.has_leader:
-            number = signal.sigwait(_ENDS)
+            number = _behind_a_burst()
         os._exit(128 + number)
+
+
+def _behind_a_burst() -> int:
+    """Wait for an end that does not follow another so closely that both are one, see engine.signals."""
+    while True:
+        began = time.monotonic()
+        number = signal.sigwait(_ENDS)
+        if number != signal.SIGTERM or time.monotonic() - began >= BURST_S:
+            return number
 
 
 # --- what each rank measures -----------------------------------------------------------------------------------------

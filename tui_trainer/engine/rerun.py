@@ -106,10 +106,10 @@ class Rerun:
         self._line = timeline(read.events, planted["place"]["orders"] if planted else 0)
         ours = [manifest for manifest in self._store.manifests() if manifest.kind != "try"]
         self._wanted = {manifest.update: manifest for manifest in reversed(ours)}
+        rules = rules_of(self._config, Inbox())
         self._followers = Followers(session.path, self._ranks(), self._config.run.threads)
         with self._followers.meeting():
             _, self._task, self._learner, self._dismiss = assembly.rank_zero(self._config, Inbox())
-        rules = rules_of(self._config, Inbox())
         self._manager = TrainingManager(self._config, self._task.spec, self._task.difficulty_space(), rules=rules)
         self._global_state = assembly.global_state
         self._restore_global_state = assembly.restore_global_state

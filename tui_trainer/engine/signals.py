@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -23,17 +24,29 @@ _NAMES: dict[signal.Signals, Name] = {
 }
 
 
+BURST_S = 1.0
+"""SIGTERMs of a rank that follow each other sooner are one: Linux may tell of a parent's death once for each of its
+threads, and torchrun has several."""
+
+
 class Signals:
     """Installed handlers. `at_once` runs on the second SIGINT or SIGTERM and must not return."""
 
     def __init__(
-        self, inbox: Inbox, clock: SteadyClock, at_once: Callable[[int], None], on_stop: Callable[[], None]
+        self,
+        inbox: Inbox,
+        clock: SteadyClock,
+        at_once: Callable[[int], None],
+        on_stop: Callable[[], None],
+        burst_s: float = 0.0,
     ) -> None:
         self._inbox = inbox
         self._clock = clock
         self._at_once = at_once
         self._on_stop = on_stop
         self._asked = False
+        self._burst_s = burst_s
+        self._termed = -math.inf
 
     def install(self) -> None:
         """Take over the process's handlers; SIGHUP means only that a view is gone. Elsewhere than in the main
@@ -48,11 +61,17 @@ class Signals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         name = _NAMES[signal.Signals(number)]
+        if name == "term" and self._is_of_one_burst():
+            return
         if name in ("term", "int"):
             if self._asked:
                 self._at_once(128 + number)
             self._asked = True
         self._inbox.put(SignalReport(name=name))
+
+    def _is_of_one_burst(self) -> bool:
+        before, self._termed = self._termed, time.monotonic()
+        return self._termed - before < self._burst_s
 
     def _suspend(self, number: int, frame: FrameType | None) -> None:
         self._on_stop()

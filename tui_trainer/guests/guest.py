@@ -15,10 +15,12 @@ import os
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self
 
+from tui_trainer.core.values import PartResult
 from tui_trainer.guests.hosted import Facts
 from tui_trainer.guests.life import Life, Wish, say
 from tui_trainer.guests.script import Knob, Script, SetFn, StateFn
@@ -78,7 +80,9 @@ def _ours(method: Callable[Concatenate[Guest, P], None]) -> Callable[Concatenate
 
 
 class Guest:
-    """A session that is recorded, watched and steered from `with` to its end. For one thread."""
+    """A session that is recorded, watched and steered from `with` to its end. Any thread may log; one at a time meets
+    orders, and while a pause holds that one the others go on.
+    """
 
     def __init__(self, wish: Wish, script: Script) -> None:
         self._wish = wish
@@ -89,6 +93,8 @@ class Guest:
         self._is_told_of_signal = False
         self._exit_code = 0
         self._meeting = threading.Lock()
+        self._played: deque[tuple[PartResult, float]] = deque()
+        """Evaluations not yet recorded."""
 
     # --- begin and end -------------------------------------------------------------------------------------------
 
@@ -120,7 +126,9 @@ class Guest:
         if life is None:
             return
         self._unregister()
-        with self._turn(TURN_S):
+        with self._turn(TURN_S) as is_mine:
+            if is_mine:
+                self._take_in(life)
             life.finish(error)
         self._life = None
         self._exit_code = 0 if life.reason is None else life.reason.exit_code
@@ -179,6 +187,7 @@ class Guest:
             return
         with self._turn() as is_mine:
             if is_mine:
+                self._take_in(life)
                 life.meet()
         self._leave_if_deaf(life)
 
@@ -218,9 +227,15 @@ class Guest:
         if not math.isfinite(result.mean) or not math.isfinite(result.std):
             life.say("warning", f"an evaluation of {result.mean} is no number: it is not counted")
             return
+        self._played.append((result, seconds))
         with self._turn(TURN_S) as is_mine:
             if is_mine:
-                life.evaluated(result, seconds)
+                self._take_in(life)
+
+    def _take_in(self, life: Life) -> None:
+        """Evaluations that were played; one that could not have the turn leaves its own to who has it next."""
+        while self._played:
+            life.evaluated(*self._played.popleft())
 
     @_ours
     def checkpoint(self, state_fn: StateFn) -> None:

@@ -69,11 +69,10 @@ class Script:
         the numbers are read at the next boundary, and then only the newest of each name.
         """
         with self._handing:
-            self._step = int(step)
+            stands_at, finished = int(step), self._episodes if episodes is None else int(episodes)
             self._metrics.update(metrics)
+            self._step, self._episodes = stands_at, finished
             self._updates += 1
-            if episodes is not None:
-                self._episodes = int(episodes)
 
     # --- what the loop asks of a learner ------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 PATIENCE_S = 900.0
-"""For one rule."""
+"""For one rule, in programs and tests; the command's is 300, as a person waits for it."""
 _SHORTEST_S = 0.001
 
 
