@@ -323,6 +323,9 @@ def test_a_buffer_that_was_left_behind_is_filled_anew_before_anything_is_learned
     twin.load_state_dict(other.state_dict())
     assert twin.state_dict()["refilled_from"] == 1280
     assert "train/loss" in update(twin)
+    alone = learner_of(Copy(), prioritized_replay=True)
+    alone.take_over(with_none_kept(state), 0, 1)
+    assert ["train/loss" in update(alone) for _ in range(2)] == [False, True]
 
 
 def test_nothing_is_learned_before_learning_starts():

@@ -495,7 +495,10 @@ def known(at: str) -> int:
 async def test_an_update_of_a_branch_that_a_later_resume_replaced_is_found_on_the_other(tmp_path: Path) -> None:
     tale = Tale().start().train(1000).save(1).train(2000).resume(1000).train(2000)
     path = journal(tmp_path / "events.jsonl", tale.events)
-    source = open_replay("demo", History(path), at="update:1500", playing=False)
+    history, seconds = History(path), itertools.count(0.0)  # a slow machine: a breath at a time
+    source = ReplaySource(
+        "demo", history, unread=history.scan(), at=parse_at("update:1500"), playing=False, clock=seconds.__next__
+    )
     wanted = Timeline(tale.events).index_of_update(1500)
     viewer = await Viewer(source).until(lambda v: v.position.read == 1 and v.position.index == wanted)
     assert viewer.state == fold(tale.events[:wanted])

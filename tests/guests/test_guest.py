@@ -310,6 +310,19 @@ def test_a_state_fn_that_logs_and_threads_that_log_do_no_harm(tmp_path: Path) ->
     assert CheckpointStore(tmp_path / "a").newest_good().state["learner"]["host"] == {"z": 1}
 
 
+def test_an_evaluation_played_while_another_call_has_the_turn_is_recorded_by_the_next(tmp_path: Path) -> None:
+    with make(tmp_path) as run:
+
+        def taken() -> dict[str, int]:
+            run.evaluated(2.0)
+            return {"z": 1}
+
+        run.checkpoint(taken)
+        run.log(1, {"z": 1.0})
+        assert ordered(run, tmp_path, lambda id: commands.SaveCheckpoint(id=id))
+    assert {each.result.value for each in state(tmp_path).evaluations} == {2.0}
+
+
 def evaluate(run: Any, values: list[float], spread: float = 0.5) -> None:
     loop = steps(run)
     for value in values:

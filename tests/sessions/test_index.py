@@ -223,6 +223,22 @@ def test_a_journal_that_holds_something_else_gets_no_keyframe(tmp_path: Path) ->
     keeper.note(EVENTS[-1], b"")
 
 
+def test_a_keyframe_is_not_laid_on_a_line_that_reads_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    create_journal(path)
+    keeper, writer = Keeper(path), Journal(path)
+    for place, event in enumerate(EVENTS):
+        line = encode(event)
+        if place == 2 * EVERY - 1:
+            with path.open("ab") as other:
+                other.write(b"x" * len(line) + b"\n")
+        else:
+            writer.append([event])
+        keeper.note(event, line)
+    writer.close()
+    assert History(path).laid == EVERY
+
+
 def test_what_is_not_in_the_journal_is_not_in_the_index(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     create_journal(path)

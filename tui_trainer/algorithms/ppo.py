@@ -442,11 +442,7 @@ class PPO:
 
     def state_dict(self) -> dict[str, object]:
         return {
-            "algorithm": "ppo",
-            "parameters": self._flat.detach(),
-            "optimizer": self._updater.state_dict(),
-            "settings": self._live.state_dict(),
-            "updates": self._updates,
+            **self._learned(),
             "noise": self._noise.state_dict(self._rollout.t),
             "shuffle": generator_state(self._shuffle),
             "collector": self._collector.state_dict(),
@@ -466,6 +462,16 @@ class PPO:
         for part, name in ((self._moments, "moments"), (self._reward_scale, "reward_scale"), (self._pool, "pool")):
             load_part(part, state, name)
         self._opponent = None
+
+    def _learned(self) -> dict[str, object]:
+        """What `_load_learned` takes."""
+        return {
+            "algorithm": "ppo",
+            "parameters": self._flat.detach(),
+            "optimizer": self._updater.state_dict(),
+            "settings": self._live.state_dict(),
+            "updates": self._updates,
+        }
 
     def _load_learned(self, state: Mapping[str, object]) -> None:
         """Parameters, optimizer, live settings and the count of updates."""

@@ -320,11 +320,7 @@ class ResidentPPO(PPO):
     def state_dict(self) -> dict[str, object]:
         pool = None if self._pool is None else {**self._pool.state_dict(), "seats": self._seats[: self._pooled]}
         return {
-            "algorithm": "ppo",
-            "parameters": self._flat.detach(),
-            "optimizer": self._updater.state_dict(),
-            "settings": self._live.state_dict(),
-            "updates": self._updates,
+            **self._learned(),
             "resident": {
                 "rollout": self._r.state_dict(),
                 "episodes": self._episodes.state_dict(),

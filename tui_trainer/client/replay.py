@@ -172,7 +172,7 @@ class ReplaySource:
     def seek(self, index: int) -> None:
         """Go to the state after the first `index` events; the nearest there is. Behind all that is read: to the end."""
         self._target = max(0, min(len(self._timeline), index))
-        self._wanted = None if self._timeline.is_whole or index < len(self._timeline) else parse_at("end")
+        self._wanted = None if self._timeline.is_whole or index < len(self._timeline) else Moment("end")
         self._tell()
 
     def seek_update(self, update: int) -> None:
@@ -194,7 +194,7 @@ class ReplaySource:
 
     def replace(self, events: Sequence[AnyEvent]) -> None:
         """Take another history, such as this one grown: stands where it stood, at the end where it stood there."""
-        here, was_end = self._here, self._here >= len(self._timeline)
+        here, was_end = self._here, self._is_at_end(self._here)
         self._timeline.close()
         self._timeline = Timeline(events)
         self._indexing = self._timeline.indexing()

@@ -35,7 +35,7 @@ class Timeline:
         """`unread` yields the rest of `events`, which grow as it is read; see `read`."""
         self.events = events
         self._unread = unread or iter(())
-        self.is_whole = False
+        self.is_whole = unread is None
         """True once nothing is unread."""
         self._history = events if isinstance(events, History) else None
         marks = events.landmarks if isinstance(events, History) else _landmarks(events)

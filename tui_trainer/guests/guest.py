@@ -228,13 +228,15 @@ class Guest:
             life.say("warning", f"an evaluation of {result.mean} is no number: it is not counted")
             return
         self._played.append((result, seconds))
-        with self._turn(TURN_S) as is_mine:
+        with self._turn() as is_mine:
             if is_mine:
                 self._take_in(life)
 
     def _take_in(self, life: Life) -> None:
-        """Evaluations that were played; one that could not have the turn leaves its own to who has it next."""
-        while self._played:
+        """Evaluations that were played; one that could not have the turn leaves its own to who has it next. Those that
+        are played on the way, by a state_fn that evaluates what is saved, wait for the next turn.
+        """
+        for _ in range(len(self._played)):
             life.evaluated(*self._played.popleft())
 
     @_ours

@@ -100,6 +100,7 @@ class History(Sequence[AnyEvent]):
         self.skipped = 0
         """Damaged lines so far."""
         self._path = path
+        self._journal_size = os.stat(path).st_size if path.exists() else 0
         self._index = path.with_name(NAME)
         self._frames: dict[int, _Place] = {}
         self._frame_places: list[int] = []
@@ -140,8 +141,7 @@ class History(Sequence[AnyEvent]):
     @property
     def read_share(self) -> float:
         """The part of the journal's bytes that has been scanned, 0 to 1."""
-        size = os.stat(self._path).st_size
-        return min(1.0, self.landmarks.ends[-1] / size) if len(self) and size else 0.0
+        return min(1.0, self.landmarks.ends[-1] / self._journal_size) if len(self) and self._journal_size else 0.0
 
     def __len__(self) -> int:
         return len(self.landmarks)
@@ -252,11 +252,9 @@ class History(Sequence[AnyEvent]):
         """Take over what the index holds of this very journal."""
         try:
             stored, self._size = _sections(self._index)
-            stored = stored if trusting else []
-            size = os.stat(self._path).st_size
         except (OSError, DamagedSession):
             return
-        for each in _true(stored, self._path, size):
+        for each in _true(stored if trusting else [], self._path, self._journal_size):
             _extend(self.landmarks, each)
             self._note(each)
             self.skipped += each.section.skipped

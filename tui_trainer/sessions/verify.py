@@ -15,7 +15,7 @@ from tui_trainer.core.format import count
 from tui_trainer.core.values import CheckpointKind
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.sessions import segments, strict
-from tui_trainer.sessions.checkpoints import LEFTOVER, STATE_FILE, CheckpointStore, Manifest
+from tui_trainer.sessions.checkpoints import LEFTOVER, STATE_FILE, CheckpointStore, Manifest, Survey
 from tui_trainer.sessions.files import shown
 from tui_trainer.sessions.journal import Entry, iter_journal
 from tui_trainer.sessions.names import SESSION_FILE, find
@@ -52,7 +52,9 @@ def verify(path: Path) -> Verdict:
     events: list[AnyEvent] = []
     findings = [*_file(session), *_journal(session.journal_path, events)]
     store = CheckpointStore(path)
-    findings += [*_checkpoints(store, path), *_acknowledged(session, events), *_resumed(events), *_leftovers(path)]
+    survey = store.survey()
+    findings += [*_checkpoints(store, survey, path), *_acknowledged(session, survey, events), *_resumed(events)]
+    findings += _leftovers(path)
     findings += [*_lineage(session), *_private(path)]
     return Verdict(session.name, tuple(findings))
 
@@ -114,8 +116,7 @@ def _lines(lines: list[_Line]) -> Iterator[Finding]:
         yield Finding("damaged", "events.jsonl", f"{missing} numbers are missing between the first and the last event")
 
 
-def _checkpoints(store: CheckpointStore, path: Path) -> Iterator[Finding]:
-    survey = store.survey()
+def _checkpoints(store: CheckpointStore, survey: Survey, path: Path) -> Iterator[Finding]:
     for bad in survey.bad:
         yield Finding(
             "damaged", f"checkpoints/{bad.directory}", bad.why, "it is passed over; delete it to be rid of it"
@@ -135,9 +136,8 @@ def _checkpoint(store: CheckpointStore, path: Path, manifest: Manifest) -> Findi
     return Finding("ok", manifest.path, f"{manifest.kind}, step {count(manifest.global_step)}, hashes match")
 
 
-def _acknowledged(session: Session, events: list[AnyEvent]) -> Iterator[Finding]:
+def _acknowledged(session: Session, survey: Survey, events: list[AnyEvent]) -> Iterator[Finding]:
     """Every checkpoint that history says was saved, and not that it was pruned, must be there, and be that one."""
-    survey = CheckpointStore(session.path).survey()
     seen = {manifest.path: manifest.state_sha256 for manifest in survey.good}
     bad = {f"checkpoints/{one.directory}" for one in survey.bad}
     pruned = {path for event in events if isinstance(event, CheckpointsPruned) for path in event.paths}
