@@ -7,7 +7,7 @@ RUN_ARGS ?=
 # the tests start hundreds of processes: byte code is kept, whatever the environment says
 KEPT := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/$(VENV)/byte-code
 
-.PHONY: run test test-long test-gpu bench-gpu lint types contracts reference pictures bench clean
+.PHONY: run test test-again test-long test-gpu bench-gpu lint types contracts reference pictures bench clean
 
 run: $(STAMP)
 	$(BIN)/tui-trainer run $(RUN_ARGS)
@@ -30,6 +30,10 @@ contracts: $(STAMP)
 
 test: lint types contracts
 	OMP_NUM_THREADS=1 $(KEPT) $(BIN)/pytest -q -n 2 --dist loadfile
+
+# only what failed in the last run, one after the other; fails where nothing did
+test-again: lint types contracts
+	OMP_NUM_THREADS=1 $(KEPT) $(BIN)/pytest -q --last-failed --last-failed-no-failures none
 
 test-long: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m long --timeout 3600
