@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from tui_trainer.core.commands import AnyCommand
-from tui_trainer.core.reports import SignalReport
+from tui_trainer.core.reports import HostReport, SignalReport
 from tui_trainer.core.values import Author, CheckpointKind, Metrics, RankLoad, Resources
 
 
@@ -80,8 +80,8 @@ class Ranks(msgspec.Struct, frozen=True):
 
 
 Item: TypeAlias = (
-    Order | SignalReport | Resources | Ranks | SaveDone | SaveFailed | StorageBack | JournalRefused | Note | Told
-    | Woken
+    Order | SignalReport | HostReport | Resources | Ranks | SaveDone | SaveFailed | StorageBack | JournalRefused
+    | Note | Told | Woken
 )  # fmt: skip
 
 

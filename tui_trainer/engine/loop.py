@@ -422,7 +422,7 @@ class Run:
         match item:
             case mail.Order(command=command, by=by):
                 return self._handled(command, by, now)
-            case reports.SignalReport():
+            case reports.SignalReport() | reports.HostReport():
                 return self._manager.observe(item, now)
             case Resources():
                 return [events.ResourcesSampled(resources=item), *self._on_resources(item), *self._sampled(item)]

@@ -8,30 +8,29 @@ goes wrong here reaches the script: it is told once, and the script goes on alon
 from __future__ import annotations
 
 import atexit
-import contextlib
 import functools
 import math
 import os
 import sys
-import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self
+from typing import Any, Concatenate, NamedTuple, ParamSpec, Self
 
 from tui_trainer.core.values import PartResult
 from tui_trainer.guests.hosted import Facts
 from tui_trainer.guests.life import Life, Wish, say
 from tui_trainer.guests.script import Knob, Script, SetFn, StateFn
 from tui_trainer.guests.tables import plain_table, scores
+from tui_trainer.guests.turn import Turn
 from tui_trainer.sessions.names import check_name, sessions_root
 
 OFF = "TUI_TRAINER_GUESTS"
 """Environment variable: `0` leaves every script alone."""
 
-TURN_S = 2.0
-"""The longest that one thread of a script waits for another's turn with us."""
+CLOSE_S = 60.0
+"""The longest that `close` waits for another thread's turn with us, such as a save that is being taken."""
 
 P = ParamSpec("P")
 
@@ -79,6 +78,12 @@ def _ours(method: Callable[Concatenate[Guest, P], None]) -> Callable[Concatenate
     return guarded
 
 
+class Left(NamedTuple):
+    """How the script left its loop."""
+
+    error: BaseException | None
+
+
 class Guest:
     """A session that is recorded, watched and steered from `with` to its end. Any thread may log; one at a time meets
     orders, and while a pause holds that one the others go on.
@@ -92,7 +97,8 @@ class Guest:
         self._is_heeded = False
         self._is_told_of_signal = False
         self._exit_code = 0
-        self._meeting = threading.Lock()
+        self._turn = Turn()
+        self._left: Left | None = None
         self._played: deque[tuple[PartResult, float]] = deque()
         """Evaluations not yet recorded."""
 
@@ -114,6 +120,7 @@ class Guest:
         """
         if os.environ.get(OFF) == "0" or os.environ.get("RANK", "0") not in ("", "0"):
             return
+        self._left = None
         self._life = life = Life(self._wish, self._script)
         _open.add(self)
         atexit.register(self._at_exit)
@@ -121,17 +128,29 @@ class Guest:
 
     @_ours
     def close(self, error: BaseException | None = None) -> None:
-        """End the recording; `error` is what left the loop, if anything did."""
+        """End the recording; `error` is what left the loop, if anything did. From any thread, and a signal's handler.
+
+        A pause is not waited for. Another thread's save is, for a minute; after that, and in a call within one of
+        ours (a state_fn, a signal's handler), whoever is at it ends the recording when it is through.
+        """
         life = self._life
         if life is None:
             return
-        self._unregister()
-        with self._turn(TURN_S) as is_mine:
-            if is_mine:
+        self._left = self._left or Left(error)
+        life.leave()
+        self._end_if_left(CLOSE_S)
+
+    def _end_if_left(self, wait_s: float = 0.0) -> None:
+        if self._left is None:
+            return
+        with self._turn.taken(wait_s) as is_mine:
+            life = self._life
+            if is_mine and life is not None:
+                self._unregister()
                 self._take_in(life)
-            life.finish(error)
-        self._life = None
-        self._exit_code = 0 if life.reason is None else life.reason.exit_code
+                life.finish(self._left.error)
+                self._life = None
+                self._exit_code = 0 if life.reason is None else life.reason.exit_code
 
     def _at_exit(self) -> None:
         """The script ends and never left the loop."""
@@ -185,21 +204,19 @@ class Guest:
         life = self._life
         if life is None:
             return
-        with self._turn() as is_mine:
-            if is_mine:
-                self._take_in(life)
-                life.meet()
+        self._in_turn(self._meet)
         self._leave_if_deaf(life)
 
-    @contextlib.contextmanager
-    def _turn(self, wait_s: float = 0.0) -> Iterator[bool]:
-        """Whether orders may be met now: not while another thread meets them, nor within the script's own state_fn."""
-        is_mine = self._meeting.acquire(timeout=wait_s) if wait_s else self._meeting.acquire(blocking=False)
-        try:
-            yield is_mine
-        finally:
-            if is_mine:
-                self._meeting.release()
+    def _meet(self, life: Life) -> None:
+        self._take_in(life)
+        life.meet()
+
+    def _in_turn(self, work: Callable[[Life], None]) -> None:
+        """Do this unless another call is at it, then what `close` was told meanwhile."""
+        with self._turn.taken() as is_mine:
+            if is_mine and self._life is not None:
+                work(self._life)
+        self._end_if_left()
 
     @property
     def is_due(self) -> bool:
@@ -228,9 +245,7 @@ class Guest:
             life.say("warning", f"an evaluation of {result.mean} is no number: it is not counted")
             return
         self._played.append((result, seconds))
-        with self._turn() as is_mine:
-            if is_mine:
-                self._take_in(life)
+        self._in_turn(self._take_in)
 
     def _take_in(self, life: Life) -> None:
         """Evaluations that were played; one that could not have the turn leaves its own to who has it next. Those that
@@ -247,8 +262,7 @@ class Guest:
         copied at once and written by a thread, with its hash.
         """
         self._script.state_fn = state_fn
-        if self._life is not None:
-            self._life.offer()
+        self._offer()
 
     @_ours
     def on_set(self, name: str, apply: SetFn, value: float | None = None) -> None:
@@ -262,8 +276,13 @@ class Guest:
                 self._life.say("warning", f"on_set({name!r}): what it is now is not known: give value=")
             return
         self._script.knobs[name] = Knob(apply, float(now))
-        if self._life is not None:
-            self._life.offer()
+        self._offer()
+
+    def _offer(self) -> None:
+        life = self._life
+        if life is not None:
+            life.offer()
+            self.meet()
 
     def show(self, text: str) -> None:
         """A picture of the environment as lines of text, for whoever watches."""

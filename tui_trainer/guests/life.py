@@ -16,6 +16,7 @@ from tui_trainer.core.reports import CollectReport, EvaluationReport, FinishedRe
 from tui_trainer.core.text import clean_line
 from tui_trainer.core.values import TASK_OF_GUESTS, PartResult, Reason
 from tui_trainer.engine.crash import write_crash_report
+from tui_trainer.engine.inbox import Note, Woken
 from tui_trainer.engine.main import Engine
 from tui_trainer.errors import SessionInUse, StorageError, UsageError
 from tui_trainer.guests.hosted import Facts, hosted
@@ -64,6 +65,7 @@ class Life:
         self._left_at = math.inf
         self._told_odd: set[str] = set()
         self._stack = contextlib.ExitStack()
+        self._is_left = False
         self.reason: Reason | None = None
         self.meet_due = 0.0
         resolved = _resolved(wish)
@@ -90,7 +92,7 @@ class Life:
             ahead = facts.first_step - self._manager.global_step
             self._run.report(CollectReport(steps=ahead, episodes=0, complete=False))
             self._script.stand_at(facts.first_step, self._manager.episodes)
-        self.offer()
+        self._run.report(self._script.offer)
         self._left_at = self.clock()
         self._signals = GuestSignals(self.inbox)
         self._signals.take()
@@ -114,7 +116,7 @@ class Life:
             action = self._manager.next_action()
             if isinstance(action, actions.End):
                 self._conclude(action)
-            elif isinstance(action, actions.Collect):
+            elif isinstance(action, actions.Collect) or (isinstance(action, actions.Wait) and self._is_left):
                 break
             else:
                 self._run.do(action)
@@ -130,6 +132,10 @@ class Life:
         """What was handed over comes before any order, whole: what is saved or set now is the script as it stands."""
         while self.reason is None:
             action = self._manager.next_action()
+            if self._script.has_news and self._is_left and isinstance(action, actions.Wait):
+                self._run.do(actions.Collect())  # of other threads, in a pause that nobody will end
+                self._run.do(actions.Learn())
+                continue
             is_news = isinstance(action, actions.Collect) and self._script.has_news
             if not (is_news or isinstance(action, actions.Learn)):
                 return
@@ -146,8 +152,8 @@ class Life:
             self._run.say("warning", self._script.odd[name])
 
     def offer(self) -> None:
-        """Tell the manager what may be ordered now."""
-        self._run.report(self._script.offer)
+        """What may be ordered from now on, before whatever is ordered after it. From any thread."""
+        self.inbox.put(self._script.offer)
 
     def evaluated(self, result: PartResult, seconds: float) -> None:
         """An evaluation that the script has played."""
@@ -158,10 +164,15 @@ class Life:
         self.meet()
 
     def say(self, level: Literal["info", "warning", "error"], text: str) -> None:
-        """A line for the log."""
-        self._run.say(level, text)
+        """A line for the log, from any thread."""
+        self.inbox.put(Note(level, text))
 
     # --- the end -------------------------------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        """A pause is waited for no longer. From any thread, and in a signal's handler."""
+        self._is_left = True
+        self.inbox.put(Woken())
 
     def finish(self, error: BaseException | None) -> None:
         """The script has left its loop, by `error` if there is one: save where it is sound, tell, let go."""
@@ -281,7 +292,7 @@ def _taken_up(session: Session) -> tuple[Session, SessionLock] | None:
 
 def say(text: str) -> None:
     """A line on stderr, in the script's own output."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RuntimeError):  # the last where a signal came amid another print
         print(f"tui-trainer: {text}", file=sys.stderr, flush=True)
 
 

@@ -25,18 +25,21 @@ class GuestSignals:
         self._inbox = inbox
         self._taken: list[signal.Signals] = []
         self._asked = False
+        self.is_over = False
+        """Whether the run has ended, and a signal that still comes here means what it would without us."""
 
     def take(self) -> None:
         """Install; elsewhere than in the main thread Python allows none."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in _NAMES:
-            if signal.getsignal(number) is signal.SIG_DFL:
+            if _is_free(signal.getsignal(number)):
                 signal.signal(number, self._heard)
                 self._taken.append(number)
 
     def give_back(self) -> None:
-        """As it was."""
+        """As it was; elsewhere than in the main thread Python allows it only when the next signal comes."""
+        self.is_over = True
         if threading.current_thread() is not threading.main_thread():
             return
         for number in self._taken:
@@ -46,8 +49,15 @@ class GuestSignals:
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         name = _NAMES[signal.Signals(number)]
-        if name == "term" and self._asked:
+        if self.is_over or (name == "term" and self._asked):
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+            return
         self._asked = self._asked or name == "term"
         self._inbox.put(SignalReport(name=name))
+
+
+def _is_free(handler: object) -> bool:
+    """Whether nobody has taken a signal: a run that was closed in another thread may still stand there."""
+    owner = getattr(handler, "__self__", None)
+    return handler is signal.SIG_DFL or (isinstance(owner, GuestSignals) and owner.is_over)
