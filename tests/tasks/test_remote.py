@@ -194,6 +194,15 @@ def test_the_final_evaluation_is_of_what_the_task_keeps_for_it() -> None:
     task.close()
 
 
+def test_a_final_evaluation_that_takes_long_to_make_ready_is_no_hang() -> None:
+    task = tasks.make("tests.tasks.toy_final:make", {"processes": 1, "step_timeout_s": 1.0}, 2)
+    assert isinstance(task, RemoteTask)
+    judge = task.final()
+    assert (judge.baselines(), judge.bound()) == (task.baselines(), 0.75)
+    assert judge.evaluate(LinearPlayer(task.spec, 4), part=task.spec.parts[0], episodes=3, seed=5).episodes == 3
+    task.close()
+
+
 def test_a_wrong_number_of_processes_is_a_config_error_and_the_tasks_own_options_go_on() -> None:
     with pytest.raises(ConfigError, match=r"task\.processes"):
         tasks.make("tictactoe", {"processes": -1}, 2)

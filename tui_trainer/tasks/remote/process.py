@@ -17,6 +17,9 @@ from tui_trainer.errors import TuiTrainerError
 START_S = 60.0
 """A worker's first answer may take this much longer: it imports its libraries."""
 
+PREPARE_S = 600.0
+"""What a task keeps for its final evaluation may take this much longer until it is ready: baselines are played."""
+
 
 class Lost(Exception):
     """The worker died or did not answer in time; the message tells which."""
@@ -64,16 +67,17 @@ class Process:
         except OSError:
             raise Lost(self._died()) from None
 
-    def receive(self, policy: Policy | None = None) -> Any:
+    def receive(self) -> Any:
         """The order's result. Raises Lost, what our own code raised there, and EnvironmentRaised."""
-        return self._answer(self._timeout_s, policy)
+        return self._answer(self._timeout_s, None)
 
-    def call(self, method: str, *given: Any, policy: Policy | None = None) -> Any:
-        """An order and its result."""
+    def call(self, method: str, *given: Any, policy: Policy | None = None, patience_s: float = 0.0) -> Any:
+        """An order and its result; the first answer may take `patience_s` longer than a step."""
         self.send(method, *given)
-        return self.receive(policy)
+        return self._answer(self._timeout_s + patience_s, policy)
 
     def _answer(self, limit_s: float, policy: Policy | None) -> Any:
+        """What comes within the limit, and after that within a step's."""
         while True:
             if not self._connection.poll(limit_s):
                 raise Lost(f"{self.who} did not answer within {limit_s:g} s")
@@ -86,6 +90,7 @@ class Process:
                     return value
                 case "ask":
                     self._connection.send(getattr(policy, name)(*value))
+                    limit_s = self._timeout_s
                 case "refused":
                     raise _ours(name)(*value)
                 case _:

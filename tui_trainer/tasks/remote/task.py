@@ -15,7 +15,7 @@ from tui_trainer.core.protocols import Policy, Reset, Step, TaskSpec
 from tui_trainer.core.values import Difficulty, DifficultySpace, PartResult
 from tui_trainer.errors import DamagedSession, TaskFailed, TuiTrainerError
 from tui_trainer.tasks.arrays import Array, generator_of
-from tui_trainer.tasks.remote.process import EnvironmentRaised, Lost, Process
+from tui_trainer.tasks.remote.process import PREPARE_S, EnvironmentRaised, Lost, Process
 
 
 class ProcessOptions(Settings, frozen=True):
@@ -108,9 +108,11 @@ class RemoteTask:
         none, zero, quiet = np.zeros(count, np.bool_), np.zeros(count, np.float32), np.zeros(count, np.int8)
         return Step(start.obs, zero, none, ~none, start.obs, start.mask, start.to_move, none, quiet, (why,))
 
-    def _call(self, process: Process, method: str, *given: Any, policy: Policy | None = None) -> Any:
+    def _call(
+        self, process: Process, method: str, *given: Any, policy: Policy | None = None, patience_s: float = 0.0
+    ) -> Any:
         with _named():
-            return process.call(method, *given, policy=policy)
+            return process.call(method, *given, policy=policy, patience_s=patience_s)
 
     def difficulty_space(self) -> DifficultySpace | None:
         """The task's."""
@@ -129,12 +131,13 @@ class RemoteTask:
 
     def judge(self, policy: Policy, part: str, episodes: int, seed: int, *, is_final: bool) -> PartResult:
         """An evaluation, on what is kept for the final one where it is that and the task keeps some."""
-        result: PartResult = self._call(self._processes[0], "evaluate", part, episodes, seed, is_final, policy=policy)
+        given, patience_s = (part, episodes, seed, is_final), PREPARE_S if is_final else 0.0
+        result: PartResult = self._call(self._processes[0], "evaluate", *given, policy=policy, patience_s=patience_s)
         return result
 
     def final(self) -> RemoteFinal:
         """What the task keeps for the final evaluation, in the first worker."""
-        return RemoteFinal(self, self._call(self._processes[0], "final_baselines"))
+        return RemoteFinal(self, *self._call(self._processes[0], "final_facts", patience_s=PREPARE_S))
 
     def baselines(self) -> dict[str, float]:
         """The task's."""
@@ -172,6 +175,7 @@ class RemoteFinal(NamedTuple):
 
     task: RemoteTask
     known: dict[str, float]
+    limit: float | None
 
     def evaluate(self, policy: Policy, *, part: str, episodes: int, seed: int) -> PartResult:
         """In the first worker."""
@@ -180,6 +184,10 @@ class RemoteFinal(NamedTuple):
     def baselines(self) -> dict[str, float]:
         """Of what it is evaluated on."""
         return self.known
+
+    def bound(self) -> float | None:
+        """Of what it is evaluated on, where the task knows one."""
+        return self.limit
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from tui_trainer import tasks
-from tui_trainer.core.protocols import HasFinal, Judge, Task
+from tui_trainer.core.protocols import HasBound, HasFinal, Judge, Task
 from tui_trainer.data.worker import die_with
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.tasks.arrays import Array, Bool, Float
@@ -75,8 +75,9 @@ def _carried_out(task: Task, method: str, given: Any, connection: Connection) ->
         part, episodes, seed, is_final = given
         judge = _final(task) if is_final else task
         return judge.evaluate(AskedPolicy(connection), part=part, episodes=episodes, seed=seed)
-    if method == "final_baselines":
-        return _final(task).baselines()
+    if method == "final_facts":
+        judge = _final(task)
+        return judge.baselines(), judge.bound() if isinstance(judge, HasBound) else None
     return getattr(task, method)(*given)
 
 
