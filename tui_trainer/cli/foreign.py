@@ -13,33 +13,42 @@ from tui_trainer.client.replay import parse_at
 from tui_trainer.core.config import Layer, resolve
 from tui_trainer.core.text import clean_line
 from tui_trainer.errors import UsageError
-from tui_trainer.foreign.run import STATE, ForeignRun, Growing
+from tui_trainer.foreign.places import Place
+from tui_trainer.foreign.run import STATE, ForeignRun, Growing, open_run, open_soon
 from tui_trainer.reports.facts import Facts
 from tui_trainer.sessions.configs import environment_layer, personal_layer
 
 
-def replay_foreign(run: ForeignRun, speed: float, at: str | None, *, no_ui: bool, json: bool) -> int:
+def replay_foreign(place: Place, speed: float, at: str | None, *, no_ui: bool, json: bool) -> int:
     """Play the run in the app, or print it; afterwards tell what could not be read."""
     from tui_trainer.cli.running import may_show
 
-    in_lines = no_ui or json or not may_show()
-    code = _print(run, json=json) if in_lines else _play(run, speed, at)
-    for problem in run.problems:
-        print(f"tui-trainer: {run.name}: {problem}", file=sys.stderr)
+    if no_ui or json or not may_show():
+        run = open_run(place)
+        code, problems = _print(run, json=json), run.problems
+    else:
+        code, problems = _play(place, speed, at)
+    for problem in problems:
+        print(f"tui-trainer: {place.name}: {problem}", file=sys.stderr)
     return code
 
 
-def _play(run: ForeignRun, speed: float, at: str | None) -> int:
+def _play(place: Place, speed: float, at: str | None) -> tuple[int, tuple[str, ...]]:
+    """(exit code of the view, what could not be read)."""
     from tui_trainer.cli.running import leave
     from tui_trainer.cli.settings import view_settings
     from tui_trainer.cli.viewing import aids_of_foreign
     from tui_trainer.ui.terminal import require_terminal
 
     require_terminal()
-    source = GrowingReplay(run.name, run.events, Growing(run.place), speed=speed, at=parse_at(at) if at else None)
+    moment = parse_at(at) if at else None
+    run = open_soon(place)
+    growing = Growing(place, is_whole=run.share >= 1.0)
+    source = GrowingReplay(run.name, run.events, growing, speed=speed, at=moment, share=run.share, stop=growing.stop)
     from tui_trainer.ui.app import run_app
 
-    return leave(run_app(source, view_settings(), aids_of_foreign(run)))
+    code = leave(run_app(source, view_settings(), aids_of_foreign(run)))
+    return code, growing.problems or run.problems
 
 
 def _print(run: ForeignRun, *, json: bool) -> int:

@@ -12,11 +12,11 @@ from tui_trainer.sessions.store import Session
 def replay_session(sessions: str | None, name: str, speed: str, at: str | None, *, no_ui: bool, json: bool) -> int:
     """Open the app on the session's history, or print it."""
     pace = parse_speed(speed)
-    session = find.opened(sessions, name)
-    if not isinstance(session, Session):
+    if (place := find.foreign_place(sessions, name)) is not None:
         from tui_trainer.cli.foreign import replay_foreign
 
-        return replay_foreign(session, pace, at, no_ui=no_ui, json=json)
+        return replay_foreign(place, pace, at, no_ui=no_ui, json=json)
+    session = find.session_or_sample(sessions, name)
     from tui_trainer.cli.running import leave, may_show
 
     if no_ui or json or not may_show():

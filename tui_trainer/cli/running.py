@@ -86,9 +86,8 @@ def attach_view(sessions: str | None, name: str | None, readonly: bool) -> int:
         return view_study(find.root(sessions), name)
     if name is not None and (place := find.foreign_place(sessions, name)) is not None:
         from tui_trainer.cli.foreign import replay_foreign
-        from tui_trainer.foreign.run import open_run
 
-        return replay_foreign(open_run(place), 1.0, "end", no_ui=False, json=False)
+        return replay_foreign(place, 1.0, "end", no_ui=False, json=False)
     in_lines = not may_show()
     if not in_lines:
         require_app_terminal()

@@ -51,8 +51,9 @@ def aids_of_foreign(run: ForeignRun, environ: Mapping[str, str] = os.environ) ->
 
     def report() -> str:
         from tui_trainer.cli.reporting import written_report
+        from tui_trainer.foreign.run import open_run
 
-        return written_report(run)
+        return written_report(run if run.share >= 1.0 else open_run(run.place))
 
     return Aids(
         report=report,

@@ -110,7 +110,7 @@ class ReplaySource:
         self._name = clean_line(name, 200)
         self._timeline = Timeline(events, unread)
         self._timeline.read(_READ_AT_ONCE)
-        self._wanted = None if self._timeline.is_whole else at
+        self._wanted = None if self._is_whole else at
         self._index = self._index_of(at) if at else 0
         self._clock = clock
         self._speed = checked_speed(speed)
@@ -172,7 +172,7 @@ class ReplaySource:
     def seek(self, index: int) -> None:
         """Go to the state after the first `index` events; the nearest there is. Behind all that is read: to the end."""
         self._target = max(0, min(len(self._timeline), index))
-        self._wanted = None if self._timeline.is_whole or index < len(self._timeline) else Moment("end")
+        self._wanted = None if self._is_whole or index < len(self._timeline) else Moment("end")
         self._tell()
 
     def seek_update(self, update: int) -> None:
@@ -190,7 +190,7 @@ class ReplaySource:
     def seek_to(self, moment: Moment) -> None:
         """Go to a moment."""
         self.seek(self._index_of(moment))
-        self._wanted = None if self._timeline.is_whole else moment
+        self._wanted = None if self._is_whole else moment
 
     def replace(self, events: Sequence[AnyEvent]) -> None:
         """Take another history, such as this one grown: stands where it stood, at the end where it stood there."""
@@ -247,7 +247,7 @@ class ReplaySource:
         """Go there, or as far as has been read. Which branch of an update survived, only the whole history tells."""
         found, line = self._index_of(wanted), self._timeline
         self._target = found if found != self._index else self._target
-        if line.is_whole or (found < len(line) and wanted.kind != "update"):
+        if self._is_whole or (found < len(line) and wanted.kind != "update"):
             self._wanted = None
 
     async def _sought(self) -> RunState | None:
@@ -292,7 +292,8 @@ class ReplaySource:
 
     async def _rest(self) -> None:
         """Sleep until something is due or was asked for; lay keyframes meanwhile."""
-        if (self._playing and self._speed == 0) or not self._timeline.is_whole:
+        is_more = self._index < len(self._timeline)
+        if (self._playing and self._speed == 0 and is_more) or not self._timeline.is_whole:
             await asyncio.sleep(0)
             return
         limit = TICK_S if self._playing else None
@@ -307,8 +308,13 @@ class ReplaySource:
     def _here(self) -> int:
         return self._index if self._target is None else self._target
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether nothing of the history is yet to be read."""
+        return self._timeline.is_whole
+
     def _is_at_end(self, index: int) -> bool:
-        return self._timeline.is_whole and index >= len(self._timeline)
+        return self._is_whole and index >= len(self._timeline)
 
     def _tell(self) -> None:
         self._stale = True

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, assert_never
 
 import msgspec
 
-from tui_trainer.core.events import AnyEvent, EvaluationFinished, UpdateFinished
+from tui_trainer.core.events import AnyEvent, EvaluationFinished, LogWritten, UpdateFinished
 from tui_trainer.core.series import Series
 from tui_trainer.core.state import RunState, fold
 from tui_trainer.errors import DamagedSession, UsageError
 from tui_trainer.foreign import sb3, tensorboard, wandb
+from tui_trainer.foreign.head import beginning, share_of
 from tui_trainer.foreign.history import RETURN, Collected, Origin, events_of, settings_of
 from tui_trainer.foreign.places import MAX_FILES, Place, find_run, find_runs
 from tui_trainer.foreign.readings import Reading, Told
@@ -33,6 +34,8 @@ class ForeignRun(msgspec.Struct, frozen=True):
     events: list[AnyEvent]
     settings: dict[str, Any]
     problems: tuple[str, ...]
+    share: float = 1.0
+    """The part of its files that was read."""
 
     @property
     def has_figures(self) -> bool:
@@ -53,12 +56,31 @@ def open_run(place: Place) -> ForeignRun:
     return run
 
 
-def read_run(place: Place) -> ForeignRun:
-    """Everything that can be read of a run, damaged or not."""
-    found = Collected()
-    for label, readings in _readers(place):
+def open_soon(place: Place) -> ForeignRun:
+    """As `open_run`; of a long run its beginning, for a screen behind which `Growing` reads all of it."""
+    share = share_of(place)
+    if share < 1.0:
         try:
-            found.take(_labelled(label, readings))
+            with beginning(place) as files:
+                run = read_run(place, files)
+        except (DamagedSession, OSError):
+            return open_run(place)
+        if run.has_figures:  # where the cut is tells nothing of the run
+            events = [event for event in run.events if not isinstance(event, LogWritten)]
+            return msgspec.structs.replace(run, events=events, problems=(), share=share)
+    return open_run(place)
+
+
+def read_run(
+    place: Place, files: tuple[Path, ...] | None = None, goes_on: Callable[[], bool] = lambda: True
+) -> ForeignRun:
+    """Everything that can be read of a run, damaged or not; of `files` in place of its own. Nothing more is read once
+    `goes_on` says no.
+    """
+    found = Collected()
+    for label, readings in _readers(place, files or place.files):
+        try:
+            found.take(_labelled(label, readings, goes_on))
         except (DamagedSession, OSError) as error:
             found.tell(Told("warning", str(error)))
     if len(place.files) == MAX_FILES:
@@ -72,11 +94,16 @@ def read_run(place: Place) -> ForeignRun:
 
 
 class Growing:
-    """A run that may still be written: tells its events again when its files have changed."""
+    """A run that may still be written, or of which only the beginning was read: tells its events again when there are
+    more.
+    """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, is_whole: bool = True) -> None:
         self.place = place
-        self._stamp = place.stamp()
+        self.problems: tuple[str, ...] = ()
+        """Of what was read last."""
+        self._stamp = place.stamp() if is_whole else ()
+        self._goes_on = True
 
     def is_changed(self) -> bool:
         """Since it was read last. Files that came meanwhile count."""
@@ -88,8 +115,15 @@ class Growing:
         if not self.is_changed():
             return None
         self._stamp = self.place.stamp()
-        run = read_run(self.place)
-        return run.events if run.has_figures else None
+        run = read_run(self.place, goes_on=lambda: self._goes_on)
+        if not (run.has_figures and self._goes_on):
+            return None
+        self.problems = run.problems
+        return run.events
+
+    def stop(self) -> None:
+        """Nobody waits any more for what is being read. From any thread."""
+        self._goes_on = False
 
 
 def _again(place: Place) -> Place:
@@ -105,12 +139,12 @@ def _named(events: list[AnyEvent]) -> str:
     return started.algorithm if started else ""
 
 
-def _readers(place: Place) -> Iterator[tuple[str, Iterator[Reading]]]:
+def _readers(place: Place, files: tuple[Path, ...]) -> Iterator[tuple[str, Iterator[Reading]]]:
     """(name of the file, what it tells)."""
     if place.kind == "monitor":
-        yield place.path.name, sb3.read_monitors(place.files)
+        yield place.path.name, sb3.read_monitors(files)
         return
-    for path in place.files:
+    for path in files:
         match place.kind:
             case "tensorboard":
                 yield path.name, tensorboard.read(path)
@@ -122,9 +156,11 @@ def _readers(place: Place) -> Iterator[tuple[str, Iterator[Reading]]]:
                 assert_never(place.kind)
 
 
-def _labelled(label: str, readings: Iterator[Reading]) -> Iterator[Reading]:
+def _labelled(label: str, readings: Iterator[Reading], goes_on: Callable[[], bool]) -> Iterator[Reading]:
     """Problems with the name of their file."""
     for reading in readings:
+        if not goes_on():
+            return
         warns = isinstance(reading, Told) and reading.level == "warning"
         yield Told("warning", f"{label}: {reading.text}") if warns and isinstance(reading, Told) else reading
 
