@@ -23,6 +23,7 @@ from tui_trainer.sessions.journal import read_journal
 from tui_trainer.sessions.store import Session, summarise
 
 SCRIPT = str(Path(__file__).parents[2] / "examples" / "guests" / "ppo.py")
+SB3 = str(Path(SCRIPT).with_name("sb3_ppo.py"))
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and /proc")
 
@@ -30,12 +31,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and /pr
 class Script:
     """The script, started as with nohup: no terminal, its output in a file."""
 
-    def __init__(self, root: Path, *words: str) -> None:
+    def __init__(self, root: Path, *words: str, path: str = SCRIPT) -> None:
         self.root = root
         quiet = {"TUI_TRAINER_TELEMETRY__INTERVAL_S": "60"}
         self._out = open(root / "nohup.out", "a+")  # noqa: SIM115  (the process outlives the block)
         self.process = subprocess.Popen(
-            [sys.executable, SCRIPT, "--name=a", *words],
+            [sys.executable, path, "--name=a", *words],
             env={**p.environment(root), **quiet},
             stdin=subprocess.DEVNULL,
             stdout=self._out,
@@ -92,7 +93,7 @@ def test_the_app_watches_and_steers_a_script_by_keys(script: Script) -> None:
     assert "0.001" in p.run(root, "set", "a", "learning_rate=0.001").stdout
     again = PtyTerminal(p.command("attach", "a"), 120, 40, p.overrides(root))
     again.wait_for(b"paused", 30)
-    again.key(b"p")
+    again.key(b" ")
     again.wait_for(b"running", 30)
     again.key(b"s")
     again.read_for(0.7)
@@ -104,6 +105,40 @@ def test_the_app_watches_and_steers_a_script_by_keys(script: Script) -> None:
     assert status(root).termination_reason == "user"
     assert [e["new"] for e in told(root, "SettingChanged")] == [0.001]
     assert saved("a", str(root))["optimizer"]["param_groups"][0]["lr"] == 0.001
+
+
+@pytest.mark.long
+def test_the_app_watches_and_steers_stable_baselines3_by_keys(tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3")
+    script = Script(tmp_path, "--steps=100000000", f"--log={tmp_path / 'log'}", path=SB3)
+    app: PtyTerminal | None = None
+    try:
+        script.until_trains()
+        app = PtyTerminal(p.command("attach", "a"), 120, 40, p.overrides(tmp_path))
+        app.wait_for(b"guest:CartPole-v1", 60)
+        app.wait_for(b"running", 60)
+        app.key(b"c")
+        app.wait_for(b"manual", 60)
+        app.key(b" ")
+        app.wait_for(b"paused", 60)
+        assert live_state(tmp_path / "a").status == "paused"
+        assert "0.001" in p.run(tmp_path, "set", "a", "learning_rate=0.001").stdout
+        app.key(b" ")
+        app.wait_for(b"running", 60)
+        app.key(b"s")
+        app.key(b"y")
+        app.wait_for(b"ended", 60)
+        app.key(b"q")
+        assert app.exit_code() == 0
+        assert script.process.wait(60) == 0, script.output()
+    finally:
+        script.close()
+        if app is not None:
+            app.close()
+    assert status(tmp_path).termination_reason == "user"
+    assert next(e["kind"] for e in told(tmp_path, "CheckpointSaved")) == "manual"
+    assert [e["new"] for e in told(tmp_path, "SettingChanged")] == [0.001]
+    assert saved("a", str(tmp_path))["num_timesteps"] >= status(tmp_path).global_step > 0
 
 
 @pytest.mark.parametrize("deaf", [False, pytest.param(True, marks=pytest.mark.long)])
