@@ -93,7 +93,8 @@ def measured(events: Sequence[dict[str, Any]]) -> tuple[float, float]:
 def learning(ranks: Sequence[int], seeds: int, updates: int, more: Sequence[str]) -> None:
     """Win rate of the last reference evaluation by seed, and the mean difference with a 95 % bootstrap interval."""
     end = (f"manager.termination.max_updates={updates + 1}", f"manager.evaluation.every_updates={updates}")
-    fixed = (*end, "manager.evaluation.final_episodes=0", "report.at_end=false", "run.device=cpu")
+    free = ("manager.termination.max_hours=0", "manager.termination.target=", "manager.termination.intelligent=false")
+    fixed = (*end, *free, "manager.evaluation.final_episodes=0", "report.at_end=false", "run.device=cpu")
     found: dict[int, list[float]] = {size: [] for size in ranks}
     for seed in range(1, seeds + 1):
         for size in ranks:
