@@ -9,6 +9,7 @@ Counted is what is neither text nor an escape sequence of Textual.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 from pathlib import Path
@@ -16,8 +17,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.faults.elsewhere import Shown, left, screens, walk_through
-from tests.faults.test_text import SIZES, foreign_orders, make_poisoned, start_hostile
+from tests.faults.test_text import (
+    SIZES,
+    foreign_orders,
+    make_hostile_board,
+    make_poisoned,
+    play_through,
+    served_pages,
+    start_hostile,
+    walk_served,
+)
 from tests.warm import Warm, WarmTerminal
+from tui_trainer.core.text import is_clean
 
 SCREENS = {
     **{f"panel {digit}, alone": f"{digit}{digit}".encode() for digit in range(1, 10)},
@@ -30,9 +41,14 @@ def main() -> int:
     """Print the figures; exit code 1 where a foreign order came through."""
     warm = Warm()
     found: dict[str, list[int]] = {}
-    with tempfile.TemporaryDirectory() as live, tempfile.TemporaryDirectory() as still:
+    with (
+        tempfile.TemporaryDirectory() as live,
+        tempfile.TemporaryDirectory() as still,
+        tempfile.TemporaryDirectory() as game,
+    ):
         run = start_hostile(warm, Path(live))
         make_poisoned(warm, Path(still))
+        make_hostile_board(warm, Path(game))
         for size in SIZES:
             look(found, "live run", warm.terminal(Path(live), "attach", "a", size=size), b"running")
             replay = warm.terminal(Path(still), "replay", "a", "--at=update:15", size=size)
@@ -44,11 +60,17 @@ def main() -> int:
             duel = warm.terminal(Path(live), "watch", "a", size=size, environ={"FAULT_AT": "never"})
             walk_through(duel, Shown((), b"HIJACKED", (b" ", b"n", b" ")), 0.5)
             all_of(found, "duel", duel)
+            board = warm.terminal(Path(game), "play", "a", size=size)
+            play_through(board)
+            all_of(found, "a game played against a hostile task", board)
         for name, shown in screens(Path(still)).items():
             for size in SIZES:
                 view = warm.terminal(Path(still), *shown.words, size=size)
                 walk_through(view, shown, 0.3)
                 all_of(found, name, view)
+        for name, (words, sign) in served_pages(Path(live), Path(still)).items():
+            page, drawn = asyncio.run(walk_served(Path(still), words, sign))
+            found[f"serve: {name}"] = [len(page) + len(drawn), len(foreign_orders(drawn)) + (not is_clean(page))]
         run.kill()
     warm.close()
     print(f"{'screen':<58} {'bytes drawn':>11} foreign orders")

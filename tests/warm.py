@@ -56,12 +56,14 @@ class Warm:
         theirs.close()
         assert self._channel.recv(LARGEST) == b"ready"
 
-    def start(self, root: Path, *words: str, typed: str = "", **environ: str) -> Program:
-        """A command under way, its stdout and stderr readable; `typed` is all of its stdin."""
+    def start(
+        self, root: Path, *words: str, typed: str = "", entry: tuple[str, str] = ENTRY, **environ: str
+    ) -> Program:
+        """A command under way, its stdout and stderr readable; `typed`: all of its stdin; `entry`: see `terminal`."""
         out, out_end = os.pipe()
         err, err_end = os.pipe()
         given = _stdin(typed)
-        pid = self._fork(words, {**p.environment(root), **environ}, [given, out_end, err_end])
+        pid = self._fork(words, {**p.environment(root), **environ}, [given, out_end, err_end], entry)
         return Program(self, pid, out, err)
 
     def run(self, root: Path, *words: str, timeout: float = 120, typed: str = "", **environ: str) -> Done:

@@ -11,7 +11,7 @@ import torch
 
 from tests.algorithms.helpers import FOREVER, QuickDisk, differences, leaves, settings, update
 from tests.algorithms.probes import Aim, Constant, Copy, Endless, Masked, Nim, Resetting, TwoSteps
-from tui_trainer.algorithms import ALGORITHMS, build
+from tui_trainer.algorithms import ALGORITHMS, build, steps_per_update
 from tui_trainer.errors import DamagedSession, UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore
 
@@ -73,6 +73,18 @@ def whole(task, learner, store: CheckpointStore) -> dict:
 
 def test_every_registered_algorithm_is_in_this_suite():
     assert {algorithm for algorithm, _, _ in CASES.values()} == set(ALGORITHMS)
+
+
+@pytest.mark.parametrize(
+    ("case", "changes"), [("ppo derived", {}), ("dqn double", {}), ("dqn plain", {"train_freq": 65})]
+)
+def test_the_steps_of_an_update_are_known_from_the_settings(case, changes):
+    _, learner = make(case, Copy, **changes)
+    algorithm, _, table = CASES[case]
+    config = settings(run={"algorithm": algorithm}, **{algorithm: table | changes})
+    assert steps_per_update(config) == learner.steps_per_update
+    steps = learner.collect(60.0).steps
+    assert steps == learner.steps_per_update
 
 
 @each

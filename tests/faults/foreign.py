@@ -15,8 +15,13 @@ import msgspec
 import numpy as np
 
 from tests.tasks.toys import Walk
+from tui_trainer.core.duel import Sight
 from tui_trainer.core.protocols import Step
+from tui_trainer.tasks import tictactoe
 from tui_trainer.tasks.arrays import Array
+from tui_trainer.tasks.boards.game import BoardTask
+from tui_trainer.tasks.boards.players import RungPlayer
+from tui_trainer.tasks.boards.table import BoardTable
 
 HOSTILE = (
     "\x1b]52;c;aGk=\x07\x1b]2;HIJACKED\x07\x1b[2J\x9b31m\x90q\x9c\u202ex\u202c"
@@ -136,6 +141,38 @@ class Hostile(Faulty):
     def evaluate(self, policy: Any, *, part: str, episodes: int, seed: int) -> Any:
         print(HOSTILE)
         return super().evaluate(policy, part=part, episodes=episodes, seed=seed)
+
+
+class HostileTable(BoardTable):
+    """A board whose every word wants to take the terminal over: sides, squares, a move, results, notes, a rival."""
+
+    sides = (f"X{HOSTILE}", f"O{HOSTILE}")
+
+    def __init__(self) -> None:
+        outcomes = tuple(f"{outcome}{HOSTILE}" for outcome in tictactoe.RULES.outcomes)
+        super().__init__(tictactoe.BOARD, ("random", f"r{HOSTILE}"), outcomes)
+
+    def sight(self) -> Sight:
+        sight = super().sight()
+        legal = {f"{name}{HOSTILE}" if name == "5" else name: action for name, action in sight.legal.items()}
+        return msgspec.structs.replace(sight, text=f"{sight.text}\n{HOSTILE}", legal=legal, note=HOSTILE)
+
+    def rival(self, name: str, seed: int) -> RungPlayer:
+        return super().rival("random", seed)
+
+
+class HostileGame(BoardTask):
+    """Tic-tac-toe with that board."""
+
+    def table(self) -> HostileTable:
+        return HostileTable()
+
+    def render_text(self, env: int) -> str:
+        return HOSTILE
+
+
+def hostile_game(options: Any, num_envs: int, limit: int) -> HostileGame:
+    return HostileGame(tictactoe.BOARD, tictactoe.RULES, tictactoe.Options(), num_envs, limit)
 
 
 def _factory(kind: type[Faulty]) -> Any:

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from tests.engine import process as p
+from tests.engine.test_try import OVERSHOOTING
 from tests.warm import Program, Warm
-from tui_trainer.client.orders import live_state
+from tui_trainer.client.orders import live_state, new_id, order
+from tui_trainer.core import commands
 from tui_trainer.sessions.checkpoints import CheckpointStore
 
 RUN = ("run", "--no-ui", "--json", *p.TINY, "--name=a", "--max-updates=1000000", "--step-delay=0.01")
@@ -127,6 +129,64 @@ def test_a_limit_on_file_sizes_acts_as_a_full_disk(warm: Warm, root: Path, recor
     resource.prlimit(run.pid, resource.RLIMIT_FSIZE, unlimited)
     run.until("RunContinued")
     finish(run)
+
+
+TRIED = (
+    "run", "--no-ui", "--json", *OVERSHOOTING, "--step-delay=0.05", "--set=continuous.try_updates=40",
+    "--set=manager.checkpoints.every_updates=15",
+)  # fmt: skip
+
+
+def start_try(warm: Warm, root: Path, branch: str) -> Program:
+    """A run in the middle of one of the two branches of a try."""
+    run = warm.start(root, *TRIED)
+    number = run.until("RecommendationRaised")[-1]["id"]
+    tried = commands.Answer(id=new_id(), recommendation=number, verdict="try")
+    assert order(root / "a", tried).startswith("tried")
+    run.until("TryStarted" if branch == "without" else "TryReturned")
+    run.until("UpdateFinished")
+    return run
+
+
+def assert_the_try_lost_nothing(warm: Warm, run: Program, root: Path) -> None:
+    """It is decided, the run ends as it should, and another execution of its decisions comes to the same bits."""
+    run.until("TryEnded")
+    rest = list(run.events())
+    assert (run.wait(), rest[-1]["type"]) == (0, "RunEnded")
+    journal = root / "a/events.jsonl"
+    whole = [line for line in journal.read_text().splitlines() if _is_json(line)]
+    assert [json.loads(line)["seq"] for line in whole] == list(range(1, len(whole) + 1))
+    done = warm.run(root, "rerun", "a", "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, [row["equal"] for row in rows]) == (0, [True] * len(rows)), done
+    assert "try" in {manifest.kind for manifest in CheckpointStore(root / "a").manifests()}
+
+
+@pytest.mark.parametrize("branch", [pytest.param("without", marks=pytest.mark.long), "with"])
+def test_a_disk_that_fills_during_a_try_pauses_it_and_loses_nothing_of_it(warm: Warm, small: Path, branch: str) -> None:
+    run = start_try(warm, small, branch)
+    filler = fill(small)
+    assert "disk full: needs" in run.until("RunPaused")[-1]["why"]
+    paused = live_state(small / "a")
+    assert paused.status == "paused"
+    assert paused.trying is not None
+    filler.unlink()
+    run.until("RunContinued")
+    assert_the_try_lost_nothing(warm, run, small)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("branch", ["without", "with"])
+def test_a_limit_on_file_sizes_during_a_try_acts_as_a_full_disk(
+    warm: Warm, root: Path, branch: str, record_property: Any
+) -> None:
+    record_property("injector", "RLIMIT_FSIZE")
+    run = start_try(warm, root, branch)
+    unlimited = resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+    assert "disk full: needs" in run.until("RunPaused")[-1]["why"]
+    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, unlimited)
+    run.until("RunContinued")
+    assert_the_try_lost_nothing(warm, run, root)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="root reads and writes everywhere else; others need no mount for this")

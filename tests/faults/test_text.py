@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 
 from tests.engine import process as p
 from tests.faults.elsewhere import NAMES, Shown, left, screens, walk_through
-from tests.faults.foreign import HOSTILE
+from tests.faults.foreign import HOSTILE, HostileTable, hostile_game
 from tests.ui.pty_terminal import ESCAPES
+from tests.ui.test_web import until, visitor
 from tests.warm import Program, Warm, WarmTerminal
+from tui_trainer.core.duel import PERSON, Open, Opened, decode_answer, encode
 from tui_trainer.core.events import decode
+from tui_trainer.core.text import is_clean
+from tui_trainer.engine.duel import Duel
+from tui_trainer.headless.duel import play_lines, watch_lines
+from tui_trainer.tasks.playing import RandomPlayer
 
 SCREENS = (b"11", b"\x1b", b"22", b"\x1b", b"33", b"\x1b", b"4", b"5", b"66", b"\x1b", b"77", b"\x1b", b"8",
            b"99", b"\x1b", b"?", b"\x1b", b"/x", b"\x1b", b"\x10", b"\x1b", b"s", b"\x1b")  # fmt: skip
@@ -73,8 +84,7 @@ def test_a_hostile_live_run_changes_nothing_of_the_terminal(warm: Warm, hostile_
     view = warm.terminal(hostile_run, "attach", "a", size=size)
     view.wait_for(b"running")
     walk(view)
-    view.key(b"q")
-    assert view.exit_code() == 0
+    assert left(view) == 0
     assert foreign_orders(view.seen) == []
     assert "[/][bold]b" in (hostile_run / "a/events.jsonl").read_text(), "the text is there, and literal"
     view.close()
@@ -139,8 +149,7 @@ def test_a_poisoned_session_is_replayed_without_an_order_to_the_terminal(warm: W
     for key in (b"\x1b[F", b"N", b"N", b"E"):
         view.key(key)
         view.read_for(0.1)
-    view.key(b"q")
-    assert view.exit_code() == 0
+    assert left(view) == 0
     assert foreign_orders(view.seen) == []
     view.close()
 
@@ -153,8 +162,7 @@ def test_a_list_of_poisoned_sessions_is_harmless(warm: Warm, poisoned: Path, siz
     for key in (b"\x1b[B", b"\x1b[B", b"\x1b[B", b"?", b"\x1b", b"\x1b[A"):
         view.key(key)
         view.read_for(0.1)
-    view.key(b"q")
-    assert view.exit_code() == 0
+    assert left(view) == 0
     assert foreign_orders(view.seen) == []
     view.close()
 
@@ -180,6 +188,146 @@ def test_a_duel_with_a_hostile_task_is_harmless(warm: Warm, hostile_run: Path) -
     assert left(view) == 0
     assert foreign_orders(view.seen) == []
     view.close()
+
+
+@pytest.fixture(scope="module")
+def hostile_board(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_hostile_board(warm, tmp_path_factory.mktemp("board"))
+
+
+def make_hostile_board(warm: Warm, root: Path) -> Path:
+    """A finished run of a hostile game for two."""
+    words = (*p.TINY, "--task=tests.faults.foreign:hostile_game", "--max-updates=2", "--name=a")
+    assert warm.run(root, "run", "--no-ui", *words).returncode == 0
+    return root
+
+
+def test_a_game_played_against_a_hostile_task_is_harmless(warm: Warm, hostile_board: Path) -> None:
+    view = warm.terminal(hostile_board, "play", "a")
+    play_through(view)
+    assert left(view) == 0
+    assert foreign_orders(view.seen) == []
+    assert b"no legal move here" in view.seen
+    view.close()
+
+
+def play_through(view: WarmTerminal) -> None:
+    """The hint, a move by name, one that is taken back, and moves until the game is over and another begins."""
+    view.wait_for(b"HIJACKED")
+    for key in (b"h", b"1", b"u", b"\r", b"no move", b"\r"):
+        for typed in key:
+            view.key(bytes([typed]))
+        view.read_for(0.3)
+    over = "\u25a0".encode()  # the sign before how it ended
+    for number in range(200):
+        if over in view.seen:
+            break
+        view.key(b"%d" % (1 + number % 9))
+        view.read_for(0.3)
+    assert over in view.seen
+    view.key(b"n")
+    view.read_for(0.3)
+
+
+class Local:
+    """A duel in this process; its answers come as they would from its own."""
+
+    def __init__(self, rival: str) -> None:
+        self.duel = Duel(HostileTable(), RandomPlayer(hostile_game({}, 1, 0).spec, 1), Open(source="", rival=rival))
+        self.opened = Opened(label="", task="", players=2)
+
+    def ask(self, question: Any) -> Any:
+        return decode_answer(encode(self.duel.answer(question)))
+
+    def close(self) -> None:
+        pass
+
+
+def test_lines_of_a_game_with_a_hostile_task_are_harmless() -> None:
+    for told in (played(), watched("self", json=False), watched("self", json=True), watched(f"r{HOSTILE}", json=True)):
+        assert "HIJACKED" in told
+        assert is_clean(told)
+
+
+def played() -> str:
+    out = io.StringIO()
+    play_lines(Local(PERSON), ["h", "zz", *"123456789123456789", "u", "h", "n", "q"], out)
+    assert "no legal move" in out.getvalue()
+    return out.getvalue()
+
+
+def watched(rival: str, *, json: bool) -> str:
+    out = io.StringIO()
+    watch_lines(Local(rival), out, json=json)
+    return out.getvalue()
+
+
+def test_an_opponent_that_is_not_there_is_said_without_an_order(warm: Warm, hostile_board: Path) -> None:
+    done = warm.run(hostile_board, "watch", "a", "--against=nobody", "--no-ui")
+    assert done.returncode == 2
+    assert "HIJACKED" in done.stderr
+    assert is_clean(done.stderr)
+
+
+def served_pages(live: Path, still: Path) -> dict[str, tuple[list[str], bytes]]:
+    """What `serve` is given, and the sign that it is there; `screens` has been made in `still`."""
+    board = next(path for path in (still / "logs").iterdir() if path.name.startswith("board"))
+    return {
+        "a run of TensorBoard": ([str(board)], b"Training Manager"),
+        "a live run": ([str(live / "a")], b"Training Manager"),
+        "the list of sessions": ([], b"Sessions"),
+    }
+
+
+LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("a live run", "the list of sessions")]
+
+
+@pytest.mark.parametrize("what", ["a run of TensorBoard", *LONG])
+async def test_a_served_page_hands_on_no_order_either(
+    poisoned: Path, others: dict[str, Shown], hostile_run: Path, what: str
+) -> None:
+    words, sign = served_pages(hostile_run, poisoned)[what]
+    page, drawn = await walk_served(poisoned, words, sign)
+    assert foreign_orders(drawn) == []
+    assert ("HIJACKED" in page) == (what == "a run of TensorBoard")
+    assert is_clean(page)
+    assert b"]52;c" in drawn, "the text is there, as text"
+
+
+async def walk_served(root: Path, words: list[str], sign: bytes) -> tuple[str, bytes]:
+    """A page of a server of its own, walked from panel to panel."""
+    server = p.start(root, "serve", *words, "--port", "0")
+    address = server.stdout.readline().split()[1]
+    page, drawn = await served(address, sign, [key for key in SCREENS if key != b"\x10"])
+    assert server.stop(signal.SIGINT) == 0
+    return page, drawn
+
+
+async def served(address: str, sign: bytes, keys: list[bytes]) -> tuple[str, bytes]:
+    """The page, and what its terminal was sent while the keys were pressed and until the app was left."""
+    base = address.partition("/?token=")[0]
+    async with visitor() as person:
+        async with person.get(address) as answer:
+            page = await answer.text()
+        async with person.ws_connect(base + "/ws?width=120&height=40", origin=base) as terminal:
+            drawn = bytearray(await until(terminal, sign))
+            for typed in "".join(key.decode() for key in keys) + "\x1b\x1b":
+                await terminal.send_json(["stdin", typed])
+                drawn += await for_a_while(terminal, 0.2)
+            while not terminal.closed:
+                await terminal.send_json(["stdin", "q"])
+                drawn += await for_a_while(terminal, 1.0)
+    return page, bytes(drawn)
+
+
+async def for_a_while(terminal: aiohttp.ClientWebSocketResponse, seconds: float) -> bytes:
+    """What comes within the time."""
+    drawn = bytearray()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            async for message in terminal:
+                drawn += message.data if message.type is aiohttp.WSMsgType.BINARY else b""
+    return bytes(drawn)
 
 
 def test_every_other_screen_is_walked_through(others: dict[str, Shown]) -> None:

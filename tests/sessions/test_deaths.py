@@ -13,21 +13,24 @@ from typing import Any
 
 import pytest
 
+from tui_trainer.cli.forking import Fork, made
 from tui_trainer.cli.main import execute
 from tui_trainer.core.events import RunEnded, stamp
 from tui_trainer.core.values import Reason
-from tui_trainer.sessions import segments
-from tui_trainer.sessions.checkpoints import CheckpointStore
+from tui_trainer.errors import UsageError
+from tui_trainer.sessions import segments, trash
+from tui_trainer.sessions.checkpoints import CheckpointStore, state_sha256
 from tui_trainer.sessions.journal import Journal
+from tui_trainer.sessions.names import session_names
 from tui_trainer.sessions.oslayer import Disk
 from tui_trainer.sessions.pack import pack, unpack
 from tui_trainer.sessions.pruning import prune_by_hand
-from tui_trainer.sessions.store import Session
+from tui_trainer.sessions.store import Session, list_sessions, remove
 from tui_trainer.sessions.verify import verify
 
-from .world import SETTINGS, line, new_session, save, saved_event
+from .world import SETTINGS, line, new_session, save, saved_event, small_state
 
-CALLS = ("mkdir", "open", "write", "fsync", "close", "rename", "fsync_dir", "unlink", "rmdir")
+CALLS = ("mkdir", "open", "write", "fsync", "truncate", "close", "rename", "fsync_dir", "unlink", "rmdir")
 MOST = 200
 
 
@@ -36,7 +39,7 @@ def killed_at(number: int, work: Callable[[], object]) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            _count_down(number)
+            die_at(number)
             work()
             os._exit(0)
         finally:
@@ -46,7 +49,8 @@ def killed_at(number: int, work: Callable[[], object]) -> bool:
     return code != 0
 
 
-def _count_down(number: int) -> None:
+def die_at(number: int) -> None:
+    """From now on this process counts its calls on the disk and is killed before that one."""
     left = number
 
     def dying(real: Callable[..., Any], *words: Any) -> Any:
@@ -173,6 +177,119 @@ def test_an_unpacking_that_is_killed_leaves_nothing_or_a_whole_session_and_is_cl
         os.utime(path, (0, 0))
     unpack(packed, there)
     assert sorted(os.listdir(there)) == sorted([left[0].name, "a"]), "what is young may be under way"
+
+
+def contents(place: Path) -> dict[str, bytes]:
+    """Every file of a session, but for the lock, which any look at it may leave."""
+    files = (path for path in place.rglob("*") if path.is_file() and path.name != "lock")
+    return {str(path.relative_to(place)): path.read_bytes() for path in files}
+
+
+def parent_of_forks(root: Path) -> Path:
+    """The sessions with a checkpoint of `a` whose state says how far it is, as a real one does."""
+    store = CheckpointStore(root / "a")
+    counters = {"manager": {"manager": {"update": 6, "global_step": 60}}}
+    store.save(store.snapshot(small_state(6) | counters), kind="final", update=6, global_step=60)
+    return root
+
+
+def test_a_fork_that_is_killed_leaves_its_parent_alone_and_is_whole_or_refused_or_not_there(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parent_of_forks(root)
+    wish, before = Fork(str(root), "a", "latest", "b", []), contents(root / "a")
+    seen = set()
+    for _ in every_death(lambda: made(wish)):
+        seen.add(stage := stage_of_fork(root, capsys))
+        assert contents(root / "a") == before
+        if stage == "stump":
+            with pytest.raises(UsageError, match=r"no session in .*: remove it, or choose another name"):
+                made(wish)
+            shutil.rmtree(root / "b")
+        elif stage == "refused":
+            assert execute(["sessions", "rm", "b", "--yes", "--sessions", str(root)]) == 0
+        shutil.rmtree(root / "b", ignore_errors=True)
+        assert names(root) == ["a"]
+    assert seen == {"absent", "stump", "refused", "whole"}
+    assert stage_of_fork(root, capsys) == "whole"
+
+
+def stage_of_fork(root: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """How far the fork `b` came; it claims nothing that it is not."""
+    if "b" not in os.listdir(root):
+        return "absent"
+    if "b" not in session_names(root):
+        return "stump"
+    assert verify(root / "b").ok, verify(root / "b").findings
+    if CheckpointStore(root / "b").manifests():
+        state = CheckpointStore(root / "b").newest_good().state
+        assert state_sha256(state) == Session.open(root / "b").read().lineage["state_sha256"]
+        return "whole"
+    assert execute(["resume", "b", "--no-ui", "--sessions", str(root)]) == 2
+    assert "sessions rm b" in capsys.readouterr().err
+    return "refused"
+
+
+def names(root: Path) -> list[str]:
+    return [summary.name for summary in list_sessions(root)]
+
+
+def test_a_session_is_deleted_as_one_however_early_that_is_killed(root: Path) -> None:
+    before, deaths = contents(root / "a"), 0
+    here = fresh(root)
+    for _ in every_death(lambda: remove(Session.open(here / "a"))):
+        deaths += 1
+        if names(here):
+            assert contents(here / "a") == before
+        left = [name for name in os.listdir(here) if name.startswith(".removed-a-")]
+        assert len(left) + len(names(here)) == 1
+        remove(new_session(here, "other"))
+        assert [name for name in os.listdir(here) if name != "a"] == [], "the next one clears that away"
+        fresh(root)
+    assert deaths > 20
+
+
+def test_a_session_put_aside_or_brought_back_is_whole_in_one_place_however_early_that_is_killed(root: Path) -> None:
+    before = contents(root / "a")
+    here = fresh(root)
+
+    def aside() -> list[Path]:
+        return list((here / trash.TRASH).glob("*-a"))
+
+    for _ in every_death(lambda: trash.put_aside(Session.open(here / "a"))):
+        assert [contents(place) == before for place in (*aside(), *here.glob("a"))] == [True]
+        trash.bring_back(here, "a") if aside() else trash.put_aside(Session.open(here / "a"))
+        fresh(root)
+    for _ in every_death(lambda: trash.bring_back(here, "a")):
+        assert [contents(place) == before for place in (*aside(), *here.glob("a"))] == [True]
+        if not aside():
+            trash.put_aside(Session.open(here / "a"))
+    assert names(here) == ["a"]
+
+
+def test_a_trash_that_was_being_emptied_at_a_kill_is_emptied_by_the_next(root: Path) -> None:
+    here, deaths = fresh(root), 0
+    trash.put_aside(Session.open(here / "a"), now=0.0)
+    for _ in every_death(lambda: trash.empty(here)):
+        deaths += 1
+        trash.empty(here)
+        assert os.listdir(here) == [trash.TRASH]
+        assert os.listdir(here / trash.TRASH) == []
+        trash.put_aside(Session.open(fresh(root) / "a"), now=0.0)
+    assert deaths > 20
+
+
+def test_two_of_a_name_that_are_put_aside_in_one_second_are_both_kept(root: Path) -> None:
+    for _ in range(2):
+        trash.put_aside(Session.open(fresh_among(root) / "a"), now=7.0)
+    assert sorted(os.listdir(root / trash.TRASH)) == ["7-a", "8-a"]
+
+
+def fresh_among(root: Path) -> Path:
+    """The sessions, with an `a` again."""
+    if "a" not in names(root):
+        new_session(root, "a")
+    return root
 
 
 def test_a_fork_that_was_killed_before_it_had_its_parents_state_is_not_trained_from_nothing(

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.engine import process as p
+from tui_trainer.core.config import Config, Layer, resolve
 from tui_trainer.core.events import EvaluationFinished, RunResumed
 from tui_trainer.core.values import EvalResult
+from tui_trainer.errors import ConfigError
 from tui_trainer.studies.engines import Curve
 from tui_trainer.studies.paired import compare, interval, sign_flip
-from tui_trainer.studies.pairs import Pair, at_equal_steps
+from tui_trainer.studies.pairs import Meeting, Pair, at_equal_steps, meeting
 
 
 def curve(*points: tuple[int, float]) -> Curve:
@@ -67,6 +69,41 @@ def test_pairs_are_compared_at_the_last_step_that_both_reached() -> None:
     short, long = curve((100, 0.2), (200, 0.4)), curve((100, 0.1), (150, 0.3), (300, 0.9))
     assert at_equal_steps(1, short, long) == Pair(seed=1, step=200, a=0.4, b=0.3)
     assert at_equal_steps(1, curve((100, 0.2)), curve((150, 0.3))) is None
+
+
+def meant(envs: int, every: int, **limits: int) -> Config:
+    """A run of `envs` times ten steps an update, evaluated after so many updates."""
+    manager = {"evaluation": {"every_updates": every}, "termination": limits}
+    return resolve(
+        [Layer("x", {"ppo": {"num_envs": envs, "n_steps": 10, "batch_size": 10}, "manager": manager})]
+    ).config
+
+
+def test_pairs_meet_where_both_are_evaluated_after_equally_many_steps() -> None:
+    where = meeting(meant(2, 5, max_updates=31), meant(3, 5, max_steps=501))
+    assert where == Meeting(steps=300, a=15, b=10)
+    a = curve(*((100 * n, n / 10) for n in range(1, 5)))  # of the update of step / 10
+    b = curve(*((50 * n, n / 100) for n in range(1, 8)))
+    assert at_equal_steps(3, a, b, Meeting(steps=7, a=10, b=15)) == Pair(seed=3, step=14, a=0.2, b=0.06)
+    assert at_equal_steps(3, a, b, Meeting(steps=7, a=10, b=40)) is None
+
+
+@pytest.mark.parametrize("limits", [{"max_updates": 15}, {"max_steps": 300}, {"max_updates": 99, "max_steps": 281}])
+def test_what_ends_before_the_two_meet_is_refused(limits: dict[str, int]) -> None:
+    """A limit ends a run before the evaluation that is due at it."""
+    with pytest.raises(ConfigError, match="both after 300 at first, but A ends after 300"):
+        meeting(meant(2, 5, **limits), meant(3, 5, max_updates=99))
+
+
+def test_unequal_evaluation_steps_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    configs = []
+    for name, every in (("a", 4), ("b", 7)):
+        configs.append(str(tmp_path / f"{name}.toml"))
+        Path(configs[-1]).write_text(f'[run]\ntask = "tictactoe"\n[manager.evaluation]\nevery_updates = {every}\n')
+    done = p.run(tmp_path, "ab", *configs, "--seeds=2", "--set=manager.termination.max_updates=20")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "A is evaluated every" in done.stderr
+    assert p.names(tmp_path) == ["a.toml", "b.toml"]
 
 
 def test_what_a_resume_went_back_behind_does_not_count() -> None:

@@ -52,6 +52,17 @@ def num_envs_of(config: Config) -> int:
             return int(config.algorithm.get("num_envs", 8))
 
 
+def steps_per_update(config: Config) -> int | None:
+    """Environment steps of an update of all ranks together; None where only a package's learner knows."""
+    match config.run.algorithm:
+        case "ppo":
+            return config.ppo.num_envs * config.ppo.n_steps
+        case "dqn":
+            return config.dqn.num_envs * -(-config.dqn.train_freq // config.dqn.num_envs)
+        case _:
+            return None
+
+
 def _entry(algorithm: str) -> Entry:
     if algorithm in ALGORITHMS:
         return ALGORITHMS[algorithm]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from tui_trainer.core.format import ago, count, size
 from tui_trainer.core.state import RunState
 from tui_trainer.core.versions import FORMULA, Version, versions
 from tui_trainer.errors import SessionInUse, TuiTrainerError, UsageError
+from tui_trainer.sessions import store
 from tui_trainer.sessions.index import state_at_end
 from tui_trainer.sessions.store import Session, SessionSummary, list_sessions
 
@@ -149,8 +149,7 @@ def remove(sessions: str | None, name: str, *, yes: bool) -> None:
         if input(f"delete {session.path} for good? [y/N] ").strip().lower() != "y":
             print("kept")
             return
-    with session.lock():
-        shutil.rmtree(session.path)
+    store.remove(session)
     print(f"deleted {session.name}")
 
 

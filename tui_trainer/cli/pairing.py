@@ -18,7 +18,7 @@ from tui_trainer.sessions.provenance import collect
 from tui_trainer.sessions.store import Session
 from tui_trainer.studies.engines import Curve
 from tui_trainer.studies.paired import Comparison, compare
-from tui_trainer.studies.pairs import Pair, at_equal_steps, train_all
+from tui_trainer.studies.pairs import Meeting, Pair, at_equal_steps, meeting, train_all
 from tui_trainer.studies.space import require_limit
 
 EQUAL = ["manager.termination.intelligent=false", "manager.termination.target="]
@@ -39,10 +39,10 @@ class Pairing(msgspec.Struct):
 
 def pair(wish: Pairing) -> int:
     """Train, compare, say it."""
-    higher = _direction(wish)
+    higher, where = _checked(wish)
     made = [_create(wish, arm, seed) for seed in range(1, wish.seeds + 1) for arm in (0, 1)]
     curves = train_all(made, wish.jobs, lambda session, curve: _tell(wish, session, curve))
-    pairs = [at_equal_steps(seed + 1, curves[2 * seed], curves[2 * seed + 1]) for seed in range(wish.seeds)]
+    pairs = [at_equal_steps(seed + 1, curves[2 * seed], curves[2 * seed + 1], where) for seed in range(wish.seeds)]
     kept = [each for each in pairs if each is not None]
     if len(kept) < wish.seeds:
         raise UsageError("the two have no evaluation at common steps", "evaluate both at the same steps")
@@ -71,19 +71,20 @@ def _resolved(wish: Pairing, arm: int, seed: int) -> Resolved:
     return resolve_run(wish.configs[arm], {"run.seed": seed}, [*wish.assignments, *EQUAL])
 
 
-def _direction(wish: Pairing) -> bool:
-    """Which way the score is better. Raises UsageError where the two cannot be compared."""
+def _checked(wish: Pairing) -> tuple[bool, Meeting | None]:
+    """Whether a higher score is better, and where the two meet. Raises UsageError where they cannot be compared."""
     a, b = (_resolved(wish, arm, 1).config for arm in (0, 1))
     check_name(f"{wish.name}-a-s{wish.seeds}")
     if a.run.task != b.run.task:
         raise UsageError(f"{a.run.task} and {b.run.task} are different tasks", "compare two ways to train one")
     for config in (a, b):
         require_limit(config)
+    where = meeting(a, b)
     pin_threads(1)
     task = tasks.make(a.run.task, a.task, 1)
     higher = task.spec.higher_is_better
     task.close()
-    return higher
+    return higher, where
 
 
 def _create(wish: Pairing, arm: int, seed: int) -> Session:

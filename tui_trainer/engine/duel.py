@@ -32,23 +32,24 @@ class Duel:
         self._table, self._policy = table, policy
         self._players = self._seated(wish)
         self._temperature, self._luck = wish.temperature, random.Random(wish.seed)
-        self._rival, self._game = wish.rival, 0
+        self._rival, self._game = clean_line(wish.rival), 0
         self._learner = 1 if wish.first != d.LEARNER else 0
         self._line: list[str] = []
 
     def _seated(self, wish: d.Open) -> dict[str, Policy]:
         """The policies by seat. Raises UsageError for an opponent that the task has not."""
-        seated, rival = {d.LEARNER: self._policy}, wish.rival
+        seated, rival = {d.LEARNER: self._policy}, clean_line(wish.rival)
         if rival in (d.PERSON, d.SELF):
             return seated
-        if rival not in self._table.rivals:
-            known = ("self", *self._table.rivals)
+        rivals = {clean_line(name): name for name in self._table.rivals}
+        if rival not in rivals:
+            known = ("self", *rivals)
             close = nearest(rival, list(known))
             raise UsageError(
                 f"there is no opponent {rival!r}",
                 f"did you mean {close}?" if close else f"there are {', '.join(known)}",
             )
-        return {**seated, rival: self._table.rival(rival, wish.seed)}
+        return {**seated, rival: self._table.rival(rivals[rival], wish.seed)}
 
     def answer(self, question: d.NewGame | d.Go | d.Play | d.TakeBack) -> d.Position | d.Declined:
         """Do what is asked, or say why not; the position is the answer."""
@@ -74,7 +75,7 @@ class Duel:
         return ""
 
     def _go(self) -> str:
-        sight = self._table.sight()
+        sight = self._sight()
         if why := _over(sight):
             return why
         player = self._seats()[sight.to_move]
@@ -94,7 +95,7 @@ class Duel:
         return self._luck.choices(legal, tempered([chances[action] for action in legal], self._temperature))[0]
 
     def _move(self, name: str) -> str:
-        sight = self._table.sight()
+        sight = self._sight()
         if why := _over(sight):
             return why
         if self._seats()[sight.to_move] != d.PERSON:
@@ -118,6 +119,17 @@ class Duel:
             self._line.pop()
         return ""
 
+    def _sight(self) -> d.Sight:
+        """What the table shows; its words may be anybody's."""
+        sight = self._table.sight()
+        return msgspec.structs.replace(
+            sight,
+            text=clean(sight.text),
+            legal={clean_line(name): action for name, action in sight.legal.items()},
+            result=clean_line(sight.result),
+            note=clean_line(sight.note),
+        )
+
     def _seats(self) -> tuple[str, ...]:
         if len(self._table.sides) == 1:
             return (d.LEARNER,)
@@ -125,14 +137,14 @@ class Duel:
         return (d.LEARNER, rival) if self._learner == 0 else (rival, d.LEARNER)
 
     def _position(self) -> d.Position:
-        sight = self._table.sight()
+        sight = self._sight()
         opinion = None if sight.ended else self._table.opinion(self._policy)
         chances = opinion.probabilities if opinion else ()
         return d.Position(
             game=self._game,
-            text=clean(sight.text),
+            text=sight.text,
             seats=self._seats(),
-            sides=self._table.sides,
+            sides=tuple(map(clean_line, self._table.sides)),
             to_move=sight.to_move,
             moves=tuple(d.Move(name, float(chances[action])) for name, action in sight.legal.items()),
             value=opinion.value if opinion else None,
@@ -184,7 +196,8 @@ def opened(wish: d.Open) -> tuple[d.Opened, Duel]:
         why = "is for one player" if players == 1 else "has no board to play at"
         raise UsageError(f"{task} {why}", "`tui-trainer watch` shows the learner at it")
     duel = Duel(table, examine.policy_of(subject), wish)
-    return d.Opened(label=clean_line(subject.label), task=task, players=players, rivals=table.rivals), duel
+    rivals = tuple(map(clean_line, table.rivals))
+    return d.Opened(label=clean_line(subject.label), task=task, players=players, rivals=rivals), duel
 
 
 # --- the process ---------------------------------------------------------------------------------------------------

@@ -122,8 +122,13 @@ def _lives(holder: Owner) -> bool:
     """True also where nobody can tell: on another host."""
     if holder.host != socket.gethostname():
         return True
+    return lives(holder.pid)
+
+
+def lives(pid: int) -> bool:
+    """Whether there is such a process on this host."""
     try:
-        os.kill(holder.pid, 0)
+        os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:

@@ -23,7 +23,6 @@ from tui_trainer.sessions.names import SESSION_FILE, check_name, default_name, s
 from tui_trainer.sessions.oslayer import (
     REAL,
     Disk,
-    create_file,
     discard,
     make_directories,
     remove_tree,
@@ -34,6 +33,8 @@ from tui_trainer.sessions.oslayer import (
 FORMAT = 1
 STARTING_S = 30.0
 _ATTEMPTS = 200
+_DOOMED = ".removed-"
+"""Begins the name of what is being deleted; its end is the pid of who does."""
 
 StateName: TypeAlias = Literal["starting", "running", "paused", "ended", "interrupted", "crashed"]
 LIVE: tuple[StateName, ...] = ("starting", "running", "paused")
@@ -283,11 +284,11 @@ def _advice(path: Path) -> str:
 
 
 def _furnish(path: Path, file: SessionFile, disk: Disk) -> None:
+    """What is in a new session; it is none before its session.toml is there, whole."""
     disk.mkdir(path / "checkpoints")
     disk.mkdir(path / "crash")
     create_journal(path / "events.jsonl", disk)
-    create_file(disk, path / SESSION_FILE, encode_session_file(file))
-    disk.fsync_dir(path)
+    replace_file(disk, path / SESSION_FILE, encode_session_file(file))
     disk.fsync_dir(path.parent)
 
 
@@ -433,9 +434,23 @@ def remove(session: Session, disk: Disk = REAL) -> int:
     if path.is_symlink():
         raise UsageError(f"{shown(path)} is a link", "delete the link by hand")
     size = disk_usage(path)
-    doomed = path.with_name(f".removed-{path.name}-{os.getpid()}")
     with session.lock(), storage_errors(path.parent):
-        disk.rename(path, doomed)
-        disk.fsync_dir(path.parent)
-        remove_tree(disk, doomed)
+        bury(disk, path, path.parent)
+    clear_away(path.parent, disk)
     return size
+
+
+def bury(disk: Disk, path: Path, root: Path) -> None:
+    """Delete a directory in two steps: killed in between, it is gone from where it was, and `clear_away` ends it."""
+    doomed = root / f"{_DOOMED}{path.name}-{os.getpid()}"
+    disk.rename(path, doomed)
+    disk.fsync_dir(root)
+    remove_tree(disk, doomed)
+
+
+def clear_away(root: Path, disk: Disk = REAL) -> None:
+    """Delete what removals that were killed have left below `root`, as far as the disk allows."""
+    for name in os.listdir(root) if root.is_dir() else ():
+        pid = name.rpartition("-")[2]
+        if name.startswith(_DOOMED) and pid.isdecimal() and not locks.lives(int(pid)):
+            discard(disk, root / name)

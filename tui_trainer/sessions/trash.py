@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tui_trainer.errors import UsageError
 from tui_trainer.sessions.names import SESSION_FILE
-from tui_trainer.sessions.oslayer import REAL, Disk, make_directories, remove_tree, storage_errors
-from tui_trainer.sessions.store import Session
+from tui_trainer.sessions.oslayer import REAL, Disk, make_directories, storage_errors
+from tui_trainer.sessions.store import Session, bury, clear_away
 
 TRASH = ".trash"
 KEPT_S = 7 * 86400.0
@@ -22,7 +22,8 @@ def put_aside(session: Session, *, disk: Disk = REAL, now: float | None = None) 
     if path.is_symlink():
         raise UsageError(f"{path.name} is a link", "delete the link by hand")
     moment = int(time.time() if now is None else now)
-    aside = path.parent / TRASH / f"{moment}-{path.name}"
+    while os.path.lexists(aside := path.parent / TRASH / f"{moment}-{path.name}"):
+        moment += 1
     with session.lock(), storage_errors(path.parent):
         make_directories(disk, aside.parent)
         disk.rename(path, aside)
@@ -42,6 +43,7 @@ def bring_back(root: Path, name: str, *, disk: Disk = REAL) -> Path:
     with storage_errors(root):
         disk.rename(aside, path)
         disk.fsync_dir(root)
+        disk.fsync_dir(aside.parent)
     return path
 
 
@@ -51,7 +53,8 @@ def empty(root: Path, *, disk: Disk = REAL, now: float | None = None) -> int:
     old = [entry for entry in _entries(root) if moment - _moment(entry) > KEPT_S]
     with storage_errors(root):
         for entry in old:
-            remove_tree(disk, entry)
+            bury(disk, entry, root)
+    clear_away(root, disk)
     return len(old)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import textual_serve
 from aiohttp import WSMsgType, web
 
+from tui_trainer.core.text import clean_line
 from tui_trainer.errors import UsageError
 from tui_trainer.ui.pty import PtyProcess
 
@@ -108,7 +109,7 @@ class WebServer:
     # --- what is served --------------------------------------------------------------------------------------------
 
     async def _page(self, request: web.Request) -> web.Response:
-        text = _PAGE.replace("{title}", _escaped(self._title)).replace("{ws}", f"ws://{request.host}/ws")
+        text = _PAGE.replace("{title}", _escaped(clean_line(self._title))).replace("{ws}", f"ws://{request.host}/ws")
         return web.Response(text=text, content_type="text/html")
 
     async def _terminal(self, request: web.Request) -> web.WebSocketResponse:
