@@ -252,6 +252,50 @@ def test_every_network_trains_and_repeats(device: str, network: str, precision: 
     require_equal(*found)
 
 
+def in_both_precisions(device: str, network: str) -> tuple[ResidentPPO, ResidentPPO]:
+    """Two learners before the same update on the same rollout, the second one's products in bfloat16."""
+    whole, half = (
+        resident(device, network=network, hidden=[64, 64], n_steps=32, precision=precision)
+        for precision in ("float32", "bfloat16")
+    )
+    train(whole, 3)
+    while not whole.collect(1e9).complete:
+        pass
+    state = whole.state_dict()
+    half.load_state_dict({**state, "parameters": state["parameters"].clone()})
+    return whole, half
+
+
+def seen_of(learner: ResidentPPO) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Log-probabilities of legal actions, values, and the gradient of PPO's loss, over the whole rollout."""
+    rows = {name: part.flatten(0, 1) for name, part in learner._r.rows.items()}
+    with torch.no_grad():
+        logits, values = learner._heads(learner._flat, rows["x"])
+    learner._make_advantages()
+    learner._mover.begin(0.0, 0.2)
+    batch = learner._batch_of(torch.arange(len(values), device=values.device))
+    terms = learner._mover._terms(batch, Weights(learner._mover.clip_range, 0.0, 0.01, 0.5))
+    (gradient,) = torch.autograd.grad(terms[0] + 0.5 * terms[1] - 0.01 * terms[2], learner._mover._leaf)
+    return logits.masked_fill(~rows["mask"], -1e9).log_softmax(1)[rows["mask"]], values, gradient
+
+
+@devices
+@pytest.mark.parametrize("network", ["mlp", "lines", "conv"])
+def test_in_bfloat16_it_chooses_values_and_learns_as_in_float32_within_bounds(device: str, network: str) -> None:
+    """Measured on the CPU: 0.0008 for log-probabilities, 0.008 for values, 0.03 for the gradient, 0.002 for
+    parameters."""
+    whole, half = in_both_precisions(device, network)
+    (chances, values, gradient), (chances_half, values_half, gradient_half) = seen_of(whole), seen_of(half)
+    assert 0 < (chances_half - chances).abs().max() < 0.005
+    assert (values_half - values).abs().max() < 0.03
+    assert torch.linalg.vector_norm(gradient_half - gradient) < 0.08 * torch.linalg.vector_norm(gradient)
+    before = whole._flat.clone()
+    one, other = whole.learn().metrics, half.learn().metrics
+    assert torch.linalg.vector_norm(half._flat - whole._flat) < 0.01 * torch.linalg.vector_norm(whole._flat)
+    assert torch.cosine_similarity(half._flat - before, whole._flat - before, dim=0) > 0.98
+    assert other["train/value_loss"] == pytest.approx(one["train/value_loss"], rel=0.01)
+
+
 @devices
 @pytest.mark.parametrize("mid", [False, True])
 def test_a_resumed_run_has_the_bits_of_the_uninterrupted_one(device: str, mid: bool) -> None:

@@ -26,7 +26,7 @@ from .world import line, new_session, save
 def test_no_kill_loses_an_acknowledged_checkpoint_or_leaves_a_session_that_cannot_be_read(tmp_path: Path) -> None:
     result = kill_at_random(tmp_path, kills=25, seed=1)
     assert result.broken == []
-    assert result.acknowledged > 25
+    assert result.acknowledged > 5
 
 
 @pytest.mark.long
