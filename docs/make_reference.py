@@ -209,7 +209,10 @@ def formats() -> Iterator[str]:
     yield f"`session.toml` has {fields_of(store.SessionFile)}; in `[status]` {fields_of(store.SessionStatus)}.\n"
     yield f"`sessions list --json` prints one object a line with {fields_of(store.SessionSummary)}.\n"
     result, part = fields_of(EvalResult), fields_of(PartResult)
-    yield f"`eval --json` ends with an object of {result}; each entry of `by` has {part}.\n"
+    yield (
+        f"`eval --json` ends with an object of {result}, and `same_split`: whether that was played on what the session "
+        f"held out; each entry of `by` has {part}.\n"
+    )
 
 
 STATE = (

@@ -12,6 +12,7 @@ import pytest
 from tests.engine import process as p
 from tests.tasks.test_trading import write_csv
 from tests.warm import Done
+from tui_trainer.sessions.files import sealed
 from tui_trainer.tasks.market.generator import generate
 
 SMALL = (
@@ -52,6 +53,30 @@ def test_the_report_is_the_event_after_the_start_and_stands_in_the_session(tmp_p
     assert again.returncode == 0, again.stderr
     assert "DataExamined" not in [event["type"] for event in events(again)]
     assert run(tmp_path, "replay", "d", "--no-ui", "--speed=max").stdout.count("2 of 3 files of") >= 1
+
+
+def test_an_evaluation_plays_the_split_of_the_session_and_says_where_it_cannot(tmp_path: Path, bars: Path) -> None:
+    """A session from before there was a final share; then a file comes into its folder."""
+    words = (f"--set=task.data={bars}", "--set=task.final_share=0", *SMALL)
+    assert run(tmp_path, "run", "trading", "--no-ui", "--name=d", *words).returncode == 0
+    known = judged(tmp_path, "same")
+    session = tmp_path / "s" / "d" / "session.toml"
+    text, old = session.read_bytes(), b'final_share = "0"\n'
+    assert old in text
+    session.write_bytes(sealed(text[: text.rindex(b"# sha256")].replace(old, b"")))
+    assert judged(tmp_path, "same") == known
+    write_csv(bars / "metals" / "9.csv", generate(7, 1, 4096)[0][0])
+    assert judged(tmp_path, "another") != known
+
+
+def judged(root: Path, split: str) -> dict[str, Any]:
+    """The results of an evaluation that says that the split was the session's, or `another`."""
+    done = run(root, "eval", "d", "--json", "--episodes=8")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert found.pop("same_split") == (split == "same")
+    assert done.stderr.count("not those that the session was trained on") == (split != "same")
+    return found
 
 
 def test_data_that_cannot_be_used_ends_the_command_before_a_session_is_made(tmp_path: Path) -> None:

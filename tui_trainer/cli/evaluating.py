@@ -17,6 +17,11 @@ from tui_trainer.engine.examine import Subject, evaluate, from_file, from_sessio
 from tui_trainer.engine.results import in_full
 from tui_trainer.errors import UsageError
 
+OTHER_DATA = (
+    "tui-trainer: the data are not those that the session was trained on: this is today's split, "
+    "and some of what it holds out may have been trained on"
+)
+
 
 def evaluate_session(
     sessions: str | None, name: str, checkpoint: str, episodes: int, seed: int, expect: str, *, json: bool
@@ -24,11 +29,13 @@ def evaluate_session(
     """Print the result; 1 where `expect` does not hold."""
     wish = parse_condition(expect) if expect else None
     subject = subject_of(sessions, name, checkpoint)
-    result = evaluate(subject, episodes, seed)
+    result, same_split = evaluate(subject, episodes, seed)
+    if not same_split:
+        print(OTHER_DATA, file=sys.stderr)
     if wish is not None:
         _require_known(wish.metric, known_metrics(result))
     if json:
-        sys.stdout.write(msgspec.json.encode(in_full(result)).decode() + "\n")
+        sys.stdout.write(msgspec.json.encode(in_full(result) | {"same_split": same_split}).decode() + "\n")
     else:
         print(f"{subject.label}, {result.episodes} episodes, seed {seed}")
         print(table([("against", "win", "95 % interval", "draw", "loss", "return"), *map(_row, result.by.items())]))

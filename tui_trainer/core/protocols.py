@@ -233,6 +233,19 @@ class HasData(Protocol):
 
 
 @runtime_checkable
+class HasSplit(Protocol):
+    """A task that holds out a part of its data."""
+
+    def recall_split(self, state: Mapping[str, Any]) -> bool:
+        """Hold out from now on what was held out where `state`, of a checkpoint, was taken.
+
+        False where today's data do not give that any more: nothing is changed then, and what is held out today may be
+        what was trained on.
+        """
+        ...
+
+
+@runtime_checkable
 class HasBound(Protocol):
     """A task that knows a score which cannot be passed, or hardly."""
 

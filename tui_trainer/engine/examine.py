@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tui_trainer.core.config import Config, Layer, nearest, resolve, without_outgoing
-from tui_trainer.core.protocols import Applied, Arbiter, HasApply, HasBound, Policy, Task
+from tui_trainer.core.protocols import Applied, Arbiter, HasApply, HasBound, HasSplit, Policy, Task
 from tui_trainer.core.values import EvalResult, Pairing, Ratings
 from tui_trainer.errors import DamagedSession, UsageError
 from tui_trainer.sessions.checkpoints import CheckpointStore, load_foreign
@@ -80,8 +80,15 @@ def apply(subject: Subject, source: Path, target: Path, pixels: int) -> Iterator
         task.close()
 
 
-def evaluate(subject: Subject, episodes: int, seed: int) -> EvalResult:
-    """Play every part of the reference suite with `seed`."""
+class Examined(NamedTuple):
+    """A result, and whether what it was played on is what the session held out."""
+
+    result: EvalResult
+    same_split: bool
+
+
+def evaluate(subject: Subject, episodes: int, seed: int) -> Examined:
+    """Play every part of the reference suite with `seed`, on what the session held out where that is still known."""
     import torch
 
     from tui_trainer import algorithms
@@ -93,9 +100,10 @@ def evaluate(subject: Subject, episodes: int, seed: int) -> EvalResult:
     try:
         learner = algorithms.build(subject.config.run.algorithm, task, subject.config, "cpu")
         policy = learner.policy_from(subject.state["learner"])
+        same_split = task.recall_split(subject.state.get("task", {})) if isinstance(task, HasSplit) else True
         parts = {part: task.evaluate(policy, part=part, episodes=episodes, seed=seed) for part in task.spec.parts}
         bound = task.bound() if isinstance(task, HasBound) else None
-        return merge(task.spec, parts, baselines=task.baselines(), bound=bound)
+        return Examined(merge(task.spec, parts, baselines=task.baselines(), bound=bound), same_split)
     finally:
         task.close()
 

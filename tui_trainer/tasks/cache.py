@@ -214,8 +214,7 @@ class CacheTask:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue exactly. Raises DamagedSession where the requests are others than it was made with."""
-        if self._options.data and state["data"] != self._library.digest:
-            self._library = self._as_before(state["data"])
+        self.recall_split(state)
         require_same_data(state, self._library.digest, "requests", "restore its trace file")
         self._caches.load(state["caches"])
         load_watcher(self._watcher, state["watcher"])
@@ -224,10 +223,13 @@ class CacheTask:
         load_generator(self._rng, state["rng"])
         self._legal = self._caches.mask()
 
-    def _as_before(self, digest: object) -> Library:
-        """Sessions from before there was a final share go on with the split that they began with."""
-        before = _library(msgspec.structs.replace(self._options, final_share=0.0))
-        return before if before.digest == digest else self._library
+    def recall_split(self, state: Mapping[str, Any]) -> bool:
+        """Back to the split of the session that `state` is of: before there was a final share it was another one."""
+        if self._options.data and state.get("data") != self._library.digest:
+            before = _library(msgspec.structs.replace(self._options, final_share=0.0))
+            if before.digest == state.get("data"):
+                self._library = before
+        return bool(state.get("data") == self._library.digest)
 
     def render_text(self, env: int) -> str:
         """Hits so far, what the cache holds, the last action."""

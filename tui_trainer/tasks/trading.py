@@ -291,8 +291,7 @@ class TradingTask:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue exactly. Raises DamagedSession where the bars are others than it was made with."""
-        if self._options.data and state["data"] != self._market.digest:
-            self._market = self._as_before(state["data"])
+        self.recall_split(state)
         require_same_data(state, self._market.digest, "bars", "restore the data it used")
         self._start, self._t = loaded(self._start, state, "start"), loaded(self._t, state, "t")
         self._path, self._position = loaded(self._path, state, "path"), loaded(self._position, state, "position")
@@ -300,10 +299,13 @@ class TradingTask:
         self._range = int(first), int(last)
         load_generator(self._rng, state["rng"])
 
-    def _as_before(self, digest: object) -> Market:
-        """Sessions from before there was a final share go on with the split that they began with."""
-        before = _market(msgspec.structs.replace(self._options, final_share=0.0))
-        return before if before.digest == digest else self._market
+    def recall_split(self, state: Mapping[str, Any]) -> bool:
+        """Back to the split of the session that `state` is of: before there was a final share it was another one."""
+        if self._options.data and state.get("data") != self._market.digest:
+            before = _market(msgspec.structs.replace(self._options, final_share=0.0))
+            if before.digest == state.get("data"):
+                self._market = before
+        return bool(state.get("data") == self._market.digest)
 
     def render_text(self, env: int) -> str:
         """Price, position and equity of a trader's episode so far."""

@@ -341,8 +341,7 @@ class VectorizeTask:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue exactly. Raises DamagedSession where the pictures are others than it was made with."""
-        if self._options.data and state["data"] != self._library.digest:
-            self._library = self._as_before(state["data"])
+        self.recall_split(state)
         require_same_data(state, self._library.digest, "pictures", "restore the folder")
         self._pictures, self._attempt = (
             loaded(self._pictures, state, "pictures"),
@@ -354,10 +353,13 @@ class VectorizeTask:
         load_generator(self._rng, state["rng"])
         self._begun = True
 
-    def _as_before(self, digest: object) -> Library:
-        """Sessions from before there was a final share go on with the split that they began with."""
-        before = _library(msgspec.structs.replace(self._options, final_share=0.0))
-        return before if before.digest == digest else self._library
+    def recall_split(self, state: Mapping[str, Any]) -> bool:
+        """Back to the split of the session that `state` is of: before there was a final share it was another one."""
+        if self._options.data and state.get("data") != self._library.digest:
+            before = _library(msgspec.structs.replace(self._options, final_share=0.0))
+            if before.digest == state.get("data"):
+                self._library = before
+        return bool(state.get("data") == self._library.digest)
 
     def render_text(self, env: int) -> str:
         """The picture beside the best tracing of it so far, and their figures."""

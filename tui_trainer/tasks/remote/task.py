@@ -139,6 +139,11 @@ class RemoteTask:
         """What the task keeps for the final evaluation, in the first worker."""
         return RemoteFinal(self, *self._call(self._processes[0], "final_facts", patience_s=PREPARE_S))
 
+    def recall_split(self, state: Mapping[str, Any]) -> bool:
+        """Of the first worker, which evaluates; every state of every worker names the same data."""
+        found: bool = self._call(self._processes[0], "recall_split", next(iter(state.get("workers", ())), {}))
+        return found
+
     def baselines(self) -> dict[str, float]:
         """The task's."""
         return dict(self._baselines)

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from tui_trainer import tasks
-from tui_trainer.core.protocols import HasBound, HasFinal, Judge, Task
+from tui_trainer.core.protocols import HasBound, HasFinal, HasSplit, Judge, Task
 from tui_trainer.data.worker import die_with
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.tasks.arrays import Array, Bool, Float
@@ -78,6 +78,8 @@ def _carried_out(task: Task, method: str, given: Any, connection: Connection) ->
     if method == "final_facts":
         judge = _final(task)
         return judge.baselines(), judge.bound() if isinstance(judge, HasBound) else None
+    if method == "recall_split":
+        return task.recall_split(*given) if isinstance(task, HasSplit) else True
     return getattr(task, method)(*given)
 
 
