@@ -319,6 +319,23 @@ def test_the_reward_is_a_hit_less_the_cost_of_what_was_fetched() -> None:
     assert seen >= {0, 1, 2}
 
 
+def test_the_gain_is_the_reward_less_what_plain_lru_hits_on_the_same_requests() -> None:
+    """Whatever is done, over a segment the two differ by what no action changes; and doing nothing gains nothing."""
+    hits, gain, idle = (tasks.make("cache", {"reward": each}, 3) for each in ("hits", "gain", "gain"))
+    (obs, mask, _), player, sums = hits.reset(4), RandomPlayer(hits.spec, 1), np.zeros((2, 3))
+    gain.reset(4)
+    idle.reset(4)
+    segments, requests = hits._caches.segment.tolist(), hits._library.train.requests
+    for _ in range(LENGTH - 1):
+        action = player.act(obs, mask)
+        steps = hits.step(action), gain.step(action)
+        obs, mask = steps[0].obs, steps[0].mask
+        sums += [step.reward for step in steps]
+        assert not idle.step(np.full(3, NOTHING)).reward.any()
+    assert sums[0] - sums[1] == pytest.approx([sum(lru(requests[s].tolist(), 32)) for s in segments])
+    assert sums[0].tolist() != sums[1].tolist()
+
+
 def test_the_observation_holds_nothing_of_later_requests() -> None:
     row = generated(0, 32).held_out.requests[100].tolist()
     other = row[:600] + row[599::-1][: LENGTH - 600]

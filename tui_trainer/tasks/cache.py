@@ -1,7 +1,9 @@
 """Manage a cache: for each request keep, prefetch or evict, so that the next requests hit.
 
 An episode is a segment of 1,024 requests on a cache that is empty at first. The reward of an action is 1 where the next
-request hits, less `fetch_cost` for every object that it prefetched. Objects are of unit size.
+request hits, less `fetch_cost` for every object that it prefetched. Objects are of unit size. With `reward = "gain"` it
+is less 1, too, where plain LRU hits: what is best to do stays the same, since LRU's hits depend on the requests alone,
+and most of the noise of what the requests happen to be is gone.
 """
 
 from __future__ import annotations
@@ -53,6 +55,9 @@ class Options(Settings, frozen=True):
     workload_seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Which workloads are generated.")] = 0
     capacity: Annotated[int, Meta(ge=4, le=512, description="Objects that the cache holds.")] = 32
     fetch_cost: Annotated[float, Meta(ge=0, le=10, description="Cost of an object prefetched, in hits.")] = 0.5
+    reward: Annotated[
+        Literal["hits", "gain"], Meta(description="What an action earns: hits, or hits beyond those of plain LRU.")
+    ] = "hits"
     final_share: FinalShare = FINAL_SHARE
 
 
@@ -137,7 +142,10 @@ class CacheTask:
         likely = self._watcher.before(action)
         fetched = self._caches.act(action)
         self._watcher.after(likely, fetched)
-        return (self._caches.is_hit - self._options.fetch_cost * fetched).astype(np.float32), fetched
+        earned = self._caches.is_hit - self._options.fetch_cost * fetched
+        if self._options.reward == "gain":
+            earned = earned - self._caches.is_hit_of_lru()
+        return earned.astype(np.float32), fetched
 
     # --- difficulty ------------------------------------------------------------------------------------------
 

@@ -200,6 +200,12 @@ class Caches:
         self.hits += self.is_hit & ~self.was_fetched
         self.fetched_hits += self.was_fetched
 
+    def is_hit_of_lru(self) -> Bool:
+        """Would the request that `act` just looked up hit in a plain LRU, (N,)?"""
+        going = self.t < LENGTH
+        found: Bool = self.traces.lru_hits[self.segment, np.minimum(self.t, LENGTH - 1)] & going
+        return found
+
     def state(self) -> dict[str, object]:
         """Everything, copied."""
         return {name: getattr(self, name).copy() for name in _FIELDS}

@@ -28,9 +28,9 @@ from tui_trainer.core.data import DataReport
 from tui_trainer.data import requests as files
 from tui_trainer.data.catalogue import Catalogue, Item, measure_requests
 from tui_trainer.errors import UsageError
-from tui_trainer.tasks.arrays import Array, Float, Int, between
+from tui_trainer.tasks.arrays import Array, Bool, Float, Int, between
 from tui_trainer.tasks.caching import workloads
-from tui_trainer.tasks.caching.policies import ONLINE, belady
+from tui_trainer.tasks.caching.policies import ONLINE, belady, lru
 
 LENGTH = 1024
 """Requests of a segment."""
@@ -74,6 +74,11 @@ class Traces:
     def between(self, low: float, high: float) -> tuple[int, int]:
         """First and past-the-last index of the qualities in [low, high]; the nearest segment where there is none."""
         return between(self.quality, low, high)
+
+    @functools.cached_property
+    def lru_hits(self) -> Bool:
+        """(S, LENGTH): which requests hit in a plain LRU."""
+        return np.array([lru(row.tolist(), self.capacity) for row in self.requests], np.bool_)
 
     def baselines(self, segment: int) -> Baselines:
         """Known policies on a segment; worked out when first asked for."""
