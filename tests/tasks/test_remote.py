@@ -191,6 +191,10 @@ def test_the_final_evaluation_is_of_what_the_task_keeps_for_it() -> None:
     ]
     assert results[0] == results[1] != results[2]
     assert task.final().baselines() == plain.final().baselines() != plain.baselines()
+    task.reset(1)
+    state = task.state_dict()
+    assert task.recall_split(state)
+    assert not task.recall_split({"workers": [{**state["workers"][0], "data": "others"}]})
     task.close()
 
 
@@ -199,6 +203,7 @@ def test_a_final_evaluation_that_takes_long_to_make_ready_is_no_hang() -> None:
     assert isinstance(task, RemoteTask)
     judge = task.final()
     assert (judge.baselines(), judge.bound()) == (task.baselines(), 0.75)
+    assert task.recall_split({}), "what holds out nothing has no other split"
     assert judge.evaluate(LinearPlayer(task.spec, 4), part=task.spec.parts[0], episodes=3, seed=5).episodes == 3
     task.close()
 

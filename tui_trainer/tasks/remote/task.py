@@ -141,7 +141,8 @@ class RemoteTask:
 
     def recall_split(self, state: Mapping[str, Any]) -> bool:
         """Of the first worker, which evaluates; every state of every worker names the same data."""
-        found: bool = self._call(self._processes[0], "recall_split", next(iter(state.get("workers", ())), {}))
+        mine: Mapping[str, Any] = next(iter(state.get("workers", ())), {})
+        found: bool = self._call(self._processes[0], "recall_split", mine, patience_s=PREPARE_S)
         return found
 
     def baselines(self) -> dict[str, float]:
