@@ -345,6 +345,20 @@ def test_the_crosshair_says_where_there_is_no_number() -> None:
 
 
 @pytest.mark.parametrize("glyphs", GLYPHS)
+def test_a_point_that_stands_alone_is_a_spot_and_a_line_has_none(glyphs: Glyphs) -> None:
+    sign = "o" if glyphs == "ascii" else "•"
+
+    def spots(values: list[float | None], others: list[float | None]) -> int:
+        lines = (Line(series(values), "s0"), Line(series(others), "s1"))
+        return "".join(text(draw(Chart(lines), 40, 8, glyphs)[:-1])).count(sign)
+
+    assert spots([0.5], []) == 1
+    assert spots([None, 0.5], [0.5, 0.5]) == 1, "also on another line"
+    assert spots([0.5, None, 0.5, 0.6], []) == 1
+    assert spots([0.5, 0.6], []) == 0
+
+
+@pytest.mark.parametrize("glyphs", GLYPHS)
 def test_a_value_that_is_no_number_is_a_cross_at_the_bottom(glyphs: Glyphs) -> None:
     rows = text(draw(Chart((Line(series([1.0, None, 1.0]), "s0"),), y_range=(0, 2), x_end=2000), 40, 8, glyphs))
     assert ("x" if glyphs == "ascii" else "×") in rows[-2]

@@ -141,3 +141,7 @@ def test_a_mean_curve_begins_when_all_runs_have_and_ends_with_the_shortest() -> 
 def test_a_mean_of_one_run_or_of_runs_that_never_met_is_no_curve() -> None:
     assert mean_curve([[(0.0, 1.0)], []]) == []
     assert mean_curve([[(0.0, 1.0), (1.0, 1.0)], [(5.0, 1.0)]]) == []
+
+
+def test_one_evaluation_is_a_sign_on_the_chart() -> None:
+    assert chart(compare([facts("once", [0.5])]), 60, ascii_only=True).count("*") == 2  # one in the legend

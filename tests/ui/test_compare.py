@@ -16,7 +16,7 @@ from tui_trainer.cli.comparing import contrast
 from tui_trainer.core.config import UiSettings
 from tui_trainer.errors import UsageError
 from tui_trainer.ui.compare import CompareApp
-from tui_trainer.ui.contrast import Contrast, Desk, chart, draw_desk, style_of
+from tui_trainer.ui.contrast import Contrast, Desk, chart, draw_desk, is_rate, style_of
 from tui_trainer.ui.look import Look
 from tui_trainer.ui.view import RunView
 
@@ -42,7 +42,7 @@ def test_seeds_of_one_setting_are_one_mean_with_an_interval() -> None:
     last = group.mean["steps"].last
     assert last is not None
     assert (last.low, last.mean, last.high) == pytest.approx((0.6, 0.7, 0.8))
-    assert group.text.startswith("mean of 2 seeds: last 0.7 [0.6, 0.8], IQM 0.7")
+    assert group.text.startswith("mean of 2 seeds: last 70.0 % [60.0 %, 80.0 %], IQM 70.0 %")
 
 
 def test_time_counts_from_each_sessions_own_start() -> None:
@@ -67,6 +67,31 @@ def test_lines_differ_in_pattern_as_well_as_in_colour() -> None:
     styles = [style_of(index) for index in range(24)]
     assert len(set(styles)) == 24
     assert len({dash for _, dash in styles[:6]}) == 6
+
+
+def test_a_run_with_one_evaluation_is_a_spot_even_on_another_ones_line() -> None:
+    one = contrast([facts("many", [0.5, 0.5, 0.5]), facts("once", [0.5], gamma=0.5)], "")
+    assert "•" in shown(Desk(contrast=one), 80, 24)
+    assert "•" not in shown(Desk(contrast=one, hidden=frozenset({"once"})), 80, 24)
+    seeds = contrast([facts("a", [0.4], seed=1), facts("b", [0.4], seed=2)], "")
+    assert "•" in shown(Desk(contrast=seeds), 80, 24)
+
+
+def test_a_learning_rate_is_no_share() -> None:
+    assert [is_rate(name) for name in ("eval/win_rate", "train/learning_rate", "train/loss")] == [True, False, False]
+
+
+@pytest.mark.parametrize("height", range(14, 40))
+def test_settings_that_differ_are_never_a_heading_alone(height: int) -> None:
+    """Where not all have room, it is told how many others there are."""
+    many = {f"name{at}": 1 for at in range(12)}
+    runs = [facts("a", [0.2, 0.3], seed=1), facts("b", [0.2, 0.3], seed=2, **many)]
+    lines = [line.strip(" │") for line in shown(Desk(contrast=contrast(runs, "")), 80, height).splitlines()]
+    heading = next((at for at, line in enumerate(lines) if line == "settings that differ"), None)
+    named = sum(line.startswith(("ppo.name", "run.seed")) for line in lines)
+    more = sum(int(line.split()[1]) for line in lines if line.startswith("… "))
+    assert heading is None or named + more == 13
+    assert heading is not None or named + more == 0
 
 
 def test_single_runs_stand_back_behind_their_mean() -> None:
@@ -161,7 +186,8 @@ async def test_what_has_grown_is_compared_again_and_the_rest_stays() -> None:
 
     app = CompareApp(judge, UiSettings(), look=Look(), has_grown=lambda: has_grown[0], look_s=0.01)
     async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.pause(0.2)
+        while "● b" not in app.screen_stack[0].query_one(RunView).text():
+            await pilot.pause(0.05)
         await pilot.press("down", "b")
         runs[1] = facts("b", [0.3, 0.6, 0.9], seed=2)
         assert len(read) == 1

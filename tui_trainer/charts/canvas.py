@@ -27,6 +27,7 @@ class Canvas:
         self._style = [[""] * self.width for _ in range(self.height)]
         self._char: dict[tuple[int, int], tuple[str, str]] = {}
         self._words: list[set[int]] = [set() for _ in range(self.height)]
+        self._spots: dict[tuple[int, int], str] = {}
 
     def dot(self, x: int, y: int, style: str) -> None:
         """Set one dot; outside the canvas nothing happens."""
@@ -47,6 +48,12 @@ class Canvas:
         for x, y in _bresenham(x0, y0, x1, y1):
             if off == 0 or x % (on + off) < on:
                 self.dot(x, y, style)
+
+    def spot(self, x: int, y: int, style: str) -> None:
+        """A point with no line to it, as a sign of its own: a single dot is not seen, least of all on a line."""
+        self.dot(x, y, style)
+        if 0 <= x < self.columns and 0 <= y < self.rows:
+            self._spots[x // self.per_x, y // self.per_y] = style
 
     def column(self, x: int, top: int, bottom: int, style: str) -> None:
         """A vertical stroke."""
@@ -102,7 +109,9 @@ class Canvas:
 
     def _cells(self, row: int) -> Iterator[Span]:
         for column, bits in enumerate(self._bits[row]):
-            if bits:
+            if (column, row) in self._spots:
+                yield Span("o" if self.glyphs == "ascii" else "•", self._spots[column, row])
+            elif bits:
                 yield Span(self._glyph(bits), self._style[row][column])
             else:
                 yield Span(*self._char.get((column, row), (" ", "")))

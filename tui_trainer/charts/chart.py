@@ -176,6 +176,9 @@ def _draw_series(plot: Canvas, series: Series, style: str, dash: tuple[int, int]
 
 
 def _draw_run(plot: Canvas, run: Sequence[Column], style: str, dash: tuple[int, int], axis: YAxis) -> None:
+    """A line through the points; one that stands alone, such as a first evaluation, is a spot."""
+    if len(run) == 1 and (row := _dot_row(axis, run[0].mean, plot.rows)) is not None:
+        plot.spot(run[0].x, row, style)
     before: tuple[float, float] | None = None
     for column in run:
         y = _height(axis, column.mean, plot.rows)
@@ -193,6 +196,12 @@ def _height(axis: YAxis, value: float, rows: int) -> float | None:
     """The value's dot from the top, not rounded and not held within the plot; None where it has no place."""
     share = axis.share(value)
     return None if share is None else (1 - share) * (rows - 1)
+
+
+def _dot_row(axis: YAxis, value: float, rows: int) -> int | None:
+    """The row of dots of a value within the plot."""
+    y = _height(axis, value, rows)
+    return round(y) if y is not None and -0.5 <= y < rows - 0.5 else None
 
 
 def _draw_extent(plot: Canvas, column: Column, style: str, axis: YAxis) -> None:

@@ -11,6 +11,7 @@ from tui_trainer.charts.axes import XKind
 from tui_trainer.cli import find
 from tui_trainer.cli.reporting import facts
 from tui_trainer.cli.settings import view_settings
+from tui_trainer.core.format import percent
 from tui_trainer.core.series import Bucket, Series
 from tui_trainer.foreign.run import ForeignRun, read_run
 from tui_trainer.reports.comparison import Comparison, Group, Scored, compare, mean_curve
@@ -18,7 +19,7 @@ from tui_trainer.reports.facts import Facts
 from tui_trainer.reports.table import number
 from tui_trainer.sessions.store import Session
 from tui_trainer.ui.compare import run_compare
-from tui_trainer.ui.contrast import Contrast, Entry
+from tui_trainer.ui.contrast import Contrast, Entry, is_rate
 from tui_trainer.ui.contrast import Group as Mean
 
 _X: dict[XKind, Callable[[Bucket], float]] = {
@@ -111,7 +112,7 @@ def _entry(line: Scored, series: Series, settings: tuple[str, ...]) -> Entry:
 
 def _mean(group: Group, compared: Comparison, own: dict[str, Series]) -> Mean:
     curves = [own[name] for name in group.names]
-    return Mean(group.names, {kind: _mean_of(curves, kind) for kind in _X}, _words(group))
+    return Mean(group.names, {kind: _mean_of(curves, kind) for kind in _X}, _words(group, compared.metric))
 
 
 def _mean_of(curves: Sequence[Series], kind: XKind) -> Series:
@@ -120,10 +121,11 @@ def _mean_of(curves: Sequence[Series], kind: XKind) -> Series:
     return Series(tail=tuple(Bucket(int(at), at, int(at), mean, low, high) for at, mean, low, high in points))
 
 
-def _words(group: Group) -> str:
-    """`mean of 3 seeds: last 0.71 [0.69, 0.73], IQM 0.71; at equal steps ...`."""
+def _words(group: Group, metric: str) -> str:
+    """`mean of 3 seeds: last 71.0 % [69.0 %, 73.0 %], IQM 71.0 %; at equal steps ...`."""
+    told = percent if is_rate(metric) else number
     parts = [
-        f"{name} {number(s.mean)} [{number(s.ci[0])}, {number(s.ci[1])}], IQM {number(s.iqm)}"
+        f"{name} {told(s.mean)} [{told(s.ci[0])}, {told(s.ci[1])}], IQM {told(s.iqm)}"
         for name, s in (("last", group.last), ("best", group.best), ("at equal steps", group.at_equal_steps))
         if s is not None
     ]

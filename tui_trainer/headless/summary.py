@@ -147,7 +147,7 @@ def _charts(s: RunState, width: int, encoding: str) -> list[str]:
     )
     lines: list[str] = []
     for title, curves in charts:
-        drawn = [curve for curve in curves if len(curve.points) > 1]
+        drawn = [curve for curve in curves if curve.points]
         if drawn:
             lines += ["", *chart(title, drawn, width, ascii_only=ascii_only)]
     return [*lines, ""] if lines else []

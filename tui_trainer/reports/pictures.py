@@ -108,6 +108,8 @@ def _part(axes: Axes, index: int, name: str, points: list[tuple[int, PartResult]
     colour = COLOURS[index % len(COLOURS)]
     marker, style = MARKERS[index % len(MARKERS)], LINES[index % len(LINES)]
     axes.fill_between(steps, lows, highs, color=colour, alpha=0.15, linewidth=0)
+    if len(steps) == 1:
+        axes.vlines(steps, lows, highs, color=colour, alpha=0.5)  # a band of one evaluation has no width
     axes.plot(steps, values, color=colour, linestyle=style, marker=marker, markersize=3, label=_label(name))
 
 
@@ -167,18 +169,17 @@ Band = tuple[int, float, float, float]
 
 
 def _finite(name: str, series: Series, families: tuple[str, ...]) -> list[Band]:
-    """(step, mean, low, high) of the buckets that hold a finite value, two at least."""
+    """(step, mean, low, high) of the buckets that hold a finite value."""
     if not name.startswith(families):
         return []
-    points = [(b.step, b.mean, b.low or 0.0, b.high or 0.0) for b in series.buckets if b.mean is not None]
-    return points if len(points) > 1 else []
+    return [(b.step, b.mean, b.low or 0.0, b.high or 0.0) for b in series.buckets if b.mean is not None]
 
 
 def _curve(axes: Axes, name: str, points: list[Band]) -> None:
     steps, means, lows, highs = (list(column) for column in zip(*points))
     axes.fill_between(steps, lows, highs, color=COLOURS[0], alpha=0.2, linewidth=0)
     axes.plot(steps, means, color=COLOURS[0], alpha=0.35, linewidth=0.8)
-    axes.plot(steps, smoothed(means), color=COLOURS[0], linewidth=1.5)
+    axes.plot(steps, smoothed(means), color=COLOURS[0], linewidth=1.5, marker=None if len(steps) > 1 else "o")
     axes.set_title(f"{name}  {means[-1]:.4g}", loc="left", fontsize=8)
 
 

@@ -83,8 +83,8 @@ def _spread(name: str, s: Spread) -> tuple[str, ...]:
 
 
 def chart(comparison: Comparison, width: int, *, ascii_only: bool = False) -> str:
-    """The curves over environment steps, each with its own marker; empty where there is no curve."""
-    curves = [(line.name, line.curve) for line in comparison.sessions if len(line.curve) > 1]
+    """The curves over environment steps, each with its own marker; a dot where there is one value; empty where there is none."""
+    curves = [(line.name, line.curve) for line in comparison.sessions if line.curve]
     if not curves:
         return ""
     markers = ASCII_MARKERS if ascii_only else MARKERS

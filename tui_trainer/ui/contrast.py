@@ -118,16 +118,17 @@ def _x(kind: XKind, series: Series) -> float:
     return {"steps": float(last.step), "time": last.time, "update": float(last.update)}[kind]
 
 
-def is_rate(contrast: Contrast) -> bool:
-    """Is the metric a share in [0, 1]?"""
-    return "rate" in contrast.metric.split("/")[1].split("_") if "/" in contrast.metric else False
+def is_rate(metric: str) -> bool:
+    """Is the metric a share in [0, 1]? A learning rate is none."""
+    words = metric.partition("/")[2].split("_")
+    return "rate" in words and "learning" not in words
 
 
 def number(contrast: Contrast, value: float | None) -> str:
     """A score as people read it."""
     if value is None:
         return "-"
-    return percent(value) if is_rate(contrast) else f"{value:.4g}"
+    return percent(value) if is_rate(contrast.metric) else f"{value:.4g}"
 
 
 def chart(desk: Desk) -> Chart:
@@ -135,13 +136,13 @@ def chart(desk: Desk) -> Chart:
     contrast = desk.contrast
     assert contrast is not None
     start, end = extent(desk.lens, newest(desk))
-    rate = is_rate(contrast) and "log" not in desk.lens.log
+    rate = is_rate(contrast.metric) and "log" not in desk.lens.log
     return Chart(
         lines=(*_means(desk, contrast), *_singles(desk, contrast)),
         y_range=(0.0, 1.0) if rate else None,
         x_start=start,
         x_end=end,
-        y_text=(lambda value: f"{100 * value:.3g}") if is_rate(contrast) else short,
+        y_text=(lambda value: f"{100 * value:.3g}") if is_rate(contrast.metric) else short,
         kind=desk.lens.kind,
         log="log" in desk.lens.log,
         smoothing=desk.lens.smoothing,
@@ -208,16 +209,17 @@ def _body(desk: Desk, width: int, height: int) -> list[Row]:
         return centred([plain(desk.note or "reading sessions", "dim")], width, height)
     if desk.help:
         return help_box(keys_told(desk, width), desk.help_scroll, width, height)
-    top = chart_height(desk, height)
+    top = chart_height(desk, width, height)
     return [*_chart_box(desk, width, top), *_tables(desk, width, height - top)]
 
 
-def chart_height(desk: Desk, height: int) -> int:
+def chart_height(desk: Desk, width: int, height: int) -> int:
     """Rows of the chart's box, frame included."""
     contrast = desk.contrast
     if desk.large or contrast is None:
         return height
-    below = 3 + len(contrast.entries) + (2 + len(contrast.settings) if contrast.settings else 0) + len(contrast.groups)
+    means = len(_spreads(contrast, width))
+    below = 3 + len(contrast.entries) + means + (2 + len(contrast.settings) if contrast.settings else 0)
     top = max(min(height, 7), height - min(below, max(0, height * 11 // 20)))
     return top if height - top >= 4 else height
 
@@ -234,7 +236,7 @@ def chart_plan(desk: Desk, width: int, height: int) -> Plan | None:
     """Where the chart's plot lies on a screen of this size: two columns and two rows from its corner."""
     if desk.contrast is None or desk.help:
         return None
-    return plan(chart(desk), width - 4, chart_height(desk, height - 3) - 2)
+    return plan(chart(desk), width - 4, chart_height(desk, width, height - 3) - 2)
 
 
 def _way(desk: Desk, contrast: Contrast) -> str:
@@ -261,10 +263,27 @@ def _tables(desk: Desk, width: int, height: int) -> list[Row]:
     if contrast is None or height < 3:
         return block([], width, max(0, height))
     rows = _scores(desk, contrast, width - 4)
-    rows += [row for group in contrast.groups for row in wrapped(group.text, width - 4)]
-    if contrast.settings:
-        rows += [(), plain("settings that differ", "dim"), *_settings(contrast, width - 4)]
+    rows += _spreads(contrast, width)
+    rows += _differing(contrast, width, height - 2 - len(rows))
     return box(plain("Scores", "title"), _around(rows, 1 + desk.chosen, height - 2), width, height)
+
+
+def _spreads(contrast: Contrast, width: int) -> list[Row]:
+    """Means over seeds, in words."""
+    return [row for group in contrast.groups for row in wrapped(group.text, width - 4)]
+
+
+def _differing(contrast: Contrast, width: int, room: int) -> list[Row]:
+    """Settings that differ under their heading, as many as there is room for, and how many others there are."""
+    rows = _settings(contrast, width - 4)
+    if not rows or room < 2:
+        return []
+    heading = plain("settings that differ", "dim")
+    if len(rows) + 2 <= room:
+        return [(), heading, *rows]
+    kept = rows[: room - 2]
+    more = plain(f"… {len(rows) - len(kept)} more settings differ: tui-trainer compare prints them", "dim")
+    return [heading, *kept, more] if len(rows) + 1 > room else [heading, *rows]
 
 
 def _around(rows: list[Row], at: int, height: int) -> list[Row]:
@@ -318,7 +337,7 @@ def _difference(contrast: Contrast, entry: Entry, base: Entry | None) -> str:
     if entry.at_equal_steps is None or base.at_equal_steps is None:
         return "-"
     difference = entry.at_equal_steps - base.at_equal_steps
-    return f"{100 * difference:+.1f} %" if is_rate(contrast) else f"{difference:+.3g}"
+    return f"{100 * difference:+.1f} %" if is_rate(contrast.metric) else f"{difference:+.3g}"
 
 
 def _settings(contrast: Contrast, width: int) -> list[Row]:

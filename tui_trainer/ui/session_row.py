@@ -54,7 +54,7 @@ def told(row: SessionRow, now: float, width: int, height: int, look: Look) -> li
 
 def has_chart(row: SessionRow, width: int) -> bool:
     """Are there evaluations to draw, and room for them?"""
-    return width >= 2 * _WORDS and sum(score is not None for score in row.scores) > 1
+    return width >= 2 * _WORDS and any(score is not None for score in row.scores)
 
 
 def _words(row: SessionRow, now: float, width: int) -> Iterator[Row]:
