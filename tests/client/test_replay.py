@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +24,7 @@ from tui_trainer.client.replay import (
     open_replay,
     parse_at,
 )
-from tui_trainer.client.source import Happened, News, Player, Position, Snapshot
+from tui_trainer.client.source import Happened, Link, News, Player, Position, Snapshot
 from tui_trainer.client.timeline import CHUNK, KEYFRAME_EVERY, Timeline
 from tui_trainer.core.commands import Pause
 from tui_trainer.core.events import AlertRaised, AnyEvent, CommandApplied, DifficultyChanged, LogWritten, RunEnded
@@ -51,6 +52,7 @@ class Viewer:
         self.source = source
         self.state = RunState()
         self.position = source.position
+        self.link: Link | None = None
         self.snapshots = 0
         self.happened: list[AnyEvent] = []
         self._news: AsyncIterator[News] = source.news()
@@ -77,6 +79,8 @@ class Viewer:
                 self.happened += events
             case Position():
                 self.position = news
+            case Link():
+                self.link = news
             case _:
                 raise AssertionError(f"a replay says {news}")
 
@@ -407,7 +411,18 @@ def test_an_impossible_at_is_refused_with_examples(text: str) -> None:
 )
 async def test_a_replay_starts_where_it_was_asked_to(at: str, index: int) -> None:
     events = story()[:49]
-    assert ReplaySource("demo", events, at=parse_at(at)).position.index == index
+    position = ReplaySource("demo", events, at=parse_at(at)).position
+    assert (position.index, position.playing) == (index, False)
+
+
+async def test_a_position_is_looked_at_until_it_is_played_from(tmp_path: Path) -> None:
+    path = journal(tmp_path / "events.jsonl", story())
+    source = open_replay("demo", History(path), at="update:20", speed=0)
+    viewer = await Viewer(source).settled()
+    assert (viewer.state.update, viewer.happened) == (20, [])
+    source.play()
+    await viewer.settled()
+    assert viewer.state == fold(story())
 
 
 def journal(path: Path, events: list[AnyEvent]) -> Path:
@@ -435,6 +450,50 @@ async def test_damaged_lines_are_counted_and_the_rest_replays(tmp_path: Path) ->
     source = open_replay("demo", history, at="end", playing=False)
     assert history.skipped == 1
     assert source.position.total == len(story()) - 1
+
+
+# --- a history that is damaged while it is shown ---
+
+
+def cut_off(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def overwritten(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(bytes(2000))
+
+
+@pytest.mark.parametrize("damage", [cut_off, overwritten, os.unlink])
+@pytest.mark.parametrize("deed", ["play", "end", "seq", "decisions"])
+async def test_damage_met_on_the_way_is_told_and_the_replay_goes_on(
+    damage: Callable[[Path], None], deed: str, unindexed: Path, tmp_path: Path
+) -> None:
+    history = fresh(unindexed, tmp_path)
+    source = open_replay("demo", history, speed=0, playing=False)
+    viewer = await Viewer(source).until(lambda v: v.position.read == 1)
+    damage(tmp_path / "events.jsonl")
+    {"play": source.play, "end": lambda: source.seek(len(LONG)), "seq": lambda: source.seek_seq(len(LONG) - 5),
+     "decisions": source.decisions}[deed]()  # fmt: skip
+    if deed == "decisions" and source.damage is None:
+        return  # no decision lies where the damage is
+    await viewer.until(lambda v: v.link is not None and v.link.status == "lost")
+    assert viewer.link is not None
+    assert "tui-trainer sessions verify demo" in viewer.link.text
+    assert viewer.state == fold(LONG[: source.position.index])
+    if damage is not os.unlink:
+        source.seek(5)
+        await viewer.until(lambda v: v.position.index == 5 and v.link is not None and v.link.status == "live")
+        assert viewer.state == fold(LONG[:5])
+
+
+@pytest.mark.parametrize("wrong", [2**70, -1])
+async def test_a_line_with_an_impossible_update_is_a_damaged_line(wrong: int, tmp_path: Path) -> None:
+    events = [msgspec.structs.replace(event, update=wrong) if event.seq == 9 else event for event in story()]
+    history = History(journal(tmp_path / "events.jsonl", events))
+    viewer = await Viewer(open_replay("demo", history, speed=0)).settled()
+    assert (history.skipped, viewer.state.seq) == (1, len(events))
 
 
 # --- a long history without an index ---

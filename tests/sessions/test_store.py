@@ -18,10 +18,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.core.history import Tale
 from tui_trainer.core.config import Layer, resolve, to_table
 from tui_trainer.errors import DamagedSession, SessionInUse, StorageError, TuiTrainerError, UsageError
 from tui_trainer.sessions import lock as locks
 from tui_trainer.sessions.files import toml_bytes
+from tui_trainer.sessions.journal import Journal
 from tui_trainer.sessions.provenance import collect, git_commit
 from tui_trainer.sessions.store import (
     FORMAT,
@@ -347,6 +349,21 @@ def test_a_live_state_with_a_free_lock_is_shown_as_crashed(tmp_path: Path) -> No
     for state in ("ended", "interrupted", "crashed"):
         session.write_status(state)
         assert list_sessions(tmp_path)[0].state == state
+
+
+@pytest.mark.parametrize("end", [b"", b'{"type":"UpdateFinished","seq":9,"upd', b"\x00" * 300])
+def test_of_a_killed_run_the_list_tells_what_the_journal_holds(tmp_path: Path, end: bytes) -> None:
+    session = new_session(tmp_path)
+    session.write_status("running", update=3, global_step=30, now=1.0)
+    events = Tale().start().train(7).events
+    journal = Journal(session.journal_path)
+    journal.append(events)
+    journal.close()
+    with session.journal_path.open("ab") as file:
+        file.write(end)
+    row = list_sessions(tmp_path)[0]
+    assert (row.state, row.update, row.global_step) == ("crashed", 7, events[-1].global_step)
+    assert row.changed == events[-1].time
 
 
 def test_a_list_is_newest_first_and_one_damaged_session_spoils_nothing(tmp_path: Path) -> None:

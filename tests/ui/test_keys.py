@@ -14,6 +14,7 @@ from tui_trainer.core.state import RunState
 from tui_trainer.errors import ConfigError
 from tui_trainer.ui import keymap
 from tui_trainer.ui.frame import compose, text_of
+from tui_trainer.ui.hints import hint
 from tui_trainer.ui.keymap import bound, remapped
 from tui_trainer.ui.keys import KEYS, Action, keys_for, label_of, refusal
 from tui_trainer.ui.scene import Scene
@@ -94,6 +95,15 @@ def test_a_replay_that_broke_off_says_so_at_its_end_and_only_there() -> None:
         text = text_of(compose(msgspec.structs.replace(broken, position=position), 120, 40).rows)
         for word in ("the engine was gone", "ValueError: no such move", f"tui-trainer resume {NAME}"):
             assert (word in text) is told, word
+
+
+def test_hints_name_only_keys_that_do_something() -> None:
+    told = {"kind": "replay", "hints_until": START + 60}
+    assert "n to the next decision" in hint(msgspec.structs.replace(scene(), **told))
+    logged = msgspec.structs.replace(elsewhere(origin="TensorBoard"), **told)
+    assert hint(logged) == "space plays, ] goes forward, end to the end"
+    assert "accepts" in hint(scene(hints_until=START + 60))
+    assert "accepts" not in hint(scene(hints_until=START + 60, link=Link("lost", "reconnecting")))
 
 
 def test_answers_need_an_open_recommendation() -> None:

@@ -380,7 +380,10 @@ def replay(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Session name or path; default the sample.")] = "sample",
     speed: Annotated[str, typer.Option(help="1..1000 times real time, or max.", metavar="X")] = "20",
     at: Annotated[
-        str | None, typer.Option(help="Begin at update:N, 12:30 or 90s after the start, or end.", metavar="PLACE")
+        str | None,
+        typer.Option(
+            help="Stand at update:N, at 12:30 or 90s after the start, or at the end; space plays on.", metavar="PLACE"
+        ),
     ] = None,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Print it.")] = False,
     json: o.Json = False,

@@ -34,6 +34,8 @@ def replay_session(sessions: str | None, name: str, speed: str, at: str | None, 
 
     settings = view_settings(session.read().config)
     code = leave(run_app(source, settings, aids_of(session)))
+    if source.damage is not None:
+        print(f"tui-trainer: {source.damage}", file=sys.stderr)
     if history.skipped:
         print(f"tui-trainer: {history.skipped} damaged lines of {session.journal_path} were skipped", file=sys.stderr)
     return code

@@ -13,13 +13,13 @@ from typing import Literal
 
 import msgspec
 
-from tui_trainer.client.source import Happened, News, Position, Snapshot
+from tui_trainer.client.source import Happened, Link, News, Position, Snapshot
 from tui_trainer.client.timeline import Timeline
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.events import AnyEvent
 from tui_trainer.core.state import Decision, RunState
 from tui_trainer.core.text import clean_line
-from tui_trainer.errors import OrderRefused, UsageError
+from tui_trainer.errors import DamagedSession, OrderRefused, UsageError
 from tui_trainer.sessions.index import History, state_at_end
 from tui_trainer.sessions.landmarks import KINDS
 
@@ -87,9 +87,9 @@ def fold_all(journal: Path) -> RunState:
 
 
 class ReplaySource:
-    """Plays `events` (in order, as a journal holds them) at `speed`, from `at` on.
+    """Plays `events` (in order, as a journal holds them) at `speed`; with `at` it stands there until `play`.
 
-    Those that `unread` yields first join `events` while it is shown. A moment that has not been read yet is shown as
+    What cannot be read of a damaged history is told once, as a lost line, and it stands where it stood. Those that `unread` yields first join `events` while it is shown. A moment that has not been read yet is shown as
     far as it has been, until it comes.
     """
 
@@ -114,7 +114,7 @@ class ReplaySource:
         self._index = self._index_of(at) if at else 0
         self._clock = clock
         self._speed = checked_speed(speed)
-        self._playing = playing and not self._is_at_end(self._index) and (at is None or at.kind != "end")
+        self._playing = playing and at is None and not self._is_at_end(self._index)
         self._played_s = self._timeline.played_s(self._index)
         self._ticked = clock()
         self._target: int | None = self._index
@@ -122,6 +122,9 @@ class ReplaySource:
         self._closed = False
         self._wake = asyncio.Event()
         self._indexing = self._timeline.indexing()
+        self.damage: DamagedSession | None = None
+        """Why a part of the history could not be read when it was last asked for."""
+        self._damage_told = False
 
     @property
     def name(self) -> str:
@@ -181,11 +184,20 @@ class ReplaySource:
 
     def seek_seq(self, seq: int) -> None:
         """Go to just after the event with this number."""
-        self.seek(self._timeline.index_of_seq(seq))
+        try:
+            self.seek(self._timeline.index_of_seq(seq))
+        except DamagedSession as damage:
+            self._met(damage)
 
     def decisions(self) -> tuple[Decision, ...]:
-        """Every decision of the session, oldest first; outcomes are told where they happen."""
-        return self._timeline.decisions()
+        """Every decision of the session, oldest first; outcomes are told where they happen. None where they are
+        damaged.
+        """
+        try:
+            return self._timeline.decisions()
+        except DamagedSession as damage:
+            self._met(damage)
+            return ()
 
     def seek_to(self, moment: Moment) -> None:
         """Go to a moment."""
@@ -218,18 +230,40 @@ class ReplaySource:
         """A snapshot first; then events while playing, a snapshot after each seek, a position after either."""
         while not self._closed:
             self._wake.clear()
-            if self._target is not None:
-                if (state := await self._sought()) is not None:
-                    yield Snapshot(state)
-            elif self._playing and (batch := self._due()):
-                yield Happened(batch)
-                self._stale = True
+            try:
+                if (step := await self._step()) is not None:
+                    self.damage = None
+                    yield step
+                await self._read_on()
+            except DamagedSession as damage:
+                self._met(damage)
+            if (self.damage is not None) != self._damage_told:
+                self._damage_told = not self._damage_told
+                yield Link("lost", self._damage_words()) if self._damage_told else Link("live", "")
             if self._stale and self._target is None:
                 self._stale = False
                 yield self.position
-            await self._read_on()
             if self._target is None and not self._stale and not self._closed:
                 await self._rest()
+
+    async def _step(self) -> Snapshot | Happened | None:
+        """The state at a place that was asked for, or what is due while playing."""
+        if self._target is not None:
+            state = await self._sought()
+            return None if state is None else Snapshot(state)
+        batch = self._due() if self._playing else ()
+        self._stale |= bool(batch)
+        return Happened(batch) if batch else None
+
+    def _met(self, damage: DamagedSession) -> None:
+        """Stand still where the history could be read."""
+        self.damage = damage
+        self._target = self._wanted = None
+        self._played_s = self._timeline.played_s(self._index)
+        self.pause()
+
+    def _damage_words(self) -> str:
+        return f"damaged history: tui-trainer sessions verify {self._name} tells more; what can be read is shown"
 
     async def _read_on(self) -> None:
         """Read a breath's worth; what somebody waits for, for as long as a frame stands."""
@@ -273,12 +307,14 @@ class ReplaySource:
     def _due(self) -> tuple[AnyEvent, ...]:
         """Events whose time has come, at most a batch; stops playing at the end."""
         first, total = self._index, len(self._timeline)
-        self._index = min(first + BATCH, total, max(first, self._playhead()))
+        stop = min(first + BATCH, total, max(first, self._playhead()))
+        events = tuple(self._timeline.events[first:stop])
+        self._index = stop
         if self._index == first + BATCH:
             self._played_s = self._timeline.played_s(self._index)
         if self._is_at_end(self._index):
             self._playing, self._stale = False, True
-        return tuple(self._timeline.events[first : self._index])
+        return events
 
     def _playhead(self) -> int:
         """Index that playing has reached by the clock."""
@@ -297,8 +333,9 @@ class ReplaySource:
             await asyncio.sleep(0)
             return
         limit = TICK_S if self._playing else None
-        if next(self._indexing, None) is not None:
-            limit = _BREATH_S
+        with contextlib.suppress(DamagedSession):  # told when somebody goes there
+            if next(self._indexing, None) is not None:
+                limit = _BREATH_S
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), limit)
 
@@ -335,7 +372,9 @@ class ReplaySource:
 
 
 def open_replay(name: str, history: History, *, speed: float = 1.0, at: str = "", playing: bool = True) -> ReplaySource:
-    """A replay of a journal that is read while it is shown. Raises UsageError on a bad `at`."""
+    """A replay of a journal that is read while it is shown; with `at` it stands there. Raises UsageError on a bad
+    `at`.
+    """
     moment = parse_at(at) if at else None
     return ReplaySource(name, history, unread=history.scan(), speed=speed, at=moment, playing=playing)
 

@@ -33,7 +33,7 @@ from tui_trainer.core.state import RunState
 from tui_trainer.errors import DamagedSession
 from tui_trainer.sessions import journal, keyframes, landmarks
 from tui_trainer.sessions.files import open_regular, shown
-from tui_trainer.sessions.journal import MAX_JOURNAL, iter_journal
+from tui_trainer.sessions.journal import MAX_JOURNAL, Entry, iter_journal
 from tui_trainer.sessions.keyframes import Packer, Unpacker, Unusable
 from tui_trainer.sessions.landmarks import KINDS, Landmarks
 
@@ -122,7 +122,7 @@ class History(Sequence[AnyEvent]):
     def scan(self) -> Iterator[AnyEvent]:
         """Events behind the index, in order, each noted in the landmarks."""
         start = self._laid
-        for entry in iter_journal(self._path, start.end, start.seq):
+        for entry in _readable(iter_journal(self._path, start.end, start.seq), self._path):
             if entry.event is None:
                 self.skipped += not entry.newer
                 self._clean = False
@@ -269,6 +269,14 @@ class History(Sequence[AnyEvent]):
         self._frame_places.append(section.index)
         self._laid = _Due(section.index, section.seq, section.end, self._laid.skipped + section.skipped)
         self._stop = stored.stop
+
+
+def _readable(entries: Iterator[Entry], path: Path) -> Iterator[Entry]:
+    """The entries. Raises DamagedSession where the medium gives no more of them."""
+    try:
+        yield from entries
+    except OSError as error:
+        raise DamagedSession(f"{shown(path)}: cannot be read: {error.strerror}") from None
 
 
 def state_at_end(path: Path) -> RunState:

@@ -18,6 +18,7 @@ MAX_JOURNAL = 1 << 40
 MAX_SEQ = 1 << 53
 BLOCK = 1 << 18
 MAX_WAITING = 1000
+_END = 1 << 16
 _KNOWN = frozenset(kind.__name__ for kind in Event.__subclasses__())
 
 
@@ -184,6 +185,8 @@ def _entry(line: _Line) -> Entry:
         return Entry(None, line.end, str(error)[:200], newer=newer, torn=torn and not newer)
     if not 0 < event.seq < MAX_SEQ:
         return Entry(None, line.end, f"seq {event.seq}", torn=torn)
+    if not 0 <= event.update < MAX_SEQ:
+        return Entry(None, line.end, f"update {event.update}", torn=torn)
     return Entry(event, line.end)
 
 
@@ -273,6 +276,14 @@ def _tail(path: Path) -> tuple[int, bool]:
             if seqs or start == 0:
                 return (seqs[-1] if seqs else 0), torn
             span *= 4
+
+
+def last_event(path: Path) -> AnyEvent | None:
+    """The newest intact event, from the journal's last lines; None where those hold none."""
+    with open_regular(path, MAX_JOURNAL) as (fd, size):
+        lines = os.pread(fd, _END, max(0, size - _END)).split(b"\n")
+    entries = (_entry(_Line(line, 0, True)) for line in reversed(lines) if line.strip())
+    return next((entry.event for entry in entries if entry.event is not None), None)
 
 
 def _whole_lines(fd: int, start: int, size: int) -> Iterator[_Line]:

@@ -17,7 +17,7 @@ from tui_trainer.core.values import is_guest
 from tui_trainer.errors import DamagedSession, StorageError, TuiTrainerError, UsageError
 from tui_trainer.sessions import lock as locks
 from tui_trainer.sessions.files import TOML_BYTES, parse_toml, read_bytes, seal_holds, sealed, shown, toml_bytes
-from tui_trainer.sessions.journal import create_journal
+from tui_trainer.sessions.journal import create_journal, last_event
 from tui_trainer.sessions.lock import Owner, SessionLock
 from tui_trainer.sessions.names import SESSION_FILE, check_name, default_name, session_names
 from tui_trainer.sessions.oslayer import (
@@ -361,24 +361,37 @@ def summarise(path: Path, now: float, counted: Counted | None = None) -> Session
             name=clean_line(path.name), path=str(path), state="damaged", size=size, problem=str(error)
         )
     score = file.summary.get("best_score")
+    update, global_step, changed = _reached(session, file.status)
     return SessionSummary(
         name=clean_line(path.name),
         path=str(path),
         state=shown_state(file.status, owner, now),
         task=file.task,
         algorithm=file.algorithm,
-        update=file.status.update,
-        global_step=file.status.global_step,
+        update=update,
+        global_step=global_step,
         metric=str(file.summary.get("metric", "")),
         best_score=float(score) if isinstance(score, (int, float)) else None,
         termination_reason=file.status.termination_reason,
         created=file.created,
-        changed=file.status.time,
+        changed=changed,
         age_s=max(0.0, now - file.created),
         size=size,
         pid=owner.pid if owner else None,
         parent=str(file.lineage.get("parent") or ""),
     )
+
+
+def _reached(session: Session, status: SessionStatus) -> tuple[int, int, float]:
+    """(update, environment steps, when): but for a run that came to its end the journal knows more than the status."""
+    found = (status.update, status.global_step, status.time)
+    if status.state == "ended":
+        return found
+    try:
+        newest = last_event(session.journal_path)
+    except (TuiTrainerError, OSError):
+        return found
+    return (newest.update, newest.global_step, max(newest.time, status.time)) if newest is not None else found
 
 
 def shown_state(status: SessionStatus, owner: Owner | None, now: float) -> StateName:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tui_trainer.ui.keys import Action, shown
+from tui_trainer.ui.keys import Action, is_logged, refusal, shown
 from tui_trainer.ui.scene import Scene
 
 SHOWN_S = 120.0
@@ -12,6 +12,7 @@ SHOWN_S = 120.0
 _HINTS: tuple[tuple[Action, Callable[[Scene], bool], str], ...] = (
     ("accept", lambda s: s.card is not None and s.kind == "live" and not s.readonly,
      "{accept} accepts the recommendation, {reject} rejects it; nothing changes by itself"),
+    ("play", lambda s: s.kind == "replay" and is_logged(s), "{play} plays, {later} goes forward, {end} to the end"),
     ("play", lambda s: s.kind == "replay", "{play} plays, {later} goes forward, {next_decision} to the next decision"),
     ("help", lambda s: True, "{help} shows every key and the command that does the same"),
     ("panel", lambda s: True, "1 to 9 choose a panel, {maximise} gives it the whole screen, {back} takes it back"),
@@ -25,7 +26,7 @@ def hint(scene: Scene) -> str:
     if scene.now > scene.hints_until:
         return ""
     for action, fits, text in _HINTS:
-        if action not in scene.learned and fits(scene):
+        if action not in scene.learned and fits(scene) and not refusal(action, scene):
             return text.format_map(_Shown(scene))
     return ""
 

@@ -227,7 +227,7 @@ def label_of(key: Key, scene: Scene) -> str:
         return "resume"
     if key.action in ("extend", "fork") and scene.loop_elsewhere:
         return ""
-    if key.action in ("next_decision", "next_checkpoint", "decisions", "models") and _is_logged(scene):
+    if key.action in ("next_decision", "next_checkpoint", "decisions", "models") and is_logged(scene):
         return ""
     if key.action == "fork" and scene.page:
         return key.label if scene.page == "models" else ""
@@ -242,7 +242,7 @@ def label_of(key: Key, scene: Scene) -> str:
     return key.label
 
 
-def _is_logged(scene: Scene) -> bool:
+def is_logged(scene: Scene) -> bool:
     """Did another tool log it? Then it has neither decisions nor checkpoints."""
     return scene.state.started is not None and bool(scene.state.started.origin)
 
