@@ -2,7 +2,8 @@
 
 A terminal that reads so many bytes a second and answers when it is asked how far it has come. `p` is pressed again and
 again; the seconds until its mark (*sent* or *received*) and until its effect (PAUSED, or running again) stand on the
-screen. Linux only.
+screen. With `--resize` the window changes its size before each key, and bytes are counted in place of seconds: how
+many the line carried between the resize and the key's effect. Linux only.
 """
 
 from __future__ import annotations
@@ -25,12 +26,17 @@ def main() -> None:
     parser.add_argument("--size", default="120x40")
     parser.add_argument("--rate", type=int, default=1000, help="bytes a second")
     parser.add_argument("--keys", type=int, default=10)
+    parser.add_argument("--resize", action="store_true", help="change the window's size before each key; count bytes")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     width, height = (int(part) for part in options.size.split("x"))
     terminal = SlowTerminal(options.command, width, height, rate=options.rate)
     terminal.wait_for(b"Training Manager")
     terminal.read_for(SETTLE_S)
+    if options.resize:
+        print(resized(terminal, width, height, options.keys))
+        terminal.close()
+        return
     marks, effects = [], []
     for turn in range(options.keys):
         begin = time.perf_counter()
@@ -44,6 +50,21 @@ def main() -> None:
     terminal.close()
     for what, seconds in (("mark", marks), ("effect", effects)):
         print(f"{what:<7} median {statistics.median(seconds):5.2f} s, longest {max(seconds):5.2f} s")
+
+
+def resized(terminal: SlowTerminal, width: int, height: int, keys: int) -> str:
+    """Bytes between a resize with a key behind it and the key's effect."""
+    spent = []
+    for turn in range(keys):
+        before = terminal.bytes
+        smaller = turn % 2 == 0
+        terminal.resize(width - 8 * smaller, height - 4 * smaller)
+        terminal.key(b"p")
+        terminal.wait_for_any("PAUSED" if smaller else "running")
+        spent.append(terminal.bytes - before)
+        terminal.read_for(SETTLE_S / 4)
+    median, most = statistics.median(spent), max(spent)
+    return f"bytes from a resize to the effect of the key behind it: median {median:,.0f}, most {most:,}"
 
 
 if __name__ == "__main__":

@@ -248,3 +248,21 @@ def test_a_picture_in_pieces_comes_to_be_whole() -> None:
     expected = quick.text()
     quick.close()
     assert slow == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_on_a_slow_line_the_picture_after_a_resize_comes_in_pieces() -> None:
+    """Counted in bytes, too; what was on its way when the window changed is a piece."""
+    terminal = SlowTerminal([sys.executable, "-m", "tests.ui.demo", "live"], 120, 40, {"PYTHONPATH": ROOT}, rate=2000)
+    terminal.wait_for(b"Training Manager")
+    while terminal.bytes < 16_000:
+        terminal.read(1.0)
+    terminal.resize(112, 36)
+    before = terminal.bytes
+    terminal.key(b"p")
+    terminal.wait_for_any("pause sent", "pause received", "PAUSED")
+    spent = terminal.bytes - before
+    for text in (b"PAUSED", b"Training Manager", b"Log"):
+        terminal.wait_for(text)
+    terminal.close()
+    assert spent < 7_000, "the whole screen anew, twice, is 16,000 bytes"

@@ -89,8 +89,9 @@ def fold_all(journal: Path) -> RunState:
 class ReplaySource:
     """Plays `events` (in order, as a journal holds them) at `speed`; with `at` it stands there until `play`.
 
-    What cannot be read of a damaged history is told once, as a lost line, and it stands where it stood. Those that `unread` yields first join `events` while it is shown. A moment that has not been read yet is shown as
-    far as it has been, until it comes.
+    Those that `unread` yields first join `events` while it is shown. A moment that has not been read yet is shown as
+    far as it has been, until it comes. What cannot be read of a damaged history is told as a lost line, and it stands
+    where it stood.
     """
 
     kind: Literal["replay"] = "replay"

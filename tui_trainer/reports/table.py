@@ -83,7 +83,7 @@ def _spread(name: str, s: Spread) -> tuple[str, ...]:
 
 
 def chart(comparison: Comparison, width: int, *, ascii_only: bool = False) -> str:
-    """The curves over environment steps, each with its own marker; a dot where there is one value; empty where there is none."""
+    """The curves over environment steps, each with its own marker, one value as a dot; empty where there is none."""
     curves = [(line.name, line.curve) for line in comparison.sessions if line.curve]
     if not curves:
         return ""

@@ -98,6 +98,11 @@ class RunScreen(Screen[None]):
     def compose(self) -> Iterator[Widget]:
         yield RunView(self._repaint, self._point)
 
+    def on_resize(self) -> None:
+        """Before Textual writes every cell anew: a slow line has the picture in pieces."""
+        for view in self.query(RunView):
+            view.blank_if_slow()
+
     def on_key(self, event: Key) -> None:
         """Every key goes to the one table."""
         event.stop()
@@ -148,8 +153,8 @@ class RunView(Widget, can_focus=False):
 
     def may_show(self) -> bool:
         """False while the terminal has not come as far as the last picture; once it has, the app paints anew."""
-        driver = self.app._driver
-        return not isinstance(driver, TerminalDriver) or driver.may_paint(self._repaint)
+        driver = self._terminal
+        return driver is None or driver.may_paint(self._repaint)
 
     def show(self, rows: list[Row], look: Look, first: Iterable[int] = ()) -> int:
         """Replace the picture; returns how many spans of cells changed.
@@ -169,10 +174,27 @@ class RunView(Widget, can_focus=False):
         return len(regions)
 
     def redraw(self, look: Look) -> None:
-        """Every cell anew, as it looks now."""
+        """Every cell anew, as it looks now; on a slow line in pieces."""
         self._look = look
         self._strips.clear()
         self.refresh()
+        if self.blank_if_slow():
+            self._repaint()
+
+    def blank_if_slow(self) -> bool:
+        """On a slow line begin with an empty screen, which costs nothing; the next picture fills it in pieces."""
+        driver = self._terminal
+        if driver is None or driver.room is None:
+            return False
+        self._rows = [()] * len(self._rows)
+        self._whole_at = [0] * len(self._rows)
+        self._strips.clear()
+        return True
+
+    @property
+    def _terminal(self) -> TerminalDriver | None:
+        driver = self.app._driver
+        return driver if isinstance(driver, TerminalDriver) else None
 
     def stands_since(self, show: int, rows: range) -> bool:
         """Has each of these rows been written as the picture number `show`, or a later one, has it?"""
@@ -180,7 +202,7 @@ class RunView(Widget, can_focus=False):
 
     def _taken(self, rows: list[Row], order: list[int]) -> list[Region]:
         """Take over rows in this order while there is room, and see to it that the others follow."""
-        driver = self.app._driver if isinstance(self.app._driver, TerminalDriver) else None
+        driver = self._terminal
         room = None if driver is None else driver.room
         regions: list[Region] = []
         spent = 0
