@@ -21,6 +21,7 @@ from textual.app import App
 from tui_trainer import tasks
 from tui_trainer.client.replay import ReplaySource
 from tui_trainer.client.source import Link, News, RunSource, Snapshot
+from tui_trainer.core import duel as d
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.config import Resolved, UiSettings, assignments_layer, resolve
 from tui_trainer.core.events import AnyEvent, FrameDrawn, LogWritten, RecommendationAnswered
@@ -35,6 +36,7 @@ from tui_trainer.sessions.journal import read_journal
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.browser import BrowserApp
 from tui_trainer.ui.compare import CompareApp
+from tui_trainer.ui.duel import DuelApp
 from tui_trainer.ui.look import Look
 from tui_trainer.ui.shelf import SessionRow
 from tui_trainer.ui.study import StudyApp
@@ -92,9 +94,9 @@ class Picture(msgspec.Struct):
     keys: tuple[str, ...] = ()
 
 
-def run_app(source: RunSource, moment: float) -> App[Any]:
+def run_app(source: RunSource, moment: float, look: Look | None = None) -> App[Any]:
     """The app on a run, seen at a Unix time."""
-    return TrainerApp(source, UiSettings(), look=Look(), clock=lambda: moment)
+    return TrainerApp(source, UiSettings(), look=look or Look(), clock=lambda: moment)
 
 
 class Shelf:
@@ -137,6 +139,20 @@ class Trials:
         raise OrderRefused("a picture takes no orders")
 
 
+class Table:
+    """The recorded game; it takes no moves."""
+
+    def __init__(self, opened: d.Opened, position: d.Position) -> None:
+        self.opened = opened
+        self._position = position
+
+    def ask(self, question: d.Question) -> d.Position:
+        return self._position
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 async def draw(picture: Picture, size: tuple[int, int] | None = None) -> str:
     """The screen as SVG."""
     app = picture.app
@@ -172,7 +188,8 @@ def pictures() -> list[Picture]:
     ended = Standing("sample", events)
     return [
         Picture("run", "tui-trainer run", run_app(live(), moment)),
-        Picture("small", "tui-trainer run, 80x24", run_app(live(), moment), (80, 24)),
+        Picture("small", "tui-trainer run, 80x24 in 16 colours",
+                run_app(live(), moment, Look(sixteen=True)), (80, 24)),
         Picture("replay", "tui-trainer replay", run_app(replay, end)),
         Picture("chart", "tui-trainer run, after 2, enter and ←", run_app(live(), moment),
                 keys=("2", "2", *["left"] * 12)),
@@ -180,8 +197,28 @@ def pictures() -> list[Picture]:
         Picture("ended", "tui-trainer run, ended", run_app(ended, end)),
         Picture("foreign", "tui-trainer replay runs/PPO_1", foreign(), keys=("end",)),
         Picture("help", "tui-trainer run, after ?", run_app(live(), moment), (120, 40), ("question_mark",)),
+        Picture("ranks", "tui-trainer run --nproc 2", ranks(), (120, 40)),
         *recorded(),
+        *recorded_live(),
     ]  # fmt: skip
+
+
+def ranks() -> App[Any]:
+    """A session on two ranks, after two thirds of its history."""
+    events = read_journal(record.RANKS).events
+    middle = len(events) * 2 // 3
+    return run_app(Standing("two-ranks", events[:middle]), events[middle].time)
+
+
+def recorded_live() -> list[Picture]:
+    """A study amid its trials, and a game."""
+    found = record.load_live()
+    study = StudyApp(Trials(found.study), found.study, UiSettings(), look=Look())
+    duel = DuelApp(Table(found.opened, found.position), "play", "sample", UiSettings(), look=Look())
+    return [
+        Picture("study-running", "tui-trainer tune, 80x24", study, (80, 24)),
+        Picture("play", "tui-trainer play sample, after h", duel, (80, 24), ("h",)),
+    ]
 
 
 def foreign() -> App[Any]:

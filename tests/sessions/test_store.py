@@ -339,6 +339,7 @@ def test_a_live_state_with_a_free_lock_is_shown_as_crashed(tmp_path: Path) -> No
     session = new_session(tmp_path)
     now = session.read().status.time
     assert list_sessions(tmp_path, now=now + 1)[0].state == "starting"
+    assert list_sessions(tmp_path, now=now - 1)[0].state == "starting", "made while the list is read"
     assert list_sessions(tmp_path, now=now + 60)[0].state == "crashed"
     for state in ("running", "paused"):
         session.write_status(state)

@@ -101,7 +101,7 @@ async def test_the_chosen_session_stands_below_in_more_words_with_its_evaluation
     async with seated([ROWS[2], told]) as seat:
         assert "enter attaches to it" in seat.screen
         await seat.press("down")
-        for wanted in ("crashed: out of memory", "0.300 at last, 0.710 at best", "fork of    connect_four-ppo-1",
+        for wanted in ("crashed: out of memory", "0.300 at last, best surely 0.710", "fork of    connect_four-ppo-1",
                        "resume takes it up", "newest evaluations"):  # fmt: skip
             assert wanted in seat.screen, wanted
 

@@ -22,7 +22,7 @@ from tui_trainer.errors import TuiTrainerError
 from tui_trainer.tasks.boards.players import RungPlayer
 from tui_trainer.tasks.boards.table import BoardTable
 from tui_trainer.tasks.connect_four import BOARD, RULES
-from tui_trainer.ui.board import BoardScene, Kind, draw, key_named, keys_for, markdown, refusal
+from tui_trainer.ui.board import BoardScene, Kind, draw, key_named, keys_for, markdown, refusal, with_result
 from tui_trainer.ui.duel import DuelApp
 from tui_trainer.ui.look import Look
 from tui_trainer.ui.view import RunView
@@ -253,6 +253,17 @@ def test_the_likeliest_move_carries_a_mark() -> None:
 @pytest.mark.parametrize("size", [(40, 12), (80, 24)])
 def test_the_end_says_who_won(size: tuple[int, int]) -> None:
     assert "■ X you won (black)" in text(ENDED, *size)
+
+
+def test_the_games_of_a_sitting_are_counted_and_one_taken_back_is_none() -> None:
+    results = with_result((), ENDED)
+    assert results == ((ENDED.game, "you"),)
+    drawn = msgspec.structs.replace(ENDED, game=ENDED.game + 1, winner=None)
+    both = with_result(results, drawn)
+    assert "learner 0, you 1, drawn 1" in text(ENDED, 80, 24, results=both)
+    assert with_result(both, msgspec.structs.replace(drawn, ended=False)) == results
+    itself = msgspec.structs.replace(ENDED, seats=("learner", "learner"))
+    assert "drawn" not in text(itself, 80, 24, results=both), "of one that plays itself there is nothing to count"
 
 
 def test_an_episode_shows_its_picture_its_steps_and_its_return() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from tests.ui.history import state_at
+from tui_trainer.charts.span import Row
 from tui_trainer.core.events import RanksSampled, ResourcesSampled, stamp
 from tui_trainer.core.state import RunState
 from tui_trainer.core.values import Gpu, RankLoad
 from tui_trainer.ui.panels import machine
+from tui_trainer.ui.panels.speed import phase_rows
 from tui_trainer.ui.scene import Scene
 
 
@@ -80,8 +82,8 @@ def test_ranks_stand_in_their_order_and_the_slowest_is_named() -> None:
     )
     state = sampled()
     found = lines(state.apply(stamp(RanksSampled(ranks=loads), seq=state.seq + 1, time=1, update=1, global_step=1)))
-    assert line(found, "ranks").split(maxsplit=1)[1] == "2, slowest 1 at 1.50k SPS, 25% behind the quickest"
-    assert line(found, "rank 1").split(maxsplit=2)[2] == "1.50k SPS, works 95%, 1.50 GiB, cuda:0, two"
+    assert line(found, "ranks").split(maxsplit=1)[1] == "2, slowest 1 at 1.50k SPS, 25 % behind the quickest"
+    assert line(found, "rank 1").split(maxsplit=2)[2] == "1.50k SPS, works 95 %, 1.50 GiB, cuda:0, two"
     assert not any(each.startswith("rank") for each in lines(state))
 
 
@@ -118,3 +120,17 @@ def test_a_load_of_one_half_is_drawn_half_as_high_as_a_full_one() -> None:
     history = line(lines(sampled(samples=3, cpu_percent=100.0), 200), "cpu").split("cores")[1].strip()
     assert history[-1] == "█"
     assert set(history[:20]) <= set("▃▄▅▆"), "53 %, more or less, and not from lowest to highest"
+
+
+def test_every_phase_has_a_pattern_of_its_own_whichever_others_there_are() -> None:
+    """What ranks wait for each other is more than half of some runs' time."""
+    spent = {"env": 5.0, "forward": 11.0, "learn": 21.0, "sync": 63.0}
+    words, bar = ("".join(span.text for span in row) for row in phases(spent))
+    assert words.split() == ["█env", "5", "▓fwd", "11", "▒learn", "21", "≡sync", "63", "%"]
+    assert [bar.count(sign) for sign in "█▓▒≡"] == [5, 11, 21, 63]
+    assert "".join(span.text for span in phases({"sync": 1.0})[0]) == "≡sync 100 %"
+
+
+def phases(spent: dict[str, float]) -> list[Row]:
+    state = msgspec.structs.replace(sampled(), recent_seconds=spent)
+    return phase_rows(Scene(state=state, now=0.0), 100)

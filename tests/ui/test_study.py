@@ -99,6 +99,18 @@ async def test_it_shows_trials_best_so_far_and_importance() -> None:
             assert part in seat.screen, part
 
 
+@pytest.mark.parametrize("width", range(30, 121, 3))
+def test_a_setting_is_shown_with_its_whole_value_or_not_at_all(width: int) -> None:
+    """Half a number would be another one."""
+    scene = StudyScene(view=MID, look=Look())
+    rows = ["".join(span.text for span in row) for row in draw(scene, width, 12)]
+    assert "● running" in rows[0]
+    assert "13 of 20" in rows[0]
+    whole = " ".join("".join(span.text for span in row) for row in draw(scene, 200, 12)).split()
+    figures = [word for row in rows[2:8] for word in row.split() if "." in word]
+    assert all(word in whole for word in figures)
+
+
 async def test_e_enqueues_the_chosen_trials_values_as_they_are_edited() -> None:
     async with seated() as seat:
         await seat.press("down", "e")

@@ -12,8 +12,8 @@ from tui_trainer.core.series import Series
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LEVELS = " ▁▂▃▄▅▆▇█"
 _ASCII_LEVELS = " _.-=*#@"
-_STACK = "█▓▒░▚▞"
-_ASCII_STACK = "#=+-.:"
+_STACK = "█▓▒░▚▞≡"
+_ASCII_STACK = "#=+-.:~"
 
 
 def bar(share: float, width: int, glyphs: Glyphs = "braille", style: str = "bar") -> Row:
@@ -33,9 +33,9 @@ def patterns(glyphs: Glyphs = "braille") -> str:
     return _ASCII_STACK if glyphs == "ascii" else _STACK
 
 
-def stacked(shares: Sequence[tuple[float, str]], width: int, glyphs: Glyphs = "braille") -> Row:
-    """One bar of several parts, each (share, style); the parts differ in pattern, too."""
-    fillings = patterns(glyphs)
+def stacked(shares: Sequence[tuple[float, str]], width: int, glyphs: Glyphs = "braille", fillings: str = "") -> Row:
+    """One bar of several parts, each (share, style); the parts differ in pattern, too, their own ones in `fillings`."""
+    fillings = fillings or patterns(glyphs)
     total = sum(share for share, _ in shares)
     if total <= 0 or width <= 0:
         return (Span(" " * max(0, width)),)

@@ -398,7 +398,7 @@ def shown_state(status: SessionStatus, owner: Owner | None, now: float) -> State
     """What the state is in truth: a live one whose lock is free has crashed; one just made may still start."""
     if owner is not None or status.state not in LIVE:
         return status.state
-    fresh = status.state == "starting" and 0 <= now - status.time < STARTING_S
+    fresh = status.state == "starting" and abs(now - status.time) < STARTING_S
     return "starting" if fresh else "crashed"
 
 

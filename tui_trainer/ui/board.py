@@ -37,6 +37,8 @@ class BoardScene(msgspec.Struct, frozen=True, kw_only=True):
     typed: str | None = None
     """The move being typed, or None."""
     note: str = ""
+    results: tuple[tuple[int, str], ...] = ()
+    """Games of this sitting that have ended, each with who won it; nobody where it was drawn."""
 
     @property
     def tells(self) -> bool:
@@ -117,11 +119,11 @@ def markdown() -> str:
 def draw(scene: BoardScene, width: int, height: int) -> list[Row]:
     """The whole screen: `height` rows of `width` columns."""
     if height < 4:
-        rows = [_turn(scene)]
+        rows = [_turn(scene, width)]
     else:
         rows = [
             _head(scene, width),
-            _turn(scene),
+            _turn(scene, width),
             *_body(scene, width, height - 4),
             _status(scene),
             _footer(scene, width),
@@ -136,13 +138,34 @@ def _head(scene: BoardScene, width: int) -> Row:
     return ends(left, right if row_cells(left) + row_cells(right) < width else (), width)
 
 
-def _turn(scene: BoardScene) -> Row:
+def _turn(scene: BoardScene, width: int) -> Row:
+    """Whose turn it is or how it ended, and what the games of this sitting came to."""
     position = scene.position
     if position is None:
         return (Span(" setting up", "dim"),)
     if position.ended:
-        return (Span(f" ■ {position.verdict()}", "good" if position.winner is not None else "warn"),)
-    return tuple(span for index, seat in enumerate(position.seats) for span in _seat(position, index, seat))
+        left: Row = (Span(f" ■ {position.verdict()}", "good" if position.winner is not None else "warn"),)
+    else:
+        left = tuple(span for index, seat in enumerate(position.seats) for span in _seat(position, index, seat))
+    tally = plain(tally_told(scene), "dim")
+    return ends(left, tally if row_cells(left) + row_cells(tally) < width else (), width)
+
+
+def tally_told(scene: BoardScene) -> str:
+    """`learner 2, minimax-3 1, drawn 0`; empty before a game has ended, and where one plays itself."""
+    seats = sorted(set(scene.position.seats)) if scene.position else []
+    if len(seats) < 2 or not scene.results:
+        return ""
+    winners = [winner for _, winner in scene.results]
+    return ", ".join((*(f"{seat} {winners.count(seat)}" for seat in seats), f"drawn {winners.count('')} "))
+
+
+def with_result(results: tuple[tuple[int, str], ...], position: Position) -> tuple[tuple[int, str], ...]:
+    """The results with this game's, if it has ended; a game that was taken back goes out again."""
+    others = tuple(result for result in results if result[0] != position.game)
+    if not position.ended:
+        return others
+    return (*others, (position.game, "" if position.winner is None else position.seats[position.winner]))
 
 
 def _seat(position: Position, index: int, seat: str) -> Row:

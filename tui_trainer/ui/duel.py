@@ -11,7 +11,7 @@ from tui_trainer.client.duel import DuelLine
 from tui_trainer.core import duel as d
 from tui_trainer.core.config import UiSettings
 from tui_trainer.errors import TuiTrainerError
-from tui_trainer.ui.board import BoardScene, Deed, Kind, draw, key_named, refusal
+from tui_trainer.ui.board import BoardScene, Deed, Kind, draw, key_named, refusal, with_result
 from tui_trainer.ui.look import Look
 from tui_trainer.ui.rows_app import RowsApp
 from tui_trainer.ui.terminal import require_terminal
@@ -87,7 +87,8 @@ class DuelApp(RowsApp[TuiTrainerError]):
         if isinstance(answer, d.Declined):
             self._change(note=answer.why)
         else:
-            self._change(position=answer, note="n begins another game, sides changed" if answer.ended else "")
+            note = "n begins another game, sides changed" if answer.ended else ""
+            self._change(position=answer, note=note, results=with_result(self.scene.results, answer))
         self.paint()
 
     def picture(self, width: int, height: int) -> list[Row]:

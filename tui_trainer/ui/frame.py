@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tui_trainer.charts.span import Row, Span, fit
+from tui_trainer.charts.span import Row, Span, cells, fit
 from tui_trainer.core.text import clean_line
 from tui_trainer.ui.keys import is_over, shown
 from tui_trainer.ui.layout import Place, arrange, listed, maximised
 from tui_trainer.ui.panels import NUMBERED, PANELS, Panel
 from tui_trainer.ui.panels.status import urgent
-from tui_trainer.ui.rows import block, box, over, plain, wrapped
+from tui_trainer.ui.rows import block, box, fitting, over, plain, wrapped
 from tui_trainer.ui.scene import Scene
 
 
@@ -76,7 +76,7 @@ def _drawn(scene: Scene, place: Place, panel: Panel, failures: list[str]) -> lis
     inside = (place.width - 4, place.height - 2) if place.boxed else (place.width, place.height)
     try:
         rows = panel.render(scene, max(0, inside[0]), max(0, inside[1]))
-        title = _title(scene, panel)
+        title = _title(scene, panel, place.width - 6)
     except Exception as error:  # a panel's bug must cost that panel and nothing else
         failures.append(clean_line(f"panel {panel.name} failed: {type(error).__name__}: {error}"))
         rows, title = wrapped(failures[-1], max(1, inside[0]), "bad"), plain(panel.title, "title")
@@ -85,10 +85,12 @@ def _drawn(scene: Scene, place: Place, panel: Panel, failures: list[str]) -> lis
     return block(rows, place.width, place.height)
 
 
-def _title(scene: Scene, panel: Panel) -> Row:
+def _title(scene: Scene, panel: Panel, room: int) -> Row:
+    """Number, name and what there is to tell, of which whole parts go where there is no room."""
     number = f"{NUMBERED.index(panel.name) + 1} " if panel.name in NUMBERED else ""
-    extra = panel.heading(scene)
     title = panel.naming(scene) if panel.naming else panel.title
+    parts = panel.heading(scene).split(", ")
+    extra = fitting(room - cells(number + title) - 3, *(", ".join(parts[:n]) for n in range(len(parts), 0, -1)))
     style = "focus" if scene.focus == panel.name else "title"
     return (Span(number, "dim"), Span(title, style), Span(f" ─ {extra}" if extra else "", "dim"))
 

@@ -18,6 +18,11 @@ def plain(text: str, style: str = "") -> Row:
     return (Span(text, style),)
 
 
+def fitting(room: int, *texts: str) -> str:
+    """The first of the texts that has room; the last one where none has."""
+    return next((text for text in texts if cells(text) <= room), texts[-1])
+
+
 def blank(width: int) -> Row:
     return (Span(" " * max(0, width)),)
 

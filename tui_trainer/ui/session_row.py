@@ -77,9 +77,14 @@ def _about(row: SessionRow) -> Row:
 def _scores(row: SessionRow) -> Iterator[str]:
     known = [score for score in row.scores if score is not None]
     if known:
-        yield f"{known[-1]:.3f} at last"
+        yield f"{_score(known[-1])} at last"
     if row.best is not None:
-        yield f"{row.best:.3f} at best"
+        yield f"best surely {_score(row.best)}"
+
+
+def _score(value: float) -> str:
+    """Four digits."""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
 
 
 def _next(row: SessionRow) -> str:

@@ -228,7 +228,8 @@ def _body(shelf: Shelf, width: int, height: int, look: Look) -> list[Row]:
     if width < 30:
         return block(_table(shelf, width, height, look), width, height)
     title: Row = (Span("Sessions", "title"), Span(f" ─ {_summary(shelf)}", "dim"))
-    below = _told(shelf, width, look) if height >= _ROOMY and width >= 60 else []
+    needed = min(_ROOMY, _TOLD + 3 + len(shelf.shown))
+    below = _told(shelf, width, look) if height >= needed and width >= 60 else []
     high = height - len(below)
     return [*box(title, _table(shelf, width - 4, max(0, high - 2), look), width, high), *below]
 
@@ -295,12 +296,14 @@ _COLUMNS = (
     ("size", "size", 11),
 )  # fmt: skip
 """In the order in which they stand: name, title, columns with the blanks before them."""
-_LEFT = ("state", "task", "algorithm", "history")
+_LEFT = ("state", "task", "algorithm")
 _NEEDED = ("state", "best", "update", "task", "changed", "history", "steps", "algorithm", "size")
 """In the order in which they get room."""
 _HISTORY = 30
 _ROOMY, _TOLD = 24, 9
-"""Rows from which the chosen session stands below the list in more words, and how many it takes."""
+"""Rows from which the chosen session stands below the list in more words (below a short list sooner), and how many it
+takes.
+"""
 FRAME = 3
 """Rows above and below the list."""
 

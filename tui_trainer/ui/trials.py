@@ -11,13 +11,13 @@ from tui_trainer.charts.axes import short
 from tui_trainer.charts.bars import bar
 from tui_trainer.charts.chart import Chart, Line
 from tui_trainer.charts.chart import draw as draw_chart
-from tui_trainer.charts.span import Row, Span, cells, cut
+from tui_trainer.charts.span import Row, Span, cells, cut, row_cells
 from tui_trainer.core.config import Scalar
 from tui_trainer.core.format import count
 from tui_trainer.core.series import Series
 from tui_trainer.core.study import StudyView, Trial, TrialState, best_so_far
 from tui_trainer.ui.look import Look
-from tui_trainer.ui.rows import block, box, centred, ends, plain
+from tui_trainer.ui.rows import block, box, centred, ends, fitting, plain, wrapped
 
 Deed: TypeAlias = Literal["open", "enqueue", "stop", "leave", "up", "down"]
 
@@ -26,6 +26,8 @@ _SIGNS: dict[TrialState, tuple[str, str]] = {
     "waiting": ("◌", "warn"),
 }  # fmt: skip
 _LEAST_SCORE = 9
+_FIXED = 19 + _LEAST_SCORE
+"""Columns before the settings."""
 
 
 class StudyScene(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,9 +134,12 @@ def _head(scene: StudyScene, width: int) -> Row:
     view = scene.view
     running = (Span("● running ", "good"),) if view.pid is not None else (Span("■ at rest ", "dim"),)
     of = f" of {count(view.target)}" if view.target else ""
-    left = (Span(" tui-trainer", "brand"), Span("  study ", "dim"), Span(f"{view.name}  ", "bold"), *running)
-    right = (Span(f"{count(view.ended)}{of} trials ended "),)
-    return ends(left, right, width)
+    brand = (Span(" tui-trainer", "brand"), Span("  study ", "dim")) if width >= 60 else (Span(" "),)
+    short = f"{count(view.ended)}{of} "
+    room = max(4, width - row_cells((*brand, *running)) - cells(short) - 2)
+    name = view.name if cells(view.name) <= room else cut(view.name, room - 1) + "…"
+    left = (*brand, Span(f"{name}  ", "bold"), *running)
+    return ends(left, plain(fitting(width - row_cells(left), f"{count(view.ended)}{of} trials ended ", short)), width)
 
 
 def _body(scene: StudyScene, width: int, height: int) -> list[Row]:
@@ -156,8 +161,10 @@ def _table(scene: StudyScene, width: int, height: int) -> list[Row]:
         return centred([plain("no trial yet: the first one is being prepared", "dim")], width, height)
     at = next((i for i, trial in enumerate(shown) if trial is scene.trial), 0)
     first = max(0, min(at - (height - 1) // 2, len(shown) - (height - 1)))
-    columns = _widths(shown)
-    rows = [_columns(columns)]
+    whole = _widths(shown)
+    columns = _roomy(whole, width - _FIXED)
+    columns = columns if len(columns) == len(whole) else _roomy(whole, width - _FIXED - 2)
+    rows = [(*_columns(columns), Span(" …" if len(columns) < len(whole) else "", "dim"))]
     rows += [_line(scene, trial, columns) for trial in shown[first : first + max(0, height - 1)]]
     return block(rows, width, height)
 
@@ -166,6 +173,17 @@ def _widths(trials: Sequence[Trial]) -> dict[str, int]:
     """By setting, how wide its column is."""
     keys = dict.fromkeys(key for trial in trials for key in trial.params)
     return {key: max(cells(_short(key)), *(cells(_value(trial.params.get(key))) for trial in trials)) for key in keys}
+
+
+def _roomy(columns: dict[str, int], room: int) -> dict[str, int]:
+    """Those that have room for their whole values, in their order; half a number would be another one."""
+    kept: dict[str, int] = {}
+    for key, wide in columns.items():
+        room -= wide + 2
+        if room + 2 < 0:
+            break
+        kept[key] = wide
+    return kept
 
 
 def _short(key: str) -> str:
@@ -189,7 +207,7 @@ def _line(scene: StudyScene, trial: Trial, columns: dict[str, int]) -> Row:
     score = "-" if trial.value is None else f"{trial.value:.4f}"
     settings = "  ".join(f"{_value(trial.params.get(key)):>{wide}}" for key, wide in columns.items())
     notes = [trial.note, "by hand" if trial.by_hand else ""]
-    told = "  " + ", ".join(note for note in notes if note)
+    told = f"  {', '.join(note for note in notes if note)}" if any(notes) else ""
     return (
         Span("▸" if here else " ", "key"),
         Span("★" if best is not None and trial.number == best.number else " ", "good"),
@@ -232,7 +250,7 @@ def _best(scene: StudyScene, width: int, height: int) -> list[Row]:
 def _importance(scene: StudyScene, width: int, height: int) -> list[Row]:
     found = sorted(scene.view.importance.items(), key=lambda item: -item[1])
     if not found:
-        return [plain("told from 8 complete trials on", "dim")]
+        return wrapped("told from 8 complete trials on", max(8, width), "dim")
     wide = min(max(cells(_short(key)) for key, _ in found), max(6, width // 2))
     return [
         (

@@ -43,7 +43,7 @@ def _sample(scene: Scene) -> str:
 
 
 def _board(text: str, width: int) -> list[Row]:
-    """Squares in their pieces' colours, on a common left edge; words are wrapped."""
+    """Squares in their pieces' colours, on a common left edge; words are wrapped, a clause a line."""
     lines = [line.rstrip() for line in text.splitlines()]
     squares = [line for line in lines if _is_squares(line)]
     wide = max((cells(line) for line in squares), default=0)
@@ -54,7 +54,7 @@ def _board(text: str, width: int) -> list[Row]:
         elif cells(line) <= width or " " not in line:
             rows.append(plain(line))
         else:
-            rows += wrapped(line, width, "dim")
+            rows += [row for clause in line.split(", ") for row in wrapped(clause, width, "dim")]
     return rows
 
 

@@ -9,7 +9,7 @@ from tui_trainer.charts.bars import bar, gauges, resampled, spark
 from tui_trainer.charts.chart import Chart, Line, draw
 from tui_trainer.charts.scale import nice_range
 from tui_trainer.charts.span import Row, Span
-from tui_trainer.core.format import duration, si
+from tui_trainer.core.format import duration, percent, si
 from tui_trainer.core.series import Series
 from tui_trainer.core.values import Gpu, RankLoad, Resources
 from tui_trainer.ui.panels.curves import is_large, seen
@@ -98,16 +98,17 @@ def in_short(r: Resources) -> Row:
 
 
 def _alarm(scene: Scene) -> Row:
-    """The newest alert, where there is one line only."""
+    """What the newest alert tells, where there is one line only; the log has its possible causes."""
     alerts = scene.state.alerts
-    return (Span("! ", "bad"), Span(f"{alerts[-1].text}   ", "warn")) if alerts else ()
+    return (Span("! ", "bad"), Span(f"{alerts[-1].text.partition(': ')[0]}   ", "warn")) if alerts else ()
 
 
 def _rows(scene: Scene, r: Resources, width: int) -> Iterator[tuple[int, Row]]:
     """Rows with their rank: those with the highest go first where room is short."""
+    cores = f"{r.cores} core{'s' if r.cores != 1 else ''}"
     memory = f"{r.memory_used_gib:.1f}/{r.memory_total_gib:.0f} GiB"
     in_use = 100 * r.memory_used_gib / max(r.memory_total_gib, 1e-9)
-    yield 0, _gauge(scene, "cpu", r.cpu_percent, f"{r.cpu_percent:3.0f} % of {r.cores} cores", "cpu_percent", width)
+    yield 0, _gauge(scene, "cpu", r.cpu_percent, f"{r.cpu_percent:3.0f} % of {cores}", "cpu_percent", width)
     yield 1, _gauge(scene, "ram", in_use, memory, "memory_used_gib", width)
     for gpu in r.gpus:
         yield 2, _gauge(scene, f"gpu{gpu.index}", gpu.utilisation, _gpu_text(gpu), f"gpu{gpu.index}_percent", width)
@@ -130,10 +131,10 @@ def _rows(scene: Scene, r: Resources, width: int) -> Iterator[tuple[int, Row]]:
     yield from ((1, (Span("! ", "bad"), Span(alert.text, "warn"))) for alert in scene.state.alerts)
 
 
-def _gauge(scene: Scene, name: str, percent: float, text: str, metric: str, width: int) -> Row:
+def _gauge(scene: Scene, name: str, share: float, text: str, metric: str, width: int) -> Row:
     """Name, bar, figures, and the history where there is room."""
     figures, wide, history = _columns(scene, width)
-    gauge = bar(percent / 100, wide, scene.look.glyphs)
+    gauge = bar(share / 100, wide, scene.look.glyphs)
     return (Span(f"{name:<8}", "dim"), *gauge, Span(f" {text:<{figures}} "), *_history(scene, metric, history))
 
 
@@ -181,9 +182,15 @@ def _ranks(loads: Sequence[RankLoad]) -> Iterator[Row]:
     quickest = max(load.sps for load in loads)
     behind = 0.0 if not quickest else 1 - slowest.sps / quickest
     text = f"{len(loads)}, slowest {slowest.rank} at {si(slowest.sps)} SPS"
-    yield labelled("ranks", f"{text}, {behind:.0%} behind the quickest" if behind >= 0.005 else text, 8)
+    yield labelled("ranks", f"{text}, {percent(behind, 0)} behind the quickest" if behind >= 0.005 else text, 8)
     for load in loads:
-        parts = (f"{si(load.sps)} SPS", f"works {load.work:.0%}", f"{load.memory_gib:.2f} GiB", load.device, load.host)
+        parts = (
+            f"{si(load.sps)} SPS",
+            f"works {percent(load.work, 0)}",
+            f"{load.memory_gib:.2f} GiB",
+            load.device,
+            load.host,
+        )
         yield labelled(f"rank {load.rank}", ", ".join(parts), 8)
 
 

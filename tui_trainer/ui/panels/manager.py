@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tui_trainer.charts.bars import bar
-from tui_trainer.charts.span import Row, Span, row_cells
+from tui_trainer.charts.span import Row, Span, cells, row_cells
 from tui_trainer.core.events import RunStarted
 from tui_trainer.core.format import about, count, duration, percent, si
 from tui_trainer.core.progress import LimitProgress, eta, forecast_told, limit_progress, target_told
 from tui_trainer.core.state import difficulty_label
 from tui_trainer.ui.panels.texts import score, try_told
-from tui_trainer.ui.rows import labelled, most_important, plain
+from tui_trainer.ui.rows import fitting, labelled, most_important, plain
 from tui_trainer.ui.scene import Scene
 
 TITLE = "Training Manager"
@@ -31,7 +31,7 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
     rows: list[tuple[int, Row]] = []
     rows += [(0, _standing(scene, width))] if scene.state.status != "running" else []
     rows += [(index, limit_row(row, width, scene)) for index, row in enumerate(limit_progress(scene.state))]
-    rows += _endings(scene) + _training(scene, width)
+    rows += _endings(scene, width) + _training(scene, width)
     return most_important(rows, height)
 
 
@@ -93,7 +93,7 @@ def _amount(name: str, value: float) -> str:
     return count(value) if value < 100_000 else si(value)
 
 
-def _endings(scene: Scene) -> list[tuple[int, Row]]:
+def _endings(scene: Scene, width: int) -> list[tuple[int, Row]]:
     state = scene.state
     rows: list[tuple[int, Row]] = []
     coming = eta(state)
@@ -101,23 +101,28 @@ def _endings(scene: Scene) -> list[tuple[int, Row]]:
         limit, span = coming
         rows.append((3, labelled("ends in", f"{about(*span)}, by {_NAMES[limit.name]}")))
     if state.started and state.started.target:
-        rows.append((4, labelled("target", _target(scene))))
+        rows.append((4, labelled("target", _target(scene, width - 11))))
     if state.trying is not None:
         rows.append((1, labelled("trying", f"{state.trying.id}, {try_told(scene).removeprefix('try: ')}")))
-    if coming_score := forecast_told(state):
-        rows.append((5, labelled("forecast", coming_score)))
+    if told := forecast_told(state):
+        short = told.replace("update ", "u ")
+        rows.append((5, labelled("forecast", fitting(width - 11, told, short, short.replace(" to ", "-")))))
     if state.trend is not None:
-        rows.append((2, labelled("plateau", state.trend.termination.removeprefix("plateau "))))
+        told = state.trend.termination.removeprefix("plateau ")
+        rows.append((2, labelled("plateau", fitting(width - 11, told, told.replace("not before update", "from u")))))
     return rows
 
 
-def _target(scene: Scene) -> str:
+def _target(scene: Scene, room: int) -> str:
     started = scene.state.started
     target = started.target if started else ""
     now = scene.state.metrics.get(target.split()[0]) if target else None
     short = target.removeprefix("eval/").replace(">=", "≥").replace("<=", "≤")
     when = f", {told}" if (told := target_told(scene.state)) else ""
-    return short if now is None else f"{now:.3f} now, {short}{when}"
+    if now is None:
+        return short
+    told = f"{now:.3f} now, {short}"
+    return fitting(room, told + when, told, f"{now:.3f}, {short.partition('/')[2] or short}")
 
 
 def _training(scene: Scene, width: int) -> list[tuple[int, Row]]:
@@ -148,7 +153,8 @@ def _trend(scene: Scene, width: int) -> list[tuple[int, Row]]:
     whole = (*head, Span(f": {trend.evidence}", "dim"))
     if not trend.evidence or row_cells(whole) <= width - 11:
         return [(3, labelled("trend", whole if trend.evidence else head))]
-    return [(3, labelled("trend", head)), (5, labelled("", plain(trend.evidence, "dim")))]
+    below = " " * (11 if cells(trend.evidence) <= width - 11 else 2)
+    return [(3, labelled("trend", head)), (5, plain(below + trend.evidence, "dim"))]
 
 
 def _best(scene: Scene) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui_trainer.charts.bars import bar
-from tui_trainer.charts.span import Row, Span
+from tui_trainer.charts.span import Row, Span, fit, row_cells
 from tui_trainer.core.format import count
 from tui_trainer.core.state import Recommendation
 from tui_trainer.ui.keys import shown
@@ -34,18 +34,35 @@ def render(scene: Scene, width: int, height: int) -> list[Row]:
 def _card(scene: Scene, card: Recommendation, width: int, height: int) -> list[Row]:
     raised = card.raised
     what = raised.change.label or f"{raised.change.key} {raised.change.old:g} → {raised.change.new:g}"
-    ranks: list[tuple[int, Row]] = []
-    ranks += _ranked((0, 5), wrapped(raised.title, width, "bold")[:2])
-    ranks += _ranked((4, 6), [row for line in raised.evidence for row in _led("· ", "dim", line, width)])
-    ranks += _ranked((1, 5), _led("→ ", "card", what, width)[:2])
-    expected = _led("expect ", "dim", raised.expected, width)
-    ranks += [*_ranked((3, 5), expected[:3]), *((7, row) for row in expected[3:])]
-    return most_important([*ranks, (2, _confidence(scene, card, width))], height)
+    told = what in raised.title
+    texts = [
+        _ranked((0, 5), wrapped(raised.title, width, "bold")),
+        *(_ranked((6 if at else 4, 6), _led("· ", "dim", line, width)) for at, line in enumerate(raised.evidence)),
+        _ranked((8, 8) if told else (1, 5), _led("→ ", "card", what, width)),
+        _ranked((3, 5), _led("expect ", "dim", raised.expected, width)),
+        [(2, _confidence(scene, card, width))],
+    ]
+    return _kept(texts, width, height)
+
+
+def _kept(texts: list[list[tuple[int, Row]]], width: int, height: int) -> list[Row]:
+    """The most important rows of the texts; one that loses its end says so."""
+    kept = {id(row) for row in most_important([ranked for text in texts for ranked in text], height)}
+    rows: list[Row] = []
+    for text in texts:
+        shown = [row for _, row in text if id(row) in kept]
+        rows += [*shown[:-1], _cut_off(shown[-1], width)] if 0 < len(shown) < len(text) else shown
+    return rows
+
+
+def _cut_off(row: Row, width: int) -> Row:
+    """The row with the sign that more belongs to it."""
+    return (*fit(row, min(row_cells(row), width - 1)), Span("…", row[-1].style))
 
 
 def _ranked(ranks: tuple[int, int], rows: list[Row]) -> list[tuple[int, Row]]:
-    """The first line's rank and that of the lines that continue it."""
-    return [(ranks[0] if index == 0 else ranks[1], row) for index, row in enumerate(rows)]
+    """The first line's rank and that of the lines that continue it, each line a little less important."""
+    return [(ranks[0] if index == 0 else ranks[1] + (index > 2), row) for index, row in enumerate(rows)]
 
 
 def _led(lead: str, style: str, text: str, width: int) -> list[Row]:

@@ -15,14 +15,16 @@ from tui_trainer.ui.scene import Scene
 TITLE = "SPS"
 
 PHASES = (
-    ("env", "env", "s0"),
-    ("forward", "fwd", "s1"),
-    ("learn", "learn", "s2"),
-    ("script", "script", "s2"),
-    ("evaluate", "eval", "s3"),
-    ("save", "save", "s4"),
-    ("wait", "wait", "s7"),
+    ("env", "env", "s0", 0),
+    ("forward", "fwd", "s1", 1),
+    ("learn", "learn", "s2", 2),
+    ("script", "script", "s2", 2),
+    ("evaluate", "eval", "s3", 3),
+    ("save", "save", "s4", 4),
+    ("wait", "wait", "s7", 5),
+    ("sync", "sync", "s6", 6),
 )
+"""Name, word, style and pattern: a phase keeps its own, whichever others are shown."""
 
 
 def heading(scene: Scene) -> str:
@@ -54,14 +56,13 @@ def phase_rows(scene: Scene, width: int) -> list[Row]:
     total = sum(recent.values())
     if total <= 0:
         return []
-    shares = [(recent.get(name, 0.0) / total, word, style) for name, word, style in PHASES]
-    shares = [part for part in shares if part[0] >= 0.005]
     signs = patterns(scene.look.glyphs)
-    words = [
-        (Span(sign, style), Span(f"{word} {100 * share:.0f} ")) for sign, (share, word, style) in zip(signs, shares)
-    ]
+    shares = [(recent.get(name, 0.0) / total, word, style, signs[sign]) for name, word, style, sign in PHASES]
+    shares = [part for part in shares if part[0] >= 0.005]
+    words = [(Span(sign, style), Span(f"{word} {100 * share:.0f} ")) for share, word, style, sign in shares]
     while words and row_cells(span for piece in words for span in piece) + 1 > width:
         smallest = min(range(len(words)), key=lambda index: shares[index][0])
         del words[smallest], shares[smallest]
     percents = (*(span for piece in words for span in piece), Span("%"))
-    return [percents, stacked([(share, style) for share, _, style in shares], width, scene.look.glyphs)]
+    fillings = "".join(sign for *_, sign in shares)
+    return [percents, stacked([(part[0], part[2]) for part in shares], width, scene.look.glyphs, fillings)]
