@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import struct
 import subprocess
 import sys
 from collections import OrderedDict
@@ -191,3 +192,44 @@ def test_serialised_states_come_back_as_they_were() -> None:
     back = thawed(torch.load(io.BytesIO(serialise(frozen_copy(state))), weights_only=True))
     assert state_sha256(back) == state_sha256(state)
     assert type(back["counters"]["shape"]) is tuple
+
+
+# --- larger than 4 GiB -----------------------------------------------------------------------------------------------
+
+
+def widened(data: bytes, *, leave_out: bool = False) -> bytes:
+    """The same archive with sizes and places of its records in 64 bits, as those of a large one are."""
+    place = len(data) - 22 - 20 - 56
+    count, length, offset = struct.unpack_from("<3Q", data, place + 32)
+    directory, at = b"", offset
+    for _ in range(count):
+        packed, size, n_name, n_extra, n_comment = struct.unpack_from("<2L3H", data, at + 20)
+        (header,) = struct.unpack_from("<L", data, at + 42)
+        wide = struct.pack("<4H3Q", 0x7777, 0, 1, 24, size, packed, header)
+        wide = wide[:4] if leave_out else wide
+        entry = bytearray(data[at : at + 46 + n_name])
+        struct.pack_into("<2L3H", entry, 20, 0xFFFFFFFF, 0xFFFFFFFF, n_name, len(wide), 0)
+        struct.pack_into("<L", entry, 42, 0xFFFFFFFF)
+        directory += bytes(entry) + wide
+        at += 46 + n_name + n_extra + n_comment
+    assert at == offset + length
+    ending = bytearray(data[place:])
+    struct.pack_into("<Q", ending, 40, len(directory))
+    struct.pack_into("<Q", ending, 56 + 8, offset + len(directory))
+    struct.pack_into("<L", ending, 56 + 20 + 12, len(directory))
+    return data[:offset] + directory + bytes(ending)
+
+
+def test_a_checkpoint_with_sizes_in_64_bits_is_read_as_any_other(tmp_path: Path) -> None:
+    state = small_state(3)
+    path = tmp_path / "state.pt"
+    path.write_bytes(widened(bytes(serialise(frozen_copy(state)))))
+    torch.load(path, weights_only=True)  # it is an archive as torch reads it, too
+    assert state_sha256(load_foreign(path)) == state_sha256(frozen_copy(state))
+
+
+def test_a_large_record_without_its_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    path.write_bytes(widened(bytes(serialise(frozen_copy(small_state(3)))), leave_out=True))
+    with pytest.raises(DamagedSession, match="a large record has no size"):
+        check_file(path)

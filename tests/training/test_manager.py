@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,7 @@ from tui_trainer.core.events import (
     CommandApplied,
     CommandRefused,
     DifficultyChanged,
+    EpisodeFailed,
     EvaluationFinished,
     EvaluationStopped,
     LogWritten,
@@ -36,6 +39,7 @@ from tui_trainer.core.events import (
 )
 from tui_trainer.core.reports import (
     AnyReport,
+    CollectReport,
     DifficultyReport,
     EvaluationReport,
     FaultReport,
@@ -48,6 +52,7 @@ from tui_trainer.core.values import Difficulty, PartResult, Reason
 from tui_trainer.training.evaluation import suite_seed
 from tui_trainer.training.manager import TrainingManager
 from tui_trainer.training.models import Best, is_better
+from tui_trainer.training.termination import host_end
 
 from .world import LEVELS, SPACE, SPEC, Skill, World, build, config, steady
 
@@ -764,3 +769,31 @@ def test_a_resume_goes_on_after_a_pause_and_after_a_plateau() -> None:
     flat = build(**settings).run()
     again = restored(flat, **settings).update_by(4)
     assert again.manager.reason is None
+
+
+# --- broken episodes, scripts that end ---------------------------------------------------------------------------
+
+
+def test_broken_episodes_are_told_one_by_one_then_each_tenth_more() -> None:
+    world, told = build(), []
+    broken = CollectReport(steps=1, episodes=0, complete=False, failed_episodes=1, failure="it fell down")
+    for _ in range(200):
+        told += [event for event in tell(world, broken) if isinstance(event, EpisodeFailed)]
+    totals = [event.failed for event in told]
+    assert totals[:10] == list(range(1, 11))
+    assert all(1.1 * before <= after <= 1.1 * before + 1.01 for before, after in pairwise(totals[9:]))
+    assert len(totals) < 45
+    assert {event.why for event in told} == {"it fell down"}
+    assert world.manager.failed_episodes == 200
+
+
+@pytest.mark.parametrize(
+    ("how", "detail", "reason"),
+    [
+        ("done", "", Reason(name="finished", evidence="the script left its loop")),
+        ("interrupted", "", Reason(name="signal", evidence="KeyboardInterrupt in the script", exit_code=130)),
+        ("failed", "KeyError: 7", Reason(name="failed", evidence="KeyError: 7", exit_code=1)),
+    ],
+)
+def test_the_reason_of_a_script_that_left_its_loop(how: str, detail: str, reason: Reason) -> None:
+    assert host_end(how, detail) == reason

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from tui_trainer.core.values import Ratings
-from tui_trainer.errors import DamagedSession, StorageError
+from tui_trainer.errors import DamagedSession
 from tui_trainer.sessions.files import read_bytes, shown
+from tui_trainer.sessions.oslayer import REAL, Disk, replace_file, storage_errors
 
 NAME = "elo.json"
 _MOST_BYTES = 1 << 20
 
 
-def write_ratings(session: Path, ratings: Ratings) -> Path:
+def write_ratings(session: Path, ratings: Ratings, *, disk: Disk = REAL) -> Path:
     """Replace what was measured before. Raises StorageError."""
     path = session / NAME
-    draft = path.with_suffix(".new")
-    try:
-        draft.write_bytes(msgspec.json.encode(ratings) + b"\n")
-        os.replace(draft, path)
-    except OSError as error:
-        raise StorageError(f"{shown(path)}: {error.strerror}", "--json prints the ratings all the same") from None
+    with storage_errors(session):
+        replace_file(disk, path, msgspec.json.encode(ratings) + b"\n")
     return path
 
 
