@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tui_trainer.core import events, wire
 from tui_trainer.core.commands import Pause
 from tui_trainer.core.state import RunState, fold
+from tui_trainer.engine import hub as hub_module
 from tui_trainer.engine.hub import Hub
 from tui_trainer.engine.inbox import Inbox, Order
 
@@ -171,3 +173,32 @@ def test_stopping_delivers_what_is_left_and_removes_the_socket(tmp_path: Path, i
     with pytest.raises(EOFError):
         line.receive()
     assert not (tmp_path / "run.sock").exists()
+
+
+def test_views_that_have_frozen_hold_the_end_up_once_and_not_each(
+    tmp_path: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "FAREWELL_S", 0.3)
+    hub = Hub(tmp_path / "run.sock", inbox, RunState())
+    hub.start()
+    frozen = [Line(tmp_path / "run.sock") for _ in range(6)]
+    for line in frozen:
+        assert isinstance(line.receive(), wire.StateSent)
+    publish(hub, *(log(seq, "x" * 1000) for seq in range(1, 2000)))
+    hub.stop()
+    for line in frozen:
+        line.close()
+
+
+def test_a_view_that_is_slow_at_the_end_still_hears_the_last_word(tmp_path: Path, inbox: Inbox) -> None:
+    hub = Hub(tmp_path / "run.sock", inbox, RunState())
+    hub.start()
+    line = Line(tmp_path / "run.sock")
+    line.receive()
+    publish(hub, *(log(seq, "x" * 1000) for seq in range(1, 300)))
+    reader = threading.Thread(target=lambda: heard.extend(line.receive() for _ in range(1, 300)))
+    heard: list[object] = []
+    reader.start()
+    hub.stop()
+    reader.join(30)
+    assert heard[-1] == log(299, "x" * 1000)

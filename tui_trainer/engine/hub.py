@@ -44,6 +44,18 @@ class _Client:
         """Bytes not yet taken by the kernel."""
         return self.writer.transport.get_write_buffer_size()
 
+    async def take_all(self) -> None:
+        """Wait until nothing is unsent. Raises OSError where the view is gone."""
+        self.writer.transport.set_write_buffer_limits(0)
+        await self.writer.drain()
+
+    def leave(self) -> None:
+        """Close; what it has not taken by now is dropped."""
+        if self.backlog:
+            self.writer.transport.abort()
+        else:
+            self.writer.close()
+
     def send(self, line: bytes) -> None:
         if not self.writer.is_closing():
             self.writer.write(line)
@@ -86,9 +98,10 @@ class Hub:
         return bool(self._clients)
 
     def stop(self) -> None:
-        """Let views read what is left, then close the socket."""
+        """Let views read what is left, then close the socket. Those that have frozen are not waited for any longer."""
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._farewell(), self._loop).result(FAREWELL_S + 1)
+            with contextlib.suppress(TimeoutError):
+                asyncio.run_coroutine_threadsafe(self._farewell(), self._loop).result(FAREWELL_S + 1)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(2.0)
 
@@ -139,10 +152,12 @@ class Hub:
 
     async def _farewell(self) -> None:
         self._broadcast()
-        for client in list(self._clients):
-            with contextlib.suppress(TimeoutError, OSError):
-                await asyncio.wait_for(client.writer.drain(), FAREWELL_S)
-            client.writer.close()
+        clients = list(self._clients)
+        taking = asyncio.gather(*(client.take_all() for client in clients), return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(taking, FAREWELL_S)
+        for client in clients:
+            client.leave()
         if self._server:
             self._server.close()
         if self._is_bound():
