@@ -264,7 +264,7 @@ class ReplaySource:
         self.pause()
 
     def _damage_words(self) -> str:
-        return f"damaged history: tui-trainer sessions verify {self._name} tells more; what can be read is shown"
+        return f"damaged history: tui-trainer sessions verify {self._name} tells more"
 
     async def _read_on(self) -> None:
         """Read a breath's worth; what somebody waits for, for as long as a frame stands."""
