@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 import time
 from collections import deque
 from typing import TextIO
@@ -12,7 +13,13 @@ PIECE = 256
 """Characters written at once; a terminal or pipe that is ready takes at least so many."""
 MAX_WAITING = 16 * 1024 * 1024
 """Characters kept for a reader that has stopped reading; past this, texts are left out until it has read half."""
-_LAST_WORDS_S = 2.0
+_LAST_LOOKS, _LOOK_S = 20, 0.1
+"""At the end a reader that took nothing for so many looks is given up. Looks are counted: a process that stood still,
+or a machine that was busy elsewhere, is no reader's fault."""
+_LONGEST_S = 30.0
+"""One that takes a little every time is given up, too."""
+_AT_ONCE = 64
+"""Pieces."""
 
 _PLAIN = {"→": "->", "·": "|", "…": "...", "±": "+/-", "–": "-", "°": "", "█": "#", "▌": "=", "✓": "+", "●": "*"}
 
@@ -70,18 +77,21 @@ class Output:
         self._drain()
 
     def close(self) -> None:
-        """Give a slow reader two seconds to take the rest."""
-        until = time.monotonic() + _LAST_WORDS_S
-        while self._waiting and self._out is not None and time.monotonic() < until:
-            self._drain(wait_s=0.1)
+        """Give a slow reader the time to take the rest: while it goes on reading, and two seconds beyond that."""
+        looks, until = 0, time.monotonic() + _LONGEST_S
+        while self._waiting and self._out is not None and looks < _LAST_LOOKS and time.monotonic() < until:
+            before = self._size
+            self._drain(_LOOK_S, _AT_ONCE)
+            looks = 0 if self._size < before else looks + 1
 
-    def _drain(self, wait_s: float = 0.0) -> None:
+    def _drain(self, wait_s: float = 0.0, most: int = sys.maxsize) -> None:
         try:
-            while self._out is not None and self._waiting and self._is_ready(wait_s):
+            while self._out is not None and self._waiting and most and self._is_ready(wait_s):
                 piece = self._waiting.popleft()
                 self._size -= len(piece)
                 self._out.write(piece)
                 self._out.flush()
+                most -= 1
         except BlockingIOError:
             return
         except (OSError, ValueError):
