@@ -237,13 +237,22 @@ def test_a_lock_that_is_just_being_taken_is_not_told_by_the_signature_of_a_dead_
     path.write_text(f"{dead.pid} {socket.gethostname()}\n")
     with path.open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        signing = threading.Timer(0.05, path.write_text, [f"{os.getpid()} {socket.gethostname()}\n"])
+        signing = threading.Timer(0.7, path.write_text, [f"{os.getpid()} {socket.gethostname()}\n"])
         signing.start()
         holder = locks.owner(path)
         signing.join()
     assert holder is not None
     assert holder.pid == os.getpid()
     assert locks.owner(path) is None
+
+
+def test_who_looks_at_a_lock_for_long_does_not_keep_it_from_a_contender(tmp_path: Path) -> None:
+    """A look takes microseconds, but a busy machine may stop it in the middle."""
+    session = new_session(tmp_path)
+    with session.lock_path.open("w+") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.7, lambda: fcntl.flock(looking, fcntl.LOCK_UN)).start()
+        session.lock().release()
 
 
 @pytest.mark.parametrize("text", ["", "99999999999 here", "0 here", "no number"])

@@ -19,6 +19,9 @@ from tui_trainer.sessions.oslayer import REAL, Disk, storage_errors, write_all
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _TRIES = 15
 _PAUSE_S = 0.02
+_UNSIGNED_TRIES = 100
+"""For a lock that is held, and not signed by a process that lives: somebody is looking at it or just taking it, and
+on a busy machine even that may last."""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -67,13 +70,15 @@ class SessionLock:
 
 def _acquire(path: Path, disk: Disk) -> int:
     """A locked descriptor, or -1. Tries for a moment, as a look at the owner holds the lock for microseconds."""
-    for attempt in range(_TRIES):
+    for attempt in range(_UNSIGNED_TRIES):
         fd = disk.open(path, _FLAGS)
         if _locked(fd, fcntl.LOCK_EX) and _is_still(path, fd):
             return fd
+        holder = _parse(os.pread(fd, 300, 0))
         os.close(fd)
-        if attempt + 1 < _TRIES:
-            time.sleep(_PAUSE_S)
+        if attempt + 1 >= _TRIES and holder is not None and _lives(holder):
+            return -1
+        time.sleep(_PAUSE_S)
     return -1
 
 
@@ -110,7 +115,7 @@ def owner(path: Path) -> Owner | None:
 def _signed(fd: int) -> Owner:
     """Whose signature a held lock has. One that is being taken may still have that of an owner who died."""
     found = None
-    for _ in range(_TRIES):
+    for _ in range(_UNSIGNED_TRIES):
         found = _parse(os.pread(fd, 300, 0))
         if found is not None and _lives(found):
             return found
