@@ -122,13 +122,14 @@ class Hub:
         self._loop.close()
 
     async def _bind(self) -> None:
-        """Bind beside the final name and rename: the socket is 0600 before anybody can find it."""
+        """Bind beside the final name and rename: the socket is 0600, and answers, before anybody can find it."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = self._path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(fresh))
         fresh.chmod(0o600)
+        listener.listen()
         fresh.replace(self._path)
         self._inode = self._path.stat().st_ino
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=wire.MAX_LINE)
