@@ -29,8 +29,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyte
-
 from tests.engine import process as p
 from tests.ui.pty_terminal import PtyTerminal
 
@@ -89,8 +87,13 @@ class Warm:
 
     def code(self, pid: int) -> int | None:
         """The exit code (negative: the signal) of an ended child; None while it runs."""
-        answer = self._ask({"wait": pid})["code"]
-        return None if answer is None else int(answer)
+        code, _ = self.end(pid)
+        return code
+
+    def end(self, pid: int) -> tuple[int | None, float]:
+        """The same, and the processor seconds that it took with the children it waited for."""
+        answer = self._ask({"wait": pid})
+        return answer["code"], answer["cpu_s"]
 
     def close(self) -> None:
         self._channel.close()
@@ -132,10 +135,12 @@ def _stdin(typed: str) -> int:
 class Done:
     """What a command left behind."""
 
-    def __init__(self, code: int, out: str, err: str) -> None:
+    def __init__(self, code: int, out: str, err: str, cpu_s: float = 0.0) -> None:
         self.returncode = code
         self.stdout = out
         self.stderr = err
+        self.cpu_s = cpu_s
+        """Processor seconds: on a busy machine they say how long it took, which a clock on the wall does not."""
 
     def __repr__(self) -> str:
         return f"exit {self.returncode}\n{self.stdout}\n{self.stderr}"
@@ -150,6 +155,7 @@ class Program:
         self.stdout = os.fdopen(out, errors="replace")
         self.stderr = os.fdopen(err, errors="replace")
         self.returncode: int | None = None
+        self.cpu_s = 0.0
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Lines of a `--json` run as they come; a killed writer's torn last line is no event."""
@@ -177,7 +183,7 @@ class Program:
     def poll(self) -> int | None:
         """The exit code of an ended command; None while it runs."""
         if self.returncode is None:
-            self.returncode = self._warm.code(self.pid)
+            self.returncode, self.cpu_s = self._warm.end(self.pid)
         return self.returncode
 
     def _ended(self) -> tuple[int] | None:
@@ -207,7 +213,8 @@ class Program:
                 texts[fd] += data
                 open_fds -= set() if data else {fd}
         out, err = (text.decode(errors="replace") for text in texts.values())
-        return Done(self.wait(max(1.0, deadline - time.monotonic())), out, err)
+        code = self.wait(max(1.0, deadline - time.monotonic()))
+        return Done(code, out, err, self.cpu_s)
 
 
 class WarmTerminal(PtyTerminal):
@@ -217,10 +224,7 @@ class WarmTerminal(PtyTerminal):
         self._warm = warm
         self.started = time.perf_counter()
         self.pid, self.fd = pid, fd
-        self.screen = pyte.Screen(width, height)
-        self._stream = pyte.ByteStream(self.screen)
-        self.bytes = 0
-        self.recent = b""
+        self._look(width, height)
         self.seen = b""
 
     def read(self, timeout_s: float) -> bytes:
@@ -292,9 +296,9 @@ def serve(number: int) -> None:
             return
         request = json.loads(data)
         if "wait" in request:
-            code = _ended(request["wait"])
+            code, cpu_s = _ended(request["wait"])
             running -= {request["wait"]} if code is not None else set()
-            channel.send(json.dumps({"code": code}).encode())
+            channel.send(json.dumps({"code": code, "cpu_s": cpu_s}).encode())
             continue
         pid = os.fork()
         if pid == 0:
@@ -307,12 +311,12 @@ def serve(number: int) -> None:
     _become(request, fds)
 
 
-def _ended(pid: int) -> int | None:
+def _ended(pid: int) -> tuple[int | None, float]:
     try:
-        found, status = os.waitpid(pid, os.WNOHANG)
+        found, status, used = os.wait4(pid, os.WNOHANG)
     except ChildProcessError:
-        return 0
-    return os.waitstatus_to_exitcode(status) if found else None
+        return 0, 0.0
+    return os.waitstatus_to_exitcode(status) if found else None, used.ru_utime + used.ru_stime
 
 
 def _become(request: dict[str, Any], fds: list[int]) -> None:

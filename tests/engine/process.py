@@ -93,7 +93,21 @@ def until(process: Program, holds: Callable[[dict[str, Any]], bool]) -> list[dic
 
 
 def journal(session: Path) -> list[dict[str, Any]]:
+    """Of a run that has ended: every line must be whole."""
     return [json.loads(line) for line in (session / "events.jsonl").read_text().splitlines()]
+
+
+def journal_so_far(session: Path) -> list[dict[str, Any]]:
+    """Of a run that goes on: its last line may be under way, and before its start there is none."""
+    path = session / "events.jsonl"
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def so_far(session: Path) -> str:
+    """The text of that journal."""
+    path = session / "events.jsonl"
+    return path.read_text() if path.exists() else ""
 
 
 def wait_for(holds: Callable[[], Any], within_s: float = 60.0) -> Any:

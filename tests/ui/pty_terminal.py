@@ -11,6 +11,7 @@ import signal
 import struct
 import termios
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,10 @@ import pyte
 
 _PRIVATE = re.compile(rb"\x1b\[[<>=?][0-9;]*[a-zA-Z]")
 """Modes and queries that pyte would print."""
+_CUT = re.compile(rb"\x1b(?:\[[<>=?]?[0-9;]*)?$")
+"""A sequence whose end comes with the next read."""
+_MOVE = re.compile(rb"(?=\x1b\[[0-9]+;[0-9]+H)")
+"""Where one stretch of a row has been written and the next begins."""
 ESCAPES = re.compile(rb"\x1b\[[0-9;:?<>=$ ]*[a-zA-Z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]|\x1b[=>78]")
 
 
@@ -36,11 +41,19 @@ class PtyTerminal:
                 os.execvp(command[0], command)
             finally:
                 os._exit(127)  # never let a copy of the test run go on
+        self._look(width, height)
+        self.resize(width, height)
+
+    def _look(self, width: int, height: int) -> None:
         self.screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self.screen)
-        self.resize(width, height)
         self.bytes = 0
         self.recent = b""
+        self._cut = b""
+        self._passed: deque[str] = deque(maxlen=5000)
+        """Rows as they stood, one after the other, since the last key or the last text that was waited for."""
+        self._written = b""
+        """What was written in that time."""
 
     def resize(self, width: int, height: int) -> None:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
@@ -57,8 +70,24 @@ class PtyTerminal:
             return b""
         self.bytes += len(data)
         self.recent = (self.recent + data)[-400_000:]
-        self._stream.feed(_PRIVATE.sub(b"", data))
+        self._show(data)
         return data
+
+    def _show(self, data: bytes) -> None:
+        """Draw it, and note each row that it makes: the next stretch may take it away again."""
+        data = self._cut + data
+        cut = _CUT.search(data)
+        self._cut = cut[0] if cut else b""
+        whole = data[: len(data) - len(self._cut)]
+        self._written = (self._written + ESCAPES.sub(b"", whole))[-400_000:]
+        for piece in _MOVE.split(_PRIVATE.sub(b"", whole)):
+            self._stream.feed(piece)
+            self._passed.extend(self._row(y) for y in sorted(self.screen.dirty) if y < self.screen.lines)
+            self.screen.dirty.clear()
+
+    def _row(self, y: int) -> str:
+        row = self.screen.buffer[y]
+        return "".join(row[x].data for x in range(self.screen.columns))
 
     def read_rest(self) -> None:
         """What a program that has ended wrote last."""
@@ -71,14 +100,26 @@ class PtyTerminal:
             self.read(left)
 
     def wait_for(self, text: bytes, timeout_s: float = 60.0) -> float:
-        """Seconds until `text` stands on the screen, or in what is written from now on (a farewell line)."""
+        """Seconds until `text` stands on the screen, or has stood there or been written since the last key or the
+        last text that was waited for: what a busy machine shows only between two reads is seen all the same."""
         begin = time.perf_counter()
         self.recent = b""
-        while time.perf_counter() - begin < timeout_s:
+        while not self._has_seen(text):
+            if time.perf_counter() - begin > timeout_s:
+                raise AssertionError(f"{text!r} did not appear within {timeout_s} s:\n{self.text()}")
             self.read(0.2)
-            if text.decode() in self.text() or text in ESCAPES.sub(b"", self.recent):
-                return time.perf_counter() - begin
-        raise AssertionError(f"{text!r} did not appear within {timeout_s} s:\n{self.text()}")
+        return time.perf_counter() - begin
+
+    def _has_seen(self, text: bytes) -> bool:
+        """Whether it was there; if so, what came before it is forgotten."""
+        word = text.decode()
+        rows = next((number for number, row in enumerate(self._passed, 1) if word in row), 0)
+        if not (rows or text in self._written or word in self.text()):
+            return False
+        self._written = self._written.partition(text)[2]
+        for _ in range(rows):
+            self._passed.popleft()
+        return True
 
     def wait_until_written(self, text: bytes, timeout_s: float = 60.0) -> None:
         """Return when `text` was written anew, whatever stands on the screen already."""
@@ -89,13 +130,13 @@ class PtyTerminal:
             self.read(0.2)
 
     def wait_for_any(self, *texts: str, timeout_s: float = 60.0) -> float:
-        """Seconds until one of `texts` stands on the screen."""
+        """Seconds until one of `texts` is there, as for `wait_for`."""
         begin = time.perf_counter()
-        while time.perf_counter() - begin < timeout_s:
+        while not any(self._has_seen(text.encode()) for text in texts):
+            if time.perf_counter() - begin > timeout_s:
+                raise AssertionError(f"none of {texts} appeared within {timeout_s} s:\n{self.text()}")
             self.read(0.2)
-            if any(text in self.text() for text in texts):
-                return time.perf_counter() - begin
-        raise AssertionError(f"none of {texts} appeared within {timeout_s} s:\n{self.text()}")
+        return time.perf_counter() - begin
 
     def text(self) -> str:
         """The screen as a person sees it."""
@@ -110,7 +151,23 @@ class PtyTerminal:
             self.read(0.2)
 
     def key(self, key: bytes) -> None:
+        self._passed.clear()
+        self._written = b""
         os.write(self.fd, key)
+
+    def press_until(self, key: bytes, text: bytes, timeout_s: float = 60.0) -> None:
+        """Press a key that does nothing the second time, again and again: a question that has only just come takes
+        none."""
+        end = time.perf_counter() + timeout_s
+        while True:
+            self.key(key)
+            try:
+                self.wait_for(text, 1.0)
+            except AssertionError:
+                if time.perf_counter() > end:
+                    raise
+            else:
+                return
 
     def wait_until_stopped(self, timeout_s: float = 60.0) -> None:
         """Return when the program is stopped; what would wake it sooner is lost."""
