@@ -31,7 +31,7 @@ def test_five_lines_train_to_the_same_bits_as_the_command(tmp_path: Path) -> Non
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=170,
     )
     assert done.returncode == 0, done.stderr
     count, last, name, told_off = done.stdout.split()

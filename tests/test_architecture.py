@@ -184,7 +184,7 @@ def loaded(tmp_path: Path, *words: str) -> set[str]:
     }  # fmt: skip
     subprocess.run(
         [sys.executable, "-c", PROBE, *words],
-        cwd=ROOT, env=environment, capture_output=True, stdin=subprocess.DEVNULL, timeout=90, check=False,
+        cwd=ROOT, env=environment, capture_output=True, stdin=subprocess.DEVNULL, timeout=170, check=False,
     )  # fmt: skip
     return set(report.read_text().split())
 
@@ -244,7 +244,7 @@ def test_the_first_frame_waits_for_nothing_that_it_does_not_show(tmp_path: Path)
     }  # fmt: skip
     subprocess.run(
         [sys.executable, "-c", FIRST_FRAME],
-        cwd=ROOT, env=environment, stdin=slave, stdout=slave, check=True, timeout=90,
+        cwd=ROOT, env=environment, stdin=slave, stdout=slave, check=True, timeout=170,
     )  # fmt: skip
     os.close(master)
     os.close(slave)

@@ -57,7 +57,7 @@ def run_installed(installed: Path, *words: str) -> subprocess.CompletedProcess[s
     )
     return subprocess.run(
         [sys.executable, "-c", code, *words],
-        cwd=installed.parent, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        cwd=installed.parent, env=environment, capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
 
 

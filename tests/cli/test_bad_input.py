@@ -253,7 +253,7 @@ def test_a_module_that_leaves_the_process_is_a_failure(tui: Run, own_modules: Pa
 def test_the_app_without_a_terminal_says_use_no_ui(tmp_path: Path, words: str) -> None:
     session = Session.create(tmp_path, "a", resolve([]), {})
     session.write_status("interrupted")
-    done = p.run(tmp_path, *words.split(), timeout=20)
+    done = p.run(tmp_path, *words.split())
     assert done.returncode == 2
     assert done.stderr == "tui-trainer: stdin is not a terminal; use --no-ui\n"
     assert done.stdout == ""

@@ -60,7 +60,8 @@ def test_a_task_for_one_cannot_be_played_against(cart: Path) -> None:
 
 
 def test_a_live_run_is_watched_from_its_newest_checkpoint_and_goes_on(tmp_path: Path) -> None:
-    run = p.start(tmp_path, "run", *p.TINY, "--no-ui", "--json", "--name=live", "--set=run.step_delay_s=0.05")
+    run = p.start(tmp_path, "run", *p.TINY, "--no-ui", "--json", "--name=live", "--set=run.step_delay_s=0.05",
+                  "--max-updates=100000")  # fmt: skip
     p.until(run, lambda event: event["type"] == "CheckpointSaved")
     done = p.run(tmp_path, "watch", "live", "--checkpoint=latest", "--no-ui", "--temperature=1")
     assert done.returncode == 0, done.stderr

@@ -71,7 +71,7 @@ def applied(root: Path, *words: str) -> str:
 
 def test_orders_go_to_the_only_live_run_and_print_what_was_applied(root: Path) -> None:
     assert applied(root, "pause")
-    assert status(root, "one") == "paused"
+    p.wait_for(lambda: status(root, "one") == "paused")
     assert applied(root, "resume")
     p.wait_for(lambda: status(root, "one") == "running")
     assert "saved" in applied(root, "checkpoint", "one")
@@ -87,7 +87,8 @@ def test_a_live_setting_is_changed_and_others_are_refused(root: Path) -> None:
 
 def test_difficulty_is_moved_by_hand(root: Path) -> None:
     assert applied(root, "set", "one", "difficulty.level=1")
-    events = p.journal(root / "one")
+    p.wait_for(lambda: "DifficultyChanged" in p.so_far(root / "one"))
+    events = p.journal_so_far(root / "one")
     assert [e["new"]["level"] for e in events if e["type"] == "DifficultyChanged"] == [1]
     refused(root, "set", "one", "difficulty.level=99", code=6)
 
@@ -101,9 +102,10 @@ def test_there_is_nothing_to_answer(root: Path) -> None:
 def test_run_for_pauses_after_so_many_updates(root: Path) -> None:
     assert applied(root, "run-for", "one", "3")
     p.wait_for(lambda: status(root, "one") == "paused")
-    paused = [event for event in p.journal(root / "one") if event["type"] == "RunPaused"]
+    paused = [event for event in p.journal_so_far(root / "one") if event["type"] == "RunPaused"]
     assert paused
     applied(root, "resume")
+    p.wait_for(lambda: status(root, "one") == "running")
 
 
 def test_a_live_run_is_neither_deleted_nor_resumed_twice(root: Path) -> None:

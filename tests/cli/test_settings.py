@@ -255,7 +255,7 @@ def test_a_reader_that_leaves_is_no_failure(tmp_path: Path) -> None:
     assert process.stdout
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(20) == 0
+    assert process.wait() == 0
     assert process.stderr
     assert process.stderr.read() == ""
 

@@ -86,7 +86,7 @@ def test_what_is_wrong_is_an_error_of_ours(wish: d.Open, said: str) -> None:
         DuelProcess(wish)
 
 
-def gone(pid: int, within_s: float = 10.0) -> bool:
+def gone(pid: int, within_s: float = 60.0) -> bool:
     end = time.perf_counter() + within_s
     while time.perf_counter() < end:
         try:

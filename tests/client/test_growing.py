@@ -21,7 +21,7 @@ def grown(*lengths: int) -> list[list[AnyEvent]]:
 async def seen(source: GrowingReplay, enough: Callable[[RunState], bool]) -> RunState:
     """The newest state told once it and a position say enough."""
     state = RunState()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         async for news in source.news():
             if isinstance(news, Snapshot):
                 state = news.state

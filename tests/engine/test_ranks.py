@@ -79,7 +79,7 @@ class Ranks:
     def __exit__(self, *error: object) -> None:
         self.leader.dismiss()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(170)
         assert not self.raised
 
     def update(self, times: int = 1) -> CollectReport:

@@ -29,10 +29,10 @@ def steered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """A session of each algorithm with orders, a pause, a kill and a resume in it."""
     root = tmp_path_factory.mktemp(request.param)
     rate, other, value, more = SETTINGS[request.param]
-    words = (*p.TINY, *more, "--step-delay=0.03", "--max-updates=80", "--name=a")
+    words = (*p.TINY, *more, "--step-delay=0.1", "--max-updates=80", "--name=a")
     run = p.train(root, *words)
     session = root / "a"
-    p.wait_for(lambda: (session / "events.jsonl").read_text().count("UpdateFinished") > 10)
+    p.wait_for(lambda: p.so_far(session).count("UpdateFinished") > 10)
     order(session, commands.SetSetting(id=new_id(), key=rate, value=1e-3))
     order(session, commands.SetDifficulty(id=new_id(), difficulty=Difficulty(level=1)))
     order(session, commands.Pause(id=new_id()))
@@ -42,7 +42,7 @@ def steered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     p.wait_for(lambda: live_state(session).update > before + 12)
     order(session, commands.SetSetting(id=new_id(), key=rate, value=5e-4))
     run.stop(signal.SIGKILL)
-    assert p.run(root, "resume", "a", "--no-ui").returncode == 0
+    assert p.run(root, "resume", "a", "--no-ui", "--set=run.step_delay_s=0").returncode == 0
     return root
 
 
@@ -76,7 +76,8 @@ def test_a_decision_that_was_tampered_with_is_found(steered: Path) -> None:
 def test_a_fork_is_executed_again_from_where_it_began(steered: Path) -> None:
     """Its own orders included; a parent that was steered has taken in orders before."""
     name = f"fork{len(p.names(steered))}"
-    words = ("--at=latest", "--no-ui", f"--name={name}", "--set=manager.termination.max_updates=110")
+    until = ("--set=manager.termination.max_updates=110", "--set=run.step_delay_s=0")
+    words = ("--at=latest", "--no-ui", f"--name={name}", *until)
     more = ("--set=dqn.learning_rate=1e-4",) if b"dqn" in (steered / "a/session.toml").read_bytes() else ()
     assert p.run(steered, "fork", "a", *words, *more).returncode == 0
     assert p.run(steered, "resume", name, "--no-ui", "--max-updates=120").returncode == 0
@@ -92,7 +93,8 @@ def test_accepted_undone_and_rejected_advice_is_repeated(tmp_path: Path) -> None
     words = (
         *p.TINY, "--set=ppo.num_envs=64", "--set=ppo.batch_size=512", "--set=manager.evaluation.every_updates=5",
         "--set=manager.evaluation.episodes=40", "--set=continuous.min_confidence=0", "--set=ppo.learning_rate=0.003",
-        "--set=continuous.quiet_evaluations=0", "--max-updates=100000", "--name=a",
+        "--set=continuous.quiet_evaluations=0", "--set=continuous.expires_updates=20000", "--max-updates=100000",
+        "--name=a",
     )  # fmt: skip
     run = p.start(tmp_path, "run", "--no-ui", "--json", *words)
     session = tmp_path / "a"
@@ -118,10 +120,10 @@ def test_accepted_undone_and_rejected_advice_is_repeated(tmp_path: Path) -> None
 
 def test_an_accepted_rollback_is_repeated(tmp_path: Path) -> None:
     """The learner goes back to the best checkpoint, by a person's order; what follows it has the same bits."""
-    words = (*p.TINY, "--task=tests.engine.weary:make", "--set=manager.evaluation.every_updates=2", "--step-delay=0.02")
+    words = (*p.TINY, "--task=tests.engine.weary:make", "--set=manager.evaluation.every_updates=2", "--step-delay=0.06")
     assert p.run(tmp_path, "run", "--detach", *words, "--max-updates=110", "--name=a").returncode == 0
     session = tmp_path / "a"
-    p.wait_for(lambda: "UpdateFinished" in (session / "events.jsonl").read_text())
+    p.wait_for(lambda: "UpdateFinished" in p.so_far(session))
     order(session, commands.Pause(id=new_id(), when="update >= 80"))
     p.wait_for(lambda: live_state(session).status == "paused")
     advice = next(r for r in live_state(session).open_recommendations if r.raised.rule == "rollback")

@@ -45,12 +45,12 @@ def engine_pid(root: Path) -> int:
 
 
 def kinds(root: Path) -> list[str]:
-    return [event["type"] for event in p.journal(root / "a")]
+    return [event["type"] for event in p.journal_so_far(root / "a")]
 
 
 def test_start_checkpoint_pause_leave_and_come_back(root: Path) -> None:
     app = terminal(root, *ENDLESS)
-    app.wait_for(b"starting")
+    app.wait_for_any("starting", "running")
     app.wait_for(b"running")
     app.key(b"c")
     app.wait_for(b"manual")
@@ -67,9 +67,8 @@ def test_start_checkpoint_pause_leave_and_come_back(root: Path) -> None:
     again.key(b"p")
     again.wait_for(b"running")
     again.key(b"s")
-    again.read_for(0.7)
-    again.key(b"y")
-    again.wait_for(b"ended")
+    again.wait_for(b"end this run?")
+    again.press_until(b"y", b"ended")
     again.key(b"q")
     assert again.exit_code() == 0
     assert p.journal(root / "a")[-1]["reason"]["name"] == "user"
@@ -131,7 +130,7 @@ def test_every_view_has_the_state_that_the_journal_folds_to(root: Path) -> None:
 
 def test_readonly_gives_no_orders(root: Path) -> None:
     p.train(root, *ENDLESS[1:])
-    p.wait_for(lambda: (root / "a" / "events.jsonl").read_text().count("UpdateFinished") > 2)
+    p.wait_for(lambda: p.so_far(root / "a").count("UpdateFinished") > 2)
     app = terminal(root, "attach", "--readonly")
     app.wait_for(b"running")
     app.key(b"p")
@@ -143,7 +142,7 @@ def test_readonly_gives_no_orders(root: Path) -> None:
 
 def test_the_socket_is_made_again_and_attach_works(root: Path) -> None:
     p.train(root, *ENDLESS[1:])
-    p.wait_for(lambda: (root / "a" / "events.jsonl").read_text().count("UpdateFinished") > 2)
+    p.wait_for(lambda: p.so_far(root / "a").count("UpdateFinished") > 2)
     from tui_trainer.sessions.names import socket_path
 
     socket_path(root / "a").unlink()

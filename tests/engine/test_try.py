@@ -30,19 +30,21 @@ OVERSHOOTING = (
 """Its KL is so high that a smaller learning rate is recommended after three evaluations."""
 
 
-def tried(root: Path) -> Path:
+def tried(root: Path, *words: str) -> Path:
     """A run under way with its first recommendation being tried."""
-    p.train(root, *OVERSHOOTING)
+    p.train(root, *OVERSHOOTING, *words)
     session = root / "a"
-    p.wait_for(lambda: "RecommendationRaised" in (session / "events.jsonl").read_text())
-    (first, *_) = live_state(session).open_recommendations
+    p.wait_for(lambda: "UpdateFinished" in p.so_far(session))
+    order(session, commands.Pause(id=new_id(), when="update >= 20"))  # it waits for its answer
+    (first, *_) = p.wait_for(lambda: live_state(session).open_recommendations)
+    p.wait_for(lambda: live_state(session).status == "paused")
     assert order(session, commands.Answer(id=new_id(), recommendation=first.id, verdict="try")).startswith("tried")
+    order(session, commands.Resume(id=new_id()))
     return session
 
 
 def events_of(session: Path, kind: str) -> list[dict[str, Any]]:
-    lines = (json.loads(line) for line in (session / "events.jsonl").read_text().splitlines())
-    return [event for event in lines if event["type"] == kind]
+    return [event for event in p.journal_so_far(session) if event["type"] == kind]
 
 
 def until(session: Path, done: Callable[[], bool]) -> None:
@@ -83,14 +85,14 @@ def test_a_rerun_tries_again_and_reaches_the_same_bits(finished: Path) -> None:
 
 
 def test_a_stop_in_the_branch_with_the_change_saves_the_other(tmp_path: Path) -> None:
-    session = tried(tmp_path)
+    session = tried(tmp_path, "--set=continuous.try_updates=40")  # long enough to be met in it
     until(session, lambda: bool(events_of(session, "TryReturned")))
     before = live_state(session)
     owner = Session.open(session).owner()
     assert owner
     os.kill(owner.pid, signal.SIGTERM)
     p.wait_for(lambda: Session.open(session).owner() is None)
-    kept = events_of(session, "TryReturned")[0]["to_update"] + 7
+    kept = events_of(session, "TryReturned")[0]["to_update"] + 40
     newest = CheckpointStore(session).newest_good().manifest
     assert before.trying is not None
     assert (newest.kind, newest.update) == ("final", kept)

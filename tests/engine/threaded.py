@@ -86,5 +86,5 @@ def on_ranks(size: int, work: Callable[[ThreadGroup], Any]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(170)
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.engine import process as p
-from tests.warm import Warm
+from tests.warm import Program, Warm
 from tui_trainer.errors import TuiTrainerError
 from tui_trainer.sessions.checkpoints import CheckpointStore
 from tui_trainer.sessions.journal import iter_journal
@@ -22,6 +22,8 @@ BUSY_SAVING = (
 LONGEST_S = 0.3
 STARTING_SHARE = 0.2
 """Kills that do not wait for the first line."""
+SAVING = 4
+"""Of so many lives one is let live until its first save: on a machine that is busy no other may come so far."""
 
 
 class Result(NamedTuple):
@@ -53,7 +55,8 @@ def kill_often(warm: Warm, root: Path, kills: int, seed: int) -> Result:
     for kill in range(kills):
         while_starting = chance.random() < STARTING_SHARE
         before = leftovers(session)
-        told = one_life(warm, root, chance.uniform(0.0, LONGEST_S), session.exists(), while_starting)
+        until = "" if while_starting else "CheckpointSaved" if kill % SAVING == 0 else "Run"
+        told = one_life(warm, root, chance.uniform(0.0, LONGEST_S), session.exists(), until)
         saved = [e for e in told if e["type"] == "CheckpointSaved"]
         acknowledged += len(saved)
         early += not told
@@ -71,13 +74,23 @@ def leftovers(session: Path) -> set[str]:
     return {name for name in os.listdir(place) if name.startswith(".")} if place.exists() else set()
 
 
-def one_life(warm: Warm, root: Path, delay_s: float, is_resumed: bool, while_starting: bool) -> list[dict[str, Any]]:
-    """The events that a run told until it was killed, so long after its start or its first line."""
+def one_life(warm: Warm, root: Path, delay_s: float, is_resumed: bool, until: str) -> list[dict[str, Any]]:
+    """The events that a run told until it was killed, so long after its start or its first event of a kind."""
     words = ("resume", "a", "--max-updates=100000000") if is_resumed else ("run", "--name=a", *BUSY_SAVING)
     program = warm.start(root, words[0], *words[1:], "--no-ui", "--json")
-    told = [] if while_starting else [next(program.events())]
+    told = until_told(program, until) if until else []
     time.sleep(delay_s)
     return told + program.kill()
+
+
+def until_told(program: Program, kind: str) -> list[dict[str, Any]]:
+    """Up to the first event whose type begins so."""
+    told = []
+    for event in program.events():
+        told.append(event)
+        if event["type"].startswith(kind):
+            break
+    return told
 
 
 def check(session: Path, promise: Promise, told: list[dict[str, Any]]) -> list[str]:

@@ -41,7 +41,7 @@ def jumped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "sitecustomize.py").write_text(JUMPING)
     words = p.command("run", "--no-ui", "--json", *p.TINY, "--max-updates=30", "--name=a", "--set=run.threads=1")
     environment = {**p.environment(root), "PYTHONPATH": str(root)}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=150)
     assert (done.returncode, done.stderr) == (0, "")
     return root
 

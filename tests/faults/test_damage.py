@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,9 +237,9 @@ def test_a_hostile_file_is_refused_by_every_command_that_takes_one_and_runs_noth
     files = hostile.write_all(tmp_path_factory.mktemp("hostile"))
     for kind in KINDS:
         for words in (("eval", str(files[kind])), ("fork", str(files[kind]), "--no-ui")):
-            began = time.monotonic()
-            refused(warm.run(root, *words, timeout=20))
-            assert time.monotonic() - began < 10, kind
+            done = warm.run(root, *words)
+            refused(done)
+            assert done.cpu_s < 3, kind
     assert p.names(root) == []
     assert not Path(hostile.CANARY).exists()
 
@@ -252,7 +251,7 @@ def test_of_many_resumes_of_a_session_one_wins_and_the_others_exit_with_3_naming
     (winner,) = [each for each in contenders if each.pid == owner.pid]
     for loser in contenders:
         if loser is not winner:
-            done = loser.finish(60)
+            done = loser.finish(120)
             refused(done, str(owner.pid), code=3)
     winner.until("UpdateFinished")
     assert winner.stop() == 143

@@ -169,7 +169,7 @@ def test_an_engine_killed_leaves_no_process_behind_and_can_be_resumed(warm: Warm
     offspring = descendants(engine.pid)
     assert len(offspring) >= 2, "the task's worker processes"
     engine.kill()
-    p.wait_for(lambda: not [pid for pid in offspring if Path(f"/proc/{pid}").exists()], 20)
+    p.wait_for(lambda: not [pid for pid in offspring if Path(f"/proc/{pid}").exists()])
     assert Session.open(root / "a").owner() is None
     assert warm.run(root, "resume", "a", "--no-ui", "--max-updates=1").returncode == 0
 

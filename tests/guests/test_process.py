@@ -45,7 +45,7 @@ class Script:
         )
 
     def until_trains(self) -> None:
-        p.wait_for(lambda: self.process.poll() is None and _state(self.root).update > 3, within_s=90)
+        p.wait_for(lambda: self.process.poll() is None and _state(self.root).update > 3, within_s=120)
 
     def output(self) -> str:
         return (self.root / "nohup.out").read_text()
@@ -79,29 +79,28 @@ def test_the_app_watches_and_steers_a_script_by_keys(script: Script) -> None:
     root = script.root
     script.until_trains()
     app = PtyTerminal(p.command("attach"), 120, 40, p.overrides(root))
-    app.wait_for(b"guest:CartPole-v1", 30)
-    app.wait_for(b"running", 30)
+    app.wait_for(b"guest:CartPole-v1")
+    app.wait_for(b"running")
     app.key(b"c")
-    app.wait_for(b"manual", 30)
+    app.wait_for(b"manual")
     app.key(b"p")
-    app.wait_for(b"paused", 30)
-    assert live_state(root / "a").status == "paused"
+    app.wait_for(b"paused")  # perhaps the answer, which comes before the fact
+    p.wait_for(lambda: live_state(root / "a").status == "paused")
     app.key(b"q")
-    app.wait_for(b"waits, paused", 30)
+    app.wait_for(b"waits, paused")
     assert app.exit_code() == 0
 
     assert "0.001" in p.run(root, "set", "a", "learning_rate=0.001").stdout
     again = PtyTerminal(p.command("attach", "a"), 120, 40, p.overrides(root))
-    again.wait_for(b"paused", 30)
+    again.wait_for(b"paused")
     again.key(b" ")
-    again.wait_for(b"running", 30)
+    again.wait_for(b"running")
     again.key(b"s")
-    again.read_for(0.7)
-    again.key(b"y")
-    again.wait_for(b"ended", 30)
+    again.wait_for(b"end this run?")
+    again.press_until(b"y", b"ended")
     again.key(b"q")
     assert again.exit_code() == 0
-    assert script.process.wait(30) == 0
+    assert script.process.wait(60) == 0
     assert status(root).termination_reason == "user"
     assert [e["new"] for e in told(root, "SettingChanged")] == [0.001]
     assert saved("a", str(root))["optimizer"]["param_groups"][0]["lr"] == 0.001

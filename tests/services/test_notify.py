@@ -151,11 +151,11 @@ def test_a_program_that_fails_says_how(argv: tuple[str, ...], why: str) -> None:
 def test_a_program_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     hangs = ("sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; wait")
     began = time.monotonic()
-    with pytest.raises(NotDelivered, match=r"not done in 0\.5 s"):
-        CommandNotice(NotifySettings(command=hangs, timeout_s=0.5), "a", KINDS).take(END)
-    assert time.monotonic() - began < 5
+    with pytest.raises(NotDelivered, match="not done in 2 s"):
+        CommandNotice(NotifySettings(command=hangs, timeout_s=2), "a", KINDS).take(END)
+    assert time.monotonic() - began < 40
     pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and is_running(pid):
         time.sleep(0.02)
     assert not is_running(pid)
@@ -184,13 +184,13 @@ def test_a_server_gets_the_message_as_json() -> None:
 
 def test_a_server_that_says_no_or_nothing_says_how_and_tells_no_secret() -> None:
     with listening(status=500) as server, pytest.raises(NotDelivered) as refused:
-        post(server.url + "?token=secret", b"{}", 5)
+        post(server.url + "?token=secret", b"{}", 60)
     assert "the server answered 500" in str(refused.value)
-    with listening(delay_s=1.0) as server, pytest.raises(NotDelivered) as late:
+    with listening(delay_s=5.0) as server, pytest.raises(NotDelivered) as late:
         post(server.url + "?token=secret", b"{}", 0.2)
     assert "timed out" in str(late.value)
     with pytest.raises(NotDelivered) as gone:
-        post(server.url + "?token=secret", b"{}", 1)
+        post(server.url + "?token=secret", b"{}", 60)
     assert "refused" in str(gone.value)
     assert not any("secret" in str(failure.value) for failure in (refused, late, gone))
 

@@ -27,7 +27,7 @@ class Kept:
 
     def take(self, event: AnyEvent) -> None:
         if self.gate:
-            self.gate.wait(10)
+            self.gate.wait(60)
         assert isinstance(event, LogWritten)
         self.got.append(event.text)
         if self.fails:
@@ -47,7 +47,7 @@ def test_a_sink_gets_what_it_wants_in_order_and_is_closed() -> None:
     for number in range(50):
         out.hear(line(number), b"")
         out.hear(RunPaused(by="user", why=""), b"")
-    out.close(5)
+    out.close(60)
     assert sink.got == [str(number) for number in range(50)]
     assert (sink.closed, told) == (1, [])
 
@@ -57,7 +57,7 @@ def test_a_sink_that_fails_every_time_is_told_once_and_tried_again() -> None:
     out = outlet(sink, told)
     for number in range(3):
         out.hear(line(number), b"")
-    out.close(5)
+    out.close(60)
     assert len(sink.got) == 3
     assert told == ["sink failed, training goes on: ConnectionError: nobody there·[2J"]
 
@@ -71,7 +71,7 @@ def test_a_sink_that_cannot_be_opened_is_told_once() -> None:
     out = Outlet("sink", missing, WANTED, told.append)
     out.hear(line(1), b"")
     out.hear(line(2), b"")
-    out.close(5)
+    out.close(60)
     assert told == ["sink failed, training goes on: ModuleNotFoundError: No module named 'wandb'"]
 
 
@@ -79,12 +79,11 @@ def test_hearing_never_waits_and_a_slow_sink_misses_events_rather_than_filling_m
     gate = threading.Event()
     sink, told = Kept(gate=gate), []
     out = outlet(sink, told)
-    began = time.monotonic()
     for number in range(module.MOST_WAITING + 100):
         out.hear(line(number), b"")
-    assert time.monotonic() - began < 1.0
+    assert len(sink.got) == 0, "it heard them all while the sink had not done with the first"
     gate.set()
-    out.close(5)
+    out.close(60)
     assert module.MOST_WAITING <= len(sink.got) <= module.MOST_WAITING + 1
     assert told == ["sink is slower than the run and misses events"]
 
@@ -96,7 +95,7 @@ def test_closing_does_not_wait_for_ever() -> None:
     out.hear(line(1), b"")
     began = time.monotonic()
     out.close(0.1)
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 30
     assert told == ["sink was not done 0.1 s after the end"]
     gate.set()
 
@@ -105,5 +104,5 @@ def test_what_was_never_needed_is_never_opened() -> None:
     opened: list[int] = []
     out = Outlet("sink", lambda: opened.append(1) or Kept(), WANTED, lambda text: None)
     out.hear(RunPaused(by="user", why=""), b"")
-    out.close(5)
+    out.close(60)
     assert opened == []

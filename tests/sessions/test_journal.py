@@ -190,13 +190,13 @@ def test_a_journal_that_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
 
 def test_the_last_seq_is_found_without_reading_a_long_journal_from_its_start(path: Path) -> None:
     write(path, [line(seq, "x" * 200) for seq in range(1, 40_001)])
-    began = time.perf_counter()
+    began = time.process_time()
     journal = Journal(path)
-    short = time.perf_counter() - began
+    short = time.process_time() - began
     assert journal.last_seq == 40_000
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(read_journal(path).events) == 40_000
-    assert short < (time.perf_counter() - began) / 5
+    assert short < (time.process_time() - began) / 5
 
 
 def mutate(data: bytes, chance: random.Random) -> bytes:

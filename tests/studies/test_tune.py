@@ -63,10 +63,11 @@ def test_two_studies_with_one_seed_are_equal_and_an_interruption_changes_nothing
 
 def test_a_killed_tune_leaves_no_ghost_and_its_trial_is_taken_up_with_an_equal_result(tmp_path: Path) -> None:
     whole = p.run(tmp_path / "a", *tune(tmp_path / "a", "--trials=1", updates=60))
-    process = p.start(tmp_path / "b", *tune(tmp_path / "b", "--trials=1", "--set=run.step_delay_s=0.03", updates=60))
+    slow = "--set=run.step_delay_s=0.1"  # long enough to be killed on its way
+    process = p.start(tmp_path / "b", *tune(tmp_path / "b", "--trials=1", slow, updates=60))
     p.wait_for(lambda: list((tmp_path / "b").glob("s-t0000/checkpoints/*/manifest.toml")))
     process.stop(signal.SIGKILL)
-    again = p.run(tmp_path / "b", *tune(tmp_path / "b", "--trials=1", "--set=run.step_delay_s=0.03", updates=60))
+    again = p.run(tmp_path / "b", *tune(tmp_path / "b", "--trials=1", slow, updates=60))
     assert again.returncode == 0, again.stderr
     trials = stored(tmp_path / "b")
     assert [trial.state.name for trial in trials] == ["FAIL", "COMPLETE"]
@@ -171,5 +172,5 @@ def test_sigterm_stops_the_engines_and_a_second_tune_is_refused_meanwhile(tmp_pa
     second = p.run(tmp_path, *words)
     assert (second.returncode, "runs the study s" in second.stderr) == (3, True)
     Watch(tmp_path, "s", open_storage(storage_url(tmp_path, "s"))).stop()
-    assert process.wait(30) == 130
+    assert process.wait() == 130
     assert [trial.state.name for trial in stored(tmp_path)] == ["FAIL", "WAITING"]

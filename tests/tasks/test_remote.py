@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -32,11 +31,10 @@ def remote(name: str, num_envs: int = 4, processes: int = 2, **options: Any) -> 
 
 def is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().split()[2] != "Z"
 
 
 def steps_of(task: RemoteTask | Guarded, action: int, count: int) -> list[Step]:
@@ -72,14 +70,14 @@ def test_more_processes_than_environments_are_not_started() -> None:
 
 
 def test_a_worker_that_hangs_is_named_replaced_and_costs_its_episodes() -> None:
-    task = remote("Hangs", step_timeout_s=1.0)
+    task = remote("Hangs", step_timeout_s=4.0)
     before = task.pids
     steps = steps_of(task, 0, 4)
     began = time.monotonic()
     step = task.step(np.array([0, 0, 1, 0]))
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     assert step.failures == (
-        "gym:tests.tasks.toy_faults:Hangs-v0: worker 1 (environments 2 to 3) did not answer within 1 s",
+        "gym:tests.tasks.toy_faults:Hangs-v0: worker 1 (environments 2 to 3) did not answer within 4 s",
     )
     assert step.valid.tolist() == [True, True, False, False]
     assert step.truncated.tolist() == [False, False, True, True]
@@ -144,7 +142,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     pids = [int(word) for word in done.stdout.split()]
     assert len(pids) == 2
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(is_alive(pid) for pid in pids)

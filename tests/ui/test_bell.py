@@ -6,6 +6,7 @@ import pytest
 
 from tests.ui.fakes import FakeSource
 from tests.ui.history import NAME, state_at
+from tests.ui.waiting import until
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import AlertRaised, AnyEvent, RunEnded, RunPaused, stamp
 from tui_trainer.core.values import Reason
@@ -38,7 +39,8 @@ async def written(kind: str, monkeypatch: pytest.MonkeyPatch, *events: AnyEvent)
         monkeypatch.setattr(app._driver, "write", out.append)
         source.happen(*(stamp(e, seq=MID.seq + i, time=MID.time, update=780, global_step=0)
                         for i, e in enumerate(events, 1)))  # fmt: skip
-        await pilot.pause(0.2)
+        await until(pilot, lambda: app.scene.state.seq == MID.seq + len(events))
+        await pilot.pause()
         monkeypatch.undo()
     return "".join(out)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 
 from tests.ui.history import START
+from tests.ui.waiting import see, until
 from tui_trainer.charts.span import row_cells
 from tui_trainer.core.config import Resolved, UiSettings, assignments_layer, resolve, setting_doc
 from tui_trainer.errors import UsageError
@@ -49,6 +50,9 @@ class Seat:
         await self.pilot.press(*keys)
         await self.pilot.pause()
 
+    async def see(self, text: str) -> None:
+        await see(self.pilot, lambda: self.screen, text)
+
 
 class Cupboard:
     """Sessions in memory; what is deleted can come back."""
@@ -83,7 +87,8 @@ class Cupboard:
 async def seated(rows: list[SessionRow], settings: UiSettings | None = None) -> AsyncIterator[Seat]:
     app = BrowserApp(Cupboard(rows), settings or UiSettings(), look=Look(), clock=lambda: START)
     async with app.run_test(size=(120, 30)) as pilot:
-        await pilot.pause(0.1)
+        await until(pilot, lambda: app.shelf.rows is not None)
+        await pilot.pause()
         yield Seat(app, pilot)
 
 
@@ -248,12 +253,10 @@ async def test_a_deletion_asks_first_and_can_be_undone() -> None:
         await seat.press("escape")
         assert "tictactoe-ppo-1" in names(seat.app.shelf)
         await seat.press("d", "d")
-        await seat.pilot.pause(0.2)
-        assert "tictactoe-ppo-1" not in names(seat.app.shelf)
+        await until(seat.pilot, lambda: "tictactoe-ppo-1" not in names(seat.app.shelf))
         await seat.press("u")
-        await seat.pilot.pause(0.2)
-        assert "tictactoe-ppo-1 is back" in seat.screen
-        assert "tictactoe-ppo-1" in names(seat.app.shelf)
+        await seat.see("tictactoe-ppo-1 is back")
+        await until(seat.pilot, lambda: "tictactoe-ppo-1" in names(seat.app.shelf))
 
 
 async def test_a_live_session_is_not_deleted() -> None:
@@ -268,8 +271,7 @@ async def test_a_deletion_that_fails_says_why() -> None:
         assert isinstance(cupboard, Cupboard)
         cupboard.refuse = "the disk refused"
         await seat.press("end", "d", "y")
-        await seat.pilot.pause(0.2)
-        assert "the disk refused" in seat.screen
+        await seat.see("the disk refused")
 
 
 # --- the form ----------------------------------------------------------------------------------------------------
@@ -314,7 +316,7 @@ async def test_keys_of_a_persons_own_work_and_are_shown() -> None:
 async def test_the_help_scrolls_to_every_key_where_the_window_is_small() -> None:
     app = BrowserApp(Cupboard([]), UiSettings(), look=Look(), clock=lambda: START)
     async with app.run_test(size=(40, 12)) as pilot:
-        await pilot.pause(0.1)
+        await until(pilot, lambda: app.shelf.rows is not None)
         await pilot.press("question_mark")
         seen = ""
         for _ in range(60):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 
 from tests.reports.test_compare import facts
+from tests.ui.waiting import see, until
 from tui_trainer.charts.span import row_cells
 from tui_trainer.cli.comparing import contrast
 from tui_trainer.core.config import UiSettings
@@ -186,8 +187,7 @@ async def test_what_has_grown_is_compared_again_and_the_rest_stays() -> None:
 
     app = CompareApp(judge, UiSettings(), look=Look(), has_grown=lambda: has_grown[0], look_s=0.01)
     async with app.run_test(size=(120, 40)) as pilot:
-        while "● b" not in app.screen_stack[0].query_one(RunView).text():
-            await pilot.pause(0.05)
+        await see(pilot, lambda: app.screen_stack[0].query_one(RunView).text(), "● b")
         await pilot.press("down", "b")
         runs[1] = facts("b", [0.3, 0.6, 0.9], seed=2)
         assert len(read) == 1
@@ -204,6 +204,6 @@ async def test_what_cannot_be_compared_is_said() -> None:
 
     app = CompareApp(nothing, UiSettings(), look=Look())
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.2)
+        await see(pilot, lambda: app.screen_stack[0].query_one(RunView).text(), "none of these sessions")
         await pilot.press("b", "up", "tab", "plus")
-        assert "none of these sessions" in app.screen_stack[0].query_one(RunView).text()
+        await see(pilot, lambda: app.screen_stack[0].query_one(RunView).text(), "none of these sessions")

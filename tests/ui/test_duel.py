@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 
 from tests.ui.pty_terminal import PtyTerminal
+from tests.ui.waiting import see, until
 from tui_trainer.charts.span import row_cells
 from tui_trainer.core import duel as d
 from tui_trainer.core.config import UiSettings
@@ -67,11 +68,7 @@ class Seat:
 
     async def see(self, text: str) -> None:
         """Return once `text` stands on the screen."""
-        for _ in range(200):
-            if text in self.screen:
-                return
-            await self.pilot.pause(0.01)
-        raise AssertionError(f"{text!r} did not appear:\n{self.screen}")
+        await see(self.pilot, lambda: self.screen, text)
 
 
 @asynccontextmanager
@@ -123,11 +120,7 @@ async def test_u_takes_back_and_says_when_there_is_nothing() -> None:
         await seat.see("moves 4 ")
         await seat.see("X you to move")
         await seat.press("u")
-        for _ in range(100):
-            if "moves" not in seat.screen:
-                break
-            await seat.pilot.pause(0.01)
-        assert "moves" not in seat.screen
+        await until(seat.pilot, lambda: "moves" not in seat.screen)
         assert "[" not in seat.screen
 
 
@@ -197,7 +190,7 @@ async def test_a_duel_that_is_gone_ends_the_view_with_its_reason() -> None:
     async with seated() as seat:
         seat.line.broken = True
         await seat.press("4")
-        await seat.pilot.pause(0.1)
+        await until(seat.pilot, lambda: not seat.app.is_running)
     assert "gone" in str(seat.app.return_value)
 
 
@@ -315,7 +308,7 @@ def test_a_person_plays_the_sample_in_a_terminal() -> None:
     command = [sys.executable, "-m", "tui_trainer", "play", str(ROOT / "sessions/sample"), "--first"]
     terminal = PtyTerminal(command, 80, 24, {"OMP_NUM_THREADS": "1"})
     try:
-        terminal.wait_for(b"X you to move", 40)
+        terminal.wait_for(b"X you to move")
         terminal.key(b"4")
         terminal.wait_for(b"moves 4 ")
         terminal.key(b"h")

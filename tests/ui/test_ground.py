@@ -60,9 +60,12 @@ def test_only_who_may_know_is_asked_and_only_what_is_not_known(
 class Light(SlowTerminal):
     """A terminal with a white background that says so, as slowly as two reads."""
 
+    told = False
+
     def read(self, timeout_s: float) -> bytes:
         data = super().read(timeout_s)
-        if QUERY.encode() in data:
+        if data and QUERY.encode() in self.recent and not self.told:
+            self.told = True
             self.key(WHITE[:9].encode())
             self.key(WHITE[9:].encode())
         return data

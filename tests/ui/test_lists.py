@@ -9,6 +9,7 @@ import pytest
 from tests.ui.fakes import FakePlayer, FakeSource
 from tests.ui.history import NAME, START, UPDATES, history, state_at
 from tests.ui.test_stories import seated
+from tests.ui.waiting import see
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import CommandRefused
 from tui_trainer.core.state import RunState
@@ -101,10 +102,7 @@ async def exported(keys: list[str], export: Callable[[str, str], str], words: st
         await pilot.press(*keys)
         view = app.view
         assert view is not None
-        for _ in range(200):
-            if words in view.text():
-                break
-            await pilot.pause(0.02)
+        await see(pilot, view.text, words)
         return view.text()
 
 

@@ -14,6 +14,7 @@ from tests.ui.fakes import FakePlayer, FakeSource
 from tests.ui.history import START, UPDATES, history, state_at
 from tests.ui.test_browser import ROWS, Cupboard
 from tests.ui.test_compare import found
+from tests.ui.waiting import until
 from tui_trainer.client.source import Link
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import RunPaused, stamp
@@ -108,9 +109,14 @@ def test_other_screen(snap_compare: Any, name: str, size: tuple[int, int]) -> No
     make, keys = OTHERS[name]
 
     async def press(pilot: Pilot[Any]) -> None:
+        app = pilot.app
+        if isinstance(app, CompareApp):
+            await app.workers.wait_for_complete()
+        elif isinstance(app, BrowserApp):
+            await until(pilot, lambda: app.shelf.rows is not None)
+        elif isinstance(app, TrainerApp) and not keys:
+            await until(pilot, lambda: app.view is not None and "no such move" in app.view.text())
         await pilot.pause(0.2)
-        if isinstance(pilot.app, CompareApp):
-            await pilot.app.workers.wait_for_complete()
         await pilot.press(*keys)
         await pilot.pause(0.3)
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from textual.command import CommandList, CommandPalette
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from tests.ui.fakes import FakePlayer, FakeSource
 from tests.ui.history import NAME, START, UPDATES, history, raise_card, state_at
+from tests.ui.waiting import see, until
 from tui_trainer.client.source import Happened, Link, Snapshot
 from tui_trainer.core.commands import Answer, Pause, Resume, SaveCheckpoint, Stop
 from tui_trainer.core.config import UiSettings
@@ -76,6 +80,9 @@ class Seat:
         self.source.publish(Happened(stamped))
         await self.pilot.pause()
         await self.pilot.pause()
+
+    async def see(self, text: str) -> None:
+        await see(self.pilot, lambda: self.screen, text)
 
     async def wait(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -313,9 +320,8 @@ async def test_the_view_folds_a_whole_history_to_the_state_that_a_fold_gives() -
         events = [event for event in history() if event.update > 0 or event.seq == 0]
         seat.clock.now += 10
         source.publish(Happened(tuple(e for e in events if e.update)))
-        await seat.pilot.pause(0.8)
+        await seat.see("■ ENDED")
         assert seat.app.scene.state.durable() == state_at(UPDATES).durable()
-        assert "■ ENDED" in seat.screen
 
 
 async def test_hostile_events_are_shown_literally() -> None:
@@ -383,12 +389,18 @@ async def test_y_copies_the_focused_panel_as_text() -> None:
 async def test_the_palette_opens_and_runs_an_action() -> None:
     async with seated(FakeSource(MID)) as seat:
         await seat.press("ctrl+p")
-        await seat.pilot.pause(0.2)
+        await until(seat.pilot, lambda: isinstance(seat.app.screen, CommandPalette))
         await seat.press(*"checkp")
-        await seat.pilot.pause(0.5)
+        await until(seat.pilot, lambda: offered(seat.app.screen))
         await seat.press("enter")
-        await seat.pilot.pause(0.2)
+        await until(seat.pilot, lambda: bool(seat.source.sent))
         assert seat.source.sent == [SaveCheckpoint(id="test-1")]
+
+
+def offered(screen: Screen[Any]) -> bool:
+    """Whether the palette has found what was typed."""
+    found = screen.query(CommandList)
+    return any("checkpoint" in str(option.prompt).casefold() for each in found for option in each.options)
 
 
 async def test_enter_fills_the_screen_with_a_chart_and_escape_goes_back() -> None:
@@ -502,7 +514,7 @@ async def test_a_crashed_engine_shows_what_it_left_and_offers_to_go_on() -> None
     aids = Aids(last_words=lambda: ("Traceback", "ValueError: the task broke"))
     async with seated(FakeSource(MID), aids=aids) as seat:
         seat.source.publish(Link("gone", "the engine is gone"))
-        await seat.pilot.pause(0.2)
+        await seat.see("ValueError: the task broke")
         assert "crashed" in seat.screen
         assert "ValueError: the task broke" in seat.screen
         assert "go on from the newest checkpoint" in seat.screen
@@ -514,8 +526,7 @@ async def test_a_crashed_engine_shows_what_it_left_and_offers_to_go_on() -> None
 async def test_a_report_is_written_without_leaving() -> None:
     async with seated(FakeSource(state_at(UPDATES)), aids=Aids(report=lambda: "x/report.md")) as seat:
         await seat.press("w")
-        await seat.pilot.pause(0.2)
-        assert "report written: x/report.md" in seat.screen
+        await seat.see("report written: x/report.md")
 
 
 async def test_a_report_that_fails_says_why() -> None:
@@ -524,8 +535,7 @@ async def test_a_report_that_fails_says_why() -> None:
 
     async with seated(FakeSource(state_at(UPDATES)), aids=Aids(report=fails)) as seat:
         await seat.press("w")
-        await seat.pilot.pause(0.2)
-        assert "matplotlib is missing" in seat.screen
+        await seat.see("matplotlib is missing")
 
 
 # --- copies and hints --------------------------------------------------------------------------------------------
@@ -540,8 +550,7 @@ async def test_what_is_copied_lies_in_a_file_as_well() -> None:
 
     async with seated(FakeSource(MID), aids=Aids(keep_copy=keep)) as seat:
         await seat.press("7", "y")
-        await seat.pilot.pause(0.2)
-        assert "and copied.txt" in seat.screen
+        await seat.see("and copied.txt")
         assert "700 best" in kept[0]
 
 
@@ -554,8 +563,7 @@ async def test_the_screen_is_saved_as_svg_and_text() -> None:
 
     async with seated(FakeSource(MID), aids=Aids(save=save)) as seat:
         await seat.press("S")
-        await seat.pilot.pause(0.3)
-        assert "saved connect_four-ppo-1-u780.svg and connect_four-ppo-1-u780.txt" in seat.screen
+        await seat.see("saved connect_four-ppo-1-u780.svg and connect_four-ppo-1-u780.txt")
     assert saved[f"{NAME}-u780.svg"].startswith("<svg")
     assert "Training Manager" in saved[f"{NAME}-u780.txt"]
 
