@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engine import process as p
+from tests.patience import PATIENCE_S
 from tests.ui.pty_terminal import PtyTerminal
 
 HERE = Path(__file__).resolve().parents[1]
@@ -64,7 +65,7 @@ class Warm:
         pid = self._fork(words, {**p.environment(root), **environ}, [given, out_end, err_end], entry)
         return Program(self, pid, out, err)
 
-    def run(self, root: Path, *words: str, timeout: float = 120, typed: str = "", **environ: str) -> Done:
+    def run(self, root: Path, *words: str, timeout: float = PATIENCE_S, typed: str = "", **environ: str) -> Done:
         """A command to its end."""
         program = self.start(root, *words, typed=typed, **environ)
         return program.finish(timeout)
@@ -175,7 +176,7 @@ class Program:
     def send(self, number: int) -> None:
         os.kill(self.pid, number)
 
-    def wait(self, timeout_s: float = 60.0) -> int:
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """The exit code."""
         ended: tuple[int] = p.wait_for(self._ended, timeout_s)
         return ended[0]
@@ -232,7 +233,7 @@ class WarmTerminal(PtyTerminal):
         self.seen += data
         return data
 
-    def exit_code(self, timeout_s: float = 60.0) -> int | None:
+    def exit_code(self, timeout_s: float = PATIENCE_S) -> int | None:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             if self.pid and (code := self._warm.code(self.pid)) is not None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.patience import PATIENCE_S
 from tui_trainer.sessions.store import Session
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "tui_trainer", *words]
 
 
-def run(root: Path, *words: str, timeout: float = 120, typed: str = "", **environ: str) -> Done:
+def run(root: Path, *words: str, timeout: float = PATIENCE_S, typed: str = "", **environ: str) -> Done:
     """A command to its end, `typed` its stdin; forked from a process that has the libraries loaded."""
     from tests.warm import shared
 
@@ -64,11 +65,11 @@ def start(root: Path, *words: str, **environ: str) -> Program:
 def train(root: Path, *words: str) -> Program:
     """A run under way that answers orders and that nobody reads; as `run --detach`, but forked."""
     program = start(root, "run", "--no-ui", *words)
-    wait_for(lambda: (root / "a/session.toml").exists() and Session.open(root / "a").owner(), 60)
+    wait_for(lambda: (root / "a/session.toml").exists() and Session.open(root / "a").owner())
     return program
 
 
-def run_cold(root: Path, *words: str, timeout: float = 120, **more: Any) -> subprocess.CompletedProcess[str]:
+def run_cold(root: Path, *words: str, timeout: float = PATIENCE_S, **more: Any) -> subprocess.CompletedProcess[str]:
     """A command to its end, by an interpreter of its own: where its start is the point."""
     return subprocess.run(
         command(*words), env=environment(root), capture_output=True, text=True, timeout=timeout, check=False, **more
@@ -110,7 +111,7 @@ def so_far(session: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def wait_for(holds: Callable[[], Any], within_s: float = 60.0) -> Any:
+def wait_for(holds: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
     """The first true value of `holds`."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

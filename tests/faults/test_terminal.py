@@ -120,7 +120,7 @@ def test_a_killed_tmux_takes_the_view_and_not_the_run(root: Path) -> None:
     words = [*p.command("run"), *RUN[2:]]
     subprocess.run([*tmux, "new-session", "-d", "-x", "120", "-y", "40", *words], env=p.environment(root), check=True)
     try:
-        p.wait_for(lambda: b"running" in subprocess.check_output([*tmux, "capture-pane", "-p"]), 60)
+        p.wait_for(lambda: b"running" in subprocess.check_output([*tmux, "capture-pane", "-p"]))
         shown = subprocess.check_output([*tmux, "list-panes", "-F", "#{pane_pid}"]).split()
     finally:
         subprocess.run([*tmux, "kill-server"], check=False)

@@ -366,7 +366,7 @@ def test_title_and_clipboard_stay_as_they_were_in_tmux(poisoned: Path) -> None:
         env=p.environment(poisoned), check=True,
     )  # fmt: skip
     try:
-        p.wait_for(lambda: b"Training Manager" in told("capture-pane", "-p"), 60)
+        p.wait_for(lambda: b"Training Manager" in told("capture-pane", "-p"))
         for key in ("9", "9", "Escape", "3", "3", "Escape", "End"):
             told("send-keys", key)
         p.wait_for(lambda: b"HIJACKED" in told("capture-pane", "-p"))

@@ -87,9 +87,9 @@ def test_attach_on_such_a_path_shows_it_growing_and_leaves(tmp_path: Path) -> No
     progress(tmp_path / "run", 4)
     app = PtyTerminal(p.command("attach", str(tmp_path / "run")), 120, 40, p.overrides(tmp_path))
     try:
-        app.wait_for(b"192", 60)
+        app.wait_for(b"192")
         progress(tmp_path / "run", 9)
-        app.wait_for(b"512", 60)
+        app.wait_for(b"512")
         app.key(b"q")
         assert app.exit_code() == 0
     finally:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pyte
 
+from tests.patience import PATIENCE_S
+
 _PRIVATE = re.compile(rb"\x1b\[[<>=?][0-9;]*[a-zA-Z]")
 """Modes and queries that pyte would print."""
 _CUT = re.compile(rb"\x1b(?:\[[<>=?]?[0-9;]*)?$")
@@ -99,7 +101,7 @@ class PtyTerminal:
         while (left := end - time.perf_counter()) > 0:
             self.read(left)
 
-    def wait_for(self, text: bytes, timeout_s: float = 60.0) -> float:
+    def wait_for(self, text: bytes, timeout_s: float = PATIENCE_S) -> float:
         """Seconds until `text` stands on the screen, or has stood there or been written since the last key or the
         last text that was waited for: what a busy machine shows only between two reads is seen all the same."""
         begin = time.perf_counter()
@@ -121,7 +123,7 @@ class PtyTerminal:
             self._passed.popleft()
         return True
 
-    def wait_until_written(self, text: bytes, timeout_s: float = 60.0) -> None:
+    def wait_until_written(self, text: bytes, timeout_s: float = PATIENCE_S) -> None:
         """Return when `text` was written anew, whatever stands on the screen already."""
         end = time.perf_counter() + timeout_s
         self.recent = b""
@@ -129,7 +131,7 @@ class PtyTerminal:
             assert time.perf_counter() < end, f"{text!r} was not written within {timeout_s} s:\n{self.text()}"
             self.read(0.2)
 
-    def wait_for_any(self, *texts: str, timeout_s: float = 60.0) -> float:
+    def wait_for_any(self, *texts: str, timeout_s: float = PATIENCE_S) -> float:
         """Seconds until one of `texts` is there, as for `wait_for`."""
         begin = time.perf_counter()
         while not any(self._has_seen(text.encode()) for text in texts):
@@ -142,7 +144,7 @@ class PtyTerminal:
         """The screen as a person sees it."""
         return "\n".join(self.screen.display)
 
-    def wait_gone(self, text: bytes, timeout_s: float = 60.0) -> None:
+    def wait_gone(self, text: bytes, timeout_s: float = PATIENCE_S) -> None:
         """Return when `text` no longer stands on the screen."""
         end = time.perf_counter() + timeout_s
         while text.decode() in self.text():
@@ -155,7 +157,7 @@ class PtyTerminal:
         self._written = b""
         os.write(self.fd, key)
 
-    def press_until(self, key: bytes, text: bytes, timeout_s: float = 60.0) -> None:
+    def press_until(self, key: bytes, text: bytes, timeout_s: float = PATIENCE_S) -> None:
         """Press a key that does nothing the second time, again and again: a question that has only just come takes
         none."""
         end = time.perf_counter() + timeout_s
@@ -169,7 +171,7 @@ class PtyTerminal:
             else:
                 return
 
-    def wait_until_stopped(self, timeout_s: float = 60.0) -> None:
+    def wait_until_stopped(self, timeout_s: float = PATIENCE_S) -> None:
         """Return when the program is stopped; what would wake it sooner is lost."""
         end = time.perf_counter() + timeout_s
         while Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
@@ -188,7 +190,7 @@ class PtyTerminal:
         with open(f"/proc/{self.pid}/statm") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
-    def exit_code(self, timeout_s: float = 60.0) -> int | None:
+    def exit_code(self, timeout_s: float = PATIENCE_S) -> int | None:
         """The exit code (negative: the signal) once the program has ended; None while it runs on."""
         end = time.perf_counter() + timeout_s
         while time.perf_counter() < end:

@@ -8,8 +8,10 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+from tests.patience import PATIENCE_S
 
-async def until(pilot: Pilot[Any], holds: Callable[[], bool], what: str = "", within_s: float = 60.0) -> None:
+
+async def until(pilot: Pilot[Any], holds: Callable[[], bool], what: str = "", within_s: float = PATIENCE_S) -> None:
     """Return as soon as `holds`, the app running on meanwhile."""
     deadline = time.monotonic() + within_s
     while not holds():
