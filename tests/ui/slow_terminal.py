@@ -26,9 +26,13 @@ class SlowTerminal(PtyTerminal):
         self.CHUNK = 50 if rate is not None else self.CHUNK
         self._tail = b""
 
+    def hear(self, data: bytes) -> None:
+        """Answer other questions in what has come, which stand before those."""
+
     def read(self, timeout_s: float) -> bytes:
         """What has come by now, a sip of it on a slow line; questions in it are answered."""
         data = super().read(timeout_s)
+        self.hear(data)
         if self._rate is not None and data:
             time.sleep(len(data) / self._rate)
         seen = self._tail + data
