@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 
 from tests.reports.test_compare import facts
-from tests.ui.waiting import see, until
+from tests.ui.waiting import see
 from tui_trainer.charts.span import row_cells
 from tui_trainer.cli.comparing import contrast
 from tui_trainer.core.config import UiSettings
