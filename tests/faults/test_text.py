@@ -28,6 +28,7 @@ from tui_trainer.core.duel import PERSON, Open, Opened, decode_answer, encode
 from tui_trainer.core.events import decode
 from tui_trainer.core.text import is_clean
 from tui_trainer.engine.duel import Duel
+from tui_trainer.errors import UsageError
 from tui_trainer.headless.duel import play_lines, watch_lines
 from tui_trainer.tasks.playing import RandomPlayer
 
@@ -263,11 +264,11 @@ def watched(rival: str, *, json: bool) -> str:
     return out.getvalue()
 
 
-def test_an_opponent_that_is_not_there_is_said_without_an_order(warm: Warm, hostile_board: Path) -> None:
-    done = warm.run(hostile_board, "watch", "a", "--against=nobody", "--no-ui")
-    assert done.returncode == 2
-    assert "HIJACKED" in done.stderr
-    assert is_clean(done.stderr)
+def test_an_opponent_that_is_not_there_is_said_without_an_order() -> None:
+    with pytest.raises(UsageError, match="no opponent 'nobody'") as refused:
+        Local("nobody")
+    assert "HIJACKED" in refused.value.hint
+    assert is_clean(refused.value.hint)
 
 
 def served_pages(live: Path, still: Path) -> dict[str, tuple[list[str], bytes]]:
