@@ -57,6 +57,12 @@ def test_the_table_holds_scores_and_what_differs() -> None:
         assert wanted in text, wanted
 
 
+def test_sessions_whose_settings_do_not_differ_are_shown() -> None:
+    same = contrast([facts("a", [0.2, 0.4], seed=1), facts("b", [0.3, 0.5], seed=1)], "")
+    assert same.settings == ()
+    assert "50.0 %" in shown(Desk(contrast=same))
+
+
 def test_a_baseline_is_what_the_others_are_measured_against() -> None:
     text = shown(Desk(contrast=found(), baseline="b-longer"))
     line = next(line for line in text.splitlines() if "a-seed-2" in line and "80.0 %" in line)

@@ -342,7 +342,7 @@ def _difference(contrast: Contrast, entry: Entry, base: Entry | None) -> str:
 
 def _settings(contrast: Contrast, width: int) -> list[Row]:
     """A line a setting, a column a session, in the table's order."""
-    gutter = max(4, min(max(cells(name) for name in contrast.settings) + 2, width // 2))
+    gutter = max(4, min(max((cells(name) for name in contrast.settings), default=0) + 2, width // 2))
     wide = max(8, min(16, (width - gutter) // max(1, len(contrast.entries))))
     rows = []
     for at, name in enumerate(contrast.settings):
