@@ -21,7 +21,7 @@ from tui_trainer.ui.scene import Scene
 from tui_trainer.ui.tables import TABLES, markdown
 
 MID = state_at(780)
-ORDERS: tuple[Action, ...] = ("pause", "checkpoint", "accept", "reject", "undo", "stop")
+ORDERS: tuple[Action, ...] = ("pause", "checkpoint", "accept", "reject", "undo", "stop", "write")
 
 
 def scene(state: RunState = MID, **changes: object) -> Scene:

@@ -16,7 +16,7 @@ from tests.ui.fakes import FakePlayer, FakeSource
 from tests.ui.history import NAME, START, UPDATES, history, raise_card, state_at
 from tests.ui.waiting import see, until
 from tui_trainer.client.source import Happened, Link, Snapshot
-from tui_trainer.core.commands import Answer, Pause, Resume, SaveCheckpoint, Stop
+from tui_trainer.core.commands import Answer, Pause, Resume, RunFor, SaveCheckpoint, SetSetting, Stop
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import (
     AnyEvent,
@@ -377,6 +377,30 @@ async def test_slash_filters_the_log_and_letters_are_text_not_orders() -> None:
         assert "SPS fell by 18 %" in seat.screen
         await seat.press("escape")
         assert seat.app.scene.filter == ""
+
+
+async def test_an_order_is_written_completed_and_sent_and_its_letters_are_no_orders() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("o", *"set ppo.l")
+        assert "tab: set ppo.learning_rate=" in seat.screen
+        await seat.press("tab", "1", "e", "minus", "5", "x")
+        await seat.press("backspace", "minus", "backspace", "enter")
+        assert seat.app.scene.writing is None
+        assert seat.source.sent == [SetSetting(id="test-1", key="ppo.learning_rate", value=1e-5)]
+        await seat.press("colon", *"run-for 20", "enter")
+        assert seat.source.sent[1:] == [RunFor(id="test-2", updates=20)]
+
+
+async def test_an_order_that_cannot_be_read_stays_to_be_mended_and_escape_forgets_it() -> None:
+    async with seated(FakeSource(MID)) as seat:
+        await seat.press("o", *"run-for many", "enter")
+        assert "is no order; set KEY=VALUE, run-for N" in seat.screen
+        assert seat.app.scene.writing == "run-for many"
+        await seat.press("escape", "o")
+        assert seat.app.scene.writing == ""
+        await seat.press("ctrl+c")
+        assert seat.app.scene.writing is None
+        assert seat.source.sent == []
 
 
 async def test_y_copies_the_focused_panel_as_text() -> None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from typing import Literal
 
-import msgspec
-
 from tui_trainer.cli import find
 from tui_trainer.client.orders import live_state, new_id, order
+from tui_trainer.client.written import setting_of
 from tui_trainer.core import commands
 from tui_trainer.core.commands import AnyCommand
 from tui_trainer.core.conditions import parse_condition
-from tui_trainer.core.config import parse_assignment
 from tui_trainer.core.values import Difficulty
-from tui_trainer.errors import ConfigError, OrderRefused, UsageError
+from tui_trainer.errors import OrderRefused
 from tui_trainer.sessions.store import Session
 
 POLL_S = 0.2
@@ -59,15 +57,7 @@ def answer(
 def set_live(sessions: str | None, name: str, assignment: str) -> None:
     """`set`: a safe setting, or `difficulty.level|low|high`."""
     session = find.session(sessions, name)
-    key, text = parse_assignment(assignment)
-    try:
-        value = float(text)
-    except ValueError:
-        raise ConfigError(f"{key}={text}: not a number") from None
-    if key.startswith("difficulty."):
-        give(session, commands.SetDifficulty(id=new_id(), difficulty=_moved(session, key, value)))
-    else:
-        give(session, commands.SetSetting(id=new_id(), key=key, value=value))
+    give(session, setting_of(assignment, new_id(), lambda: live_state(session.path).difficulty or Difficulty()))
 
 
 def wait_for_end(sessions: str | None, name: str | None) -> int:
@@ -87,11 +77,3 @@ def _newest(session: Session, verdict: str) -> int:
     if not wanted:
         raise OrderRefused("no accepted recommendation to undo" if verdict == "undo" else "no recommendation is open")
     return wanted[-1].id
-
-
-def _moved(session: Session, key: str, value: float) -> Difficulty:
-    present = live_state(session.path).difficulty or Difficulty()
-    field = key.removeprefix("difficulty.")
-    if field not in ("level", "low", "high"):
-        raise UsageError(f"{key} is no difficulty", "difficulty.level, difficulty.low or difficulty.high")
-    return msgspec.structs.replace(present, **{field: int(value) if field == "level" else value})

@@ -15,11 +15,13 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from tui_trainer.client.source import Happened, Link, News, Player, Position, Received, RunSource, Snapshot
+from tui_trainer.client.written import order_of
 from tui_trainer.core.commands import Answer, AnyCommand, Pause, Resume, SaveCheckpoint, Stop, describe
 from tui_trainer.core.config import UiSettings
 from tui_trainer.core.events import AnyEvent, CommandRefused
 from tui_trainer.core.state import LogLine, Mark, RunState
 from tui_trainer.core.text import clean_line
+from tui_trainer.core.values import Difficulty
 from tui_trainer.errors import AskedToEnd, OrderRefused, TuiTrainerError
 from tui_trainer.ui import charting, looking, orders, transport
 from tui_trainer.ui.aids import Aids
@@ -278,7 +280,7 @@ class TrainerApp(RowsApp[Outcome]):
 
     def press(self, name: str, character: str | None = None) -> None:
         """A key on the run's screen."""
-        if not (self._typed(name, character) or self._answered_overlay(name)):
+        if not (self._wrote(name, character) or self._typed(name, character) or self._answered_overlay(name)):
             key = key_named(self.scene.kind, name, self.scene.keys)
             if key is not None:
                 self.act(key.action, name)
@@ -289,7 +291,7 @@ class TrainerApp(RowsApp[Outcome]):
         why = refusal(action, self.scene)
         if why:
             self._say(why)
-        elif action in ("pause", "checkpoint", "accept", "reject", "undo", "try", "stop"):
+        elif action in ("pause", "checkpoint", "accept", "reject", "undo", "try", "stop", "write"):
             self._order(action)
         elif self.scene.page and self._on_list(action):
             pass
@@ -313,6 +315,8 @@ class TrainerApp(RowsApp[Outcome]):
         match action:
             case "stop":
                 self._change(overlay=Overlay("stop"))
+            case "write":
+                self._change(writing="", notice=None)
             case "pause" if self.scene.state.status == "paused":
                 self._send(Resume(id=self._next_id()))
             case "pause":
@@ -462,6 +466,29 @@ class TrainerApp(RowsApp[Outcome]):
         else:
             self._change(overlay=Overlay("help", max(0, overlay.scroll + step)))
         return True
+
+    def _wrote(self, name: str, character: str | None) -> bool:
+        """A key while an order is written."""
+        line = self.scene.writing
+        if line is None:
+            return False
+        if name == "enter":
+            self._give(line)
+        elif name in ("escape", "ctrl+c"):
+            self._change(writing=None)
+        else:
+            self._change(writing=orders.rewritten(self.scene, line, name, character), notice=None)
+        return True
+
+    def _give(self, line: str) -> None:
+        """Send the order that was written; one that cannot be read stays to be mended."""
+        try:
+            command = order_of(line, self._next_id(), lambda: self.scene.state.difficulty or Difficulty())
+        except TuiTrainerError as error:
+            self._say(str(error), "bad")
+        else:
+            self._change(writing=None)
+            self._send(command)
 
     def _typed(self, name: str, character: str | None) -> bool:
         """A key while the filter is written: it is text, not an order."""

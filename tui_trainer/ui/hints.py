@@ -17,6 +17,7 @@ _HINTS: tuple[tuple[Action, Callable[[Scene], bool], str], ...] = (
     ("help", lambda s: True, "{help} shows every key and the command that does the same"),
     ("panel", lambda s: True, "1 to 9 choose a panel, {maximise} gives it the whole screen, {back} takes it back"),
     ("zoom_in", lambda s: True, "{zoom_in} and {zoom_out} zoom the charts; on a focused one ← → read its values"),
+    ("write", lambda s: s.kind == "live", "{write} writes an order, such as set ppo.learning_rate=1e-4 or run-for 100"),
     ("leave", lambda s: s.kind == "live" and not s.state.ended, "{leave} leaves this view; the run goes on"),
 )  # fmt: skip
 

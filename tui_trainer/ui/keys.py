@@ -10,8 +10,8 @@ from tui_trainer.ui.keymap import UNCHANGED, Changes, remapped
 from tui_trainer.ui.scene import Scene
 
 Action: TypeAlias = Literal[
-    "pause", "checkpoint", "accept", "reject", "undo", "try", "stop", "leave", "help", "palette", "copy", "filter",
-    "next_panel", "previous_panel", "panel", "maximise", "back", "up", "down", "left", "right",
+    "pause", "checkpoint", "accept", "reject", "undo", "try", "stop", "write", "leave", "help", "palette", "copy",
+    "filter", "next_panel", "previous_panel", "panel", "maximise", "back", "up", "down", "left", "right",
     "play", "earlier", "later", "slower", "faster", "next_decision", "previous_decision",
     "level", "save", "extend", "again", "report", "fork",
     "zoom_in", "zoom_out", "pan_left", "pan_right", "whole", "x_axis", "log_axis", "smooth", "bands",
@@ -51,6 +51,8 @@ KEYS: tuple[Key, ...] = (
     Key("try", ("t",), "t", "try", "Try it: train on without it and with it in turn, and keep the better one",
         "tui-trainer try NAME --id ID", "live"),
     Key("stop", ("s",), "s", "stop", "Save and end the run, after a question", "tui-trainer stop NAME", "live", 7),
+    Key("write", ("o", "colon"), "o", "order", "Write an order: set KEY=VALUE, run-for N, pause --when CONDITION",
+        "tui-trainer set NAME KEY=VALUE | run-for NAME N | pause --when CONDITION NAME", "live", 19),
     Key("play", ("space", "p"), "space", "play", "Play or pause the replay", "tui-trainer replay NAME", "replay", 1),
     Key("earlier", ("left_square_bracket",), "[", "back", "Go back a fiftieth of the session", "", "replay", 3),
     Key("later", ("right_square_bracket",), "]", "forward", "Go forward a fiftieth of the session",
@@ -140,7 +142,7 @@ def shown(scene: Scene, action: Action) -> str:
 
 def refusal(action: Action, scene: Scene) -> str:
     """Why the key cannot act now, in one sentence; empty where it can."""
-    if action in ("pause", "checkpoint", "accept", "reject", "undo", "try", "stop"):
+    if action in ("pause", "checkpoint", "accept", "reject", "undo", "try", "stop", "write"):
         return _order_refusal(scene) or _subject_refusal(action, scene)
     if action in AFTER and not is_over(scene) and not (action == "fork" and scene.page == "models"):
         return "the run goes on: this is for after its end"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tui_trainer.client.written import endings
 from tui_trainer.core.commands import Answer, AnyCommand, describe
 from tui_trainer.core.events import (
     AnyEvent,
@@ -18,9 +19,10 @@ from tui_trainer.core.events import (
     SettingChanged,
     TryStarted,
 )
-from tui_trainer.ui.scene import Order
+from tui_trainer.ui.scene import Order, Scene
 
 Orders = tuple[Order, ...]
+_LONGEST = 120
 
 
 def sent(orders: Orders, command: AnyCommand) -> Orders:
@@ -55,3 +57,21 @@ def shows_effect(event: AnyEvent) -> bool:
             return by == "user"
         case _:
             return False
+
+
+# --- orders that are written ---
+
+
+def ways(scene: Scene, line: str) -> tuple[str, ...]:
+    """How what is written may go on in this run."""
+    started = scene.state.started
+    return endings(line, started.algorithm if started else "")
+
+
+def rewritten(scene: Scene, line: str, name: str, character: str | None) -> str:
+    """What is written, after one more key."""
+    if name == "backspace":
+        return line[:-1]
+    if name == "tab":
+        return next(iter(ways(scene, line)), line)
+    return (line + character)[:_LONGEST] if character is not None and character.isprintable() else line

@@ -69,6 +69,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """For a replay: all decisions of the session."""
     filter: str = ""
     filtering: bool = False
+    writing: str | None = None
+    """The order that is being written; None where none is."""
     overlay: Overlay | None = None
     lens: Lens = Lens()
     level: Level = "debug"

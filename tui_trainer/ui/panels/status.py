@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tui_trainer.charts.span import Row, Span
 from tui_trainer.ui.hints import hint
+from tui_trainer.ui.orders import ways
 from tui_trainer.ui.rows import plain
 from tui_trainer.ui.scene import Scene
 
@@ -19,6 +20,8 @@ def urgent(scene: Scene) -> Row | None:
             Span("_", "key"),
             Span("  enter keeps it, esc clears", "dim"),
         )
+    if scene.writing is not None:
+        return _written(scene, scene.writing)
     if scene.notice is not None:
         return (Span(" "), Span(scene.notice.text, scene.notice.style))
     if scene.orders:
@@ -27,6 +30,15 @@ def urgent(scene: Scene) -> Row | None:
         style = "warn" if scene.link.status == "starting" else "bad"
         return (Span(" "), Span(scene.link.text, style))
     return None
+
+
+def _written(scene: Scene, line: str) -> Row:
+    """The order so far, and how it may go on; what was wrong with it, after a try."""
+    rest = ways(scene, line)
+    told = Span(f"  tab: {rest[0]}" if rest else "  enter gives it, esc leaves", "dim")
+    if scene.notice is not None:
+        told = Span(f"  {scene.notice.text}", scene.notice.style)
+    return (Span(" order: ", "key"), Span(line), Span("_", "key"), told)
 
 
 def render(scene: Scene, width: int, height: int) -> list[Row]:
