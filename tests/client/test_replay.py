@@ -32,8 +32,8 @@ from tui_trainer.core.events import AlertRaised, AnyEvent, CommandApplied, Diffi
 from tui_trainer.core.state import RunState, fold
 from tui_trainer.core.values import Difficulty
 from tui_trainer.errors import OrderRefused, UsageError
-from tui_trainer.sessions.index import History
-from tui_trainer.sessions.journal import Journal, create_journal
+from tui_trainer.sessions.index import EVERY, History, state_at_end
+from tui_trainer.sessions.journal import Journal, create_journal, iter_journal
 
 
 def story(updates: int = 40) -> list[AnyEvent]:
@@ -490,6 +490,25 @@ async def test_damage_met_on_the_way_is_told_and_the_replay_goes_on(
         source.seek(5)
         await viewer.until(lambda v: v.position.index == 5 and v.link is not None and v.link.status == "live")
         assert viewer.state == fold(LONG[:5])
+
+
+async def test_a_replay_that_begins_behind_damage_stands_at_the_beginning_and_says_so(
+    unindexed: Path, tmp_path: Path
+) -> None:
+    place = 5 * EVERY + 100
+    path = Path(shutil.copy(unindexed, tmp_path / "events.jsonl"))
+    state_at_end(path)  # lays the index, which knows where each event ought to be
+    ends = [entry.end for entry in iter_journal(path)]
+    data = bytearray(path.read_bytes())
+    data[ends[place - 20] : ends[place - 20] + 500] = bytes(500)
+    path.write_bytes(data)
+    source = open_replay("demo", History(path), at=f"update:{LONG[place].update}")
+    viewer = await Viewer(source).until(lambda v: v.link is not None and v.link.status == "lost")
+    await viewer.until(lambda v: v.position.index == 0)
+    assert source.damage is not None
+    source.seek(5)
+    await viewer.until(lambda v: v.position.index == 5 and v.link is not None and v.link.status == "live")
+    assert viewer.state == fold(LONG[:5])
 
 
 @pytest.mark.parametrize("wrong", [2**70, -1])

@@ -181,6 +181,7 @@ def test_views_that_have_frozen_hold_the_end_up_once_and_not_each(
         assert isinstance(line.receive(), wire.StateSent)
     publish(hub, *(log(seq, "x" * 1000) for seq in range(1, 2000)))
     hub.stop()
+    assert not (tmp_path / "run.sock").exists()  # it came to its end, and was not given up
     for line in frozen:
         line.close()
 

@@ -11,7 +11,7 @@ from tests.foreign.test_growing import place, progress, tensorboard, wandb
 from tui_trainer.core.events import AnyEvent, LogWritten, RunStarted, UpdateFinished
 from tui_trainer.errors import DamagedSession
 from tui_trainer.foreign import head
-from tui_trainer.foreign.run import Growing, open_run, open_soon
+from tui_trainer.foreign.run import Growing, open_run, open_soon, read_run
 
 ROWS = 200
 
@@ -74,3 +74,12 @@ def test_reading_on_ends_when_nobody_waits_any_more(tmp_path: Path) -> None:
     growing = Growing(place(tmp_path / "run"), is_whole=False)
     growing.stop()
     assert growing() is None
+    assert not read_run(place(tmp_path / "run"), goes_on=lambda: False).has_figures
+
+
+def test_a_long_run_that_vanishes_before_it_is_read_says_so(tmp_path: Path) -> None:
+    progress(tmp_path / "run", ROWS)
+    growing = Growing(place(tmp_path / "run"), is_whole=False)
+    (tmp_path / "run" / "progress.csv").unlink()
+    assert growing() is None
+    assert "cannot be read any more" in growing.problems[-1]

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.cli.forking import Fork, made
+from tui_trainer.cli.forking import Fork, create_fork
 from tui_trainer.cli.main import execute
-from tui_trainer.core.events import RunEnded, stamp
+from tui_trainer.core.events import CheckpointsPruned, RunEnded, stamp
 from tui_trainer.core.values import Reason
 from tui_trainer.errors import UsageError
 from tui_trainer.sessions import segments, trash
 from tui_trainer.sessions.checkpoints import CheckpointStore, state_sha256
-from tui_trainer.sessions.journal import Journal
+from tui_trainer.sessions.journal import Journal, last_event
 from tui_trainer.sessions.names import session_names
 from tui_trainer.sessions.oslayer import Disk
 from tui_trainer.sessions.pack import pack, unpack
@@ -117,6 +117,17 @@ def test_a_pruning_that_is_killed_leaves_a_sound_session_and_the_next_one_finish
     assert deaths > 10
 
 
+def test_a_pruning_stands_where_the_run_came_to_and_not_where_its_status_was_written(root: Path) -> None:
+    session = Session.open(fresh(root) / "a")
+    newest = last_event(session.journal_path)
+    assert newest is not None
+    session.write_status("running", update=1, global_step=1, now=1.0)
+    assert prune_by_hand(session, 1, 1, 0)
+    told = last_event(session.journal_path)
+    assert isinstance(told, CheckpointsPruned)
+    assert (told.update, told.global_step) == (newest.update, newest.global_step)
+
+
 def test_what_a_person_prunes_is_no_damage(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = ["--sessions", str(root)]
     assert execute(["sessions", "prune", "a", "--keep-last", "1", "--keep-best", "1", "--yes", *where]) == 0
@@ -199,12 +210,12 @@ def test_a_fork_that_is_killed_leaves_its_parent_alone_and_is_whole_or_refused_o
     parent_of_forks(root)
     wish, before = Fork(str(root), "a", "latest", "b", []), contents(root / "a")
     seen = set()
-    for _ in every_death(lambda: made(wish)):
+    for _ in every_death(lambda: create_fork(wish)):
         seen.add(stage := stage_of_fork(root, capsys))
         assert contents(root / "a") == before
         if stage == "stump":
             with pytest.raises(UsageError, match=r"no session in .*: remove it, or choose another name"):
-                made(wish)
+                create_fork(wish)
             shutil.rmtree(root / "b")
         elif stage == "refused":
             assert execute(["sessions", "rm", "b", "--yes", "--sessions", str(root)]) == 0

@@ -158,8 +158,7 @@ class PtyTerminal:
         os.write(self.fd, key)
 
     def press_until(self, key: bytes, text: bytes, timeout_s: float = PATIENCE_S) -> None:
-        """Press a key that does nothing the second time, again and again: a question that has only just come takes
-        none."""
+        """Press a key again and again, one that does no harm the second time, until what it leads to is there."""
         end = time.perf_counter() + timeout_s
         while True:
             self.key(key)

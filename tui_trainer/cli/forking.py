@@ -37,14 +37,14 @@ def fork_session(wish: Fork) -> int:
     wish.no_ui = wish.no_ui or not (wish.detach or wish.json or may_show())
     if not (wish.no_ui or wish.detach or wish.json):
         require_app_terminal()
-    session, note = made(wish)
+    session, note = create_fork(wish)
     if note:
         print(f"tui-trainer: {note}", file=sys.stderr)
     live = [text for text in wish.assignments if text.partition("=")[0].strip() in LEARNER_KEYS]
     return go_on(session, live, no_ui=wish.no_ui, detach=wish.detach, json=wish.json)
 
 
-def made(wish: Fork) -> tuple[Session, str]:
+def create_fork(wish: Fork) -> tuple[Session, str]:
     """The new session, its parent's state in it, and what to say of that. Raises UsageError, StorageError."""
     subject, parent = _subject(wish)
     layers = [Layer("parent", to_table(subject.config)), assignments_layer(wish.assignments)]

@@ -79,6 +79,9 @@ class GrowingReplay(ReplaySource):
             rest_s = max(self._every_s, (time.monotonic() - began) / SHARE)
             if events is not None:
                 self._take(events)
+            elif not self._is_whole:  # the rest cannot be read: this is all there is
+                self._share = 1.0
+                self._tell()
 
     def _take(self, events: Sequence[AnyEvent]) -> None:
         """Somebody who waits for a moment that was not read yet is taken there."""

@@ -126,6 +126,8 @@ class ReplaySource:
         self.damage: DamagedSession | None = None
         """Why a part of the history could not be read when it was last asked for."""
         self._damage_told = False
+        self._has_begun = False
+        """Whether a state has been shown."""
 
     @property
     def name(self) -> str:
@@ -233,7 +235,8 @@ class ReplaySource:
             self._wake.clear()
             try:
                 if (step := await self._step()) is not None:
-                    self.damage = None
+                    self.damage = None if self._has_begun else self.damage
+                    self._has_begun = True
                     yield step
                 await self._read_on()
             except DamagedSession as damage:
@@ -257,9 +260,11 @@ class ReplaySource:
         return Happened(batch) if batch else None
 
     def _met(self, damage: DamagedSession) -> None:
-        """Stand still where the history could be read."""
+        """Stand still where the history could be read; at its beginning where nothing has been shown yet."""
         self.damage = damage
         self._target = self._wanted = None
+        if not self._has_begun:
+            self._index = self._target = 0
         self._played_s = self._timeline.played_s(self._index)
         self.pause()
 

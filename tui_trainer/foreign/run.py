@@ -102,7 +102,7 @@ class Growing:
         self.place = place
         self.problems: tuple[str, ...] = ()
         """Of what was read last."""
-        self._stamp = place.stamp() if is_whole else ()
+        self._stamp = place.stamp() if is_whole else None
         self._goes_on = True
 
     def is_changed(self) -> bool:
@@ -116,7 +116,10 @@ class Growing:
             return None
         self._stamp = self.place.stamp()
         run = read_run(self.place, goes_on=lambda: self._goes_on)
-        if not (run.has_figures and self._goes_on):
+        if not self._goes_on:
+            return None
+        if not run.has_figures:
+            self.problems = (*run.problems, "it cannot be read any more: what is shown was read before")
             return None
         self.problems = run.problems
         return run.events

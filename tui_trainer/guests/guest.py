@@ -279,10 +279,8 @@ class Guest:
         self._offer()
 
     def _offer(self) -> None:
-        life = self._life
-        if life is not None:
-            life.offer()
-            self.meet()
+        if self._life is not None:
+            self._life.offer()
 
     def show(self, text: str) -> None:
         """A picture of the environment as lines of text, for whoever watches."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tui_trainer.core.events import CheckpointsPruned, stamp
 from tui_trainer.sessions.checkpoints import CheckpointStore
-from tui_trainer.sessions.journal import Journal
+from tui_trainer.sessions.journal import Journal, last_event
 from tui_trainer.sessions.oslayer import REAL, Disk
 from tui_trainer.sessions.store import Session
 
@@ -36,14 +36,14 @@ def prune_by_hand(
 
 
 def _tell(session: Session, doomed: tuple[str, ...], disk: Disk, now: float) -> None:
-    status, journal = session.read().status, Journal(session.journal_path, disk)
+    newest, journal = last_event(session.journal_path) or session.read().status, Journal(session.journal_path, disk)
     try:
         event = stamp(
             CheckpointsPruned(paths=doomed),
             seq=journal.last_seq + 1,
             time=now,
-            update=status.update,
-            global_step=status.global_step,
+            update=newest.update,
+            global_step=newest.global_step,
         )
         journal.append([event])
         journal.sync()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import time
@@ -34,7 +35,8 @@ FORMAT = 1
 STARTING_S = 30.0
 _ATTEMPTS = 200
 _DOOMED = ".removed-"
-"""Begins the name of what is being deleted; its end is the pid of who does."""
+"""Begins the name of what is being deleted; its end is a number and the pid of who does."""
+_numbers = itertools.count(1)
 
 StateName: TypeAlias = Literal["starting", "running", "paused", "ended", "interrupted", "crashed"]
 LIVE: tuple[StateName, ...] = ("starting", "running", "paused")
@@ -455,7 +457,7 @@ def remove(session: Session, disk: Disk = REAL) -> int:
 
 def bury(disk: Disk, path: Path, root: Path) -> None:
     """Delete a directory in two steps: killed in between, it is gone from where it was, and `clear_away` ends it."""
-    doomed = root / f"{_DOOMED}{path.name}-{os.getpid()}"
+    doomed = root / f"{_DOOMED}{path.name}-{next(_numbers)}-{os.getpid()}"
     disk.rename(path, doomed)
     disk.fsync_dir(root)
     remove_tree(disk, doomed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tui_trainer.charts.bars import bar
-from tui_trainer.charts.span import Row, Span, fit, row_cells
+from tui_trainer.charts.span import Row, Span, cells, fit, row_cells
 from tui_trainer.core.format import count
 from tui_trainer.core.state import Recommendation
 from tui_trainer.ui.keys import shown
@@ -56,8 +56,12 @@ def _kept(texts: list[list[tuple[int, Row]]], width: int, height: int) -> list[R
 
 
 def _cut_off(row: Row, width: int) -> Row:
-    """The row with the sign that more belongs to it."""
-    return (*fit(row, min(row_cells(row), width - 1)), Span("…", row[-1].style))
+    """The row with the sign that more belongs to it; where it takes room, in place of a whole word."""
+    room = row_cells(row)
+    if room >= width:
+        words = "".join(span.text for span in row)[: width - 1].rpartition(" ")[0]
+        room = cells(words) or width - 1
+    return (*fit(row, room), Span("…", row[-1].style))
 
 
 def _ranked(ranks: tuple[int, int], rows: list[Row]) -> list[tuple[int, Row]]:
