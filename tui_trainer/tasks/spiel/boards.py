@@ -35,7 +35,8 @@ class Othello(_Squares):
 
     outcomes = ("black", "white", "draw")
     glyphs: ClassVar[dict[str, str]] = {"x": "X", "o": "O", "-": "."}
-    ladder = ("random", "1-ply", "mcts-10")
+    ladder = ("random", "mcts-3", "mcts-10")
+    """No 1-ply: nothing wins at once before the last stones, so that it plays as random does."""
 
     def mark(self, state: State) -> tuple[int, int] | None:
         """Where the last stone went."""
