@@ -90,9 +90,12 @@ def test_the_app_watches_and_steers_a_script_by_keys(script: Script) -> None:
     app.wait_for(b"waits, paused")
     assert app.exit_code() == 0
 
-    assert "0.001" in p.run(root, "set", "a", "learning_rate=0.001").stdout
     again = PtyTerminal(p.command("attach", "a"), 120, 40, p.overrides(root))
     again.wait_for(b"paused")
+    again.key(b"o")
+    again.wait_for(b"order:")
+    again.key(b"set learning_rate=0.001\r")
+    p.wait_for(lambda: told(root, "SettingChanged"))
     again.key(b" ")
     again.wait_for(b"running")
     again.key(b"s")
@@ -121,7 +124,10 @@ def test_the_app_watches_and_steers_stable_baselines3_by_keys(tmp_path: Path) ->
         app.key(b" ")
         app.wait_for(b"paused")  # perhaps the answer, which comes before the fact
         p.wait_for(lambda: live_state(tmp_path / "a").status == "paused")
-        assert "0.001" in p.run(tmp_path, "set", "a", "learning_rate=0.001").stdout
+        app.key(b"o")
+        app.wait_for(b"order:")
+        app.key(b"set learning_rate=0.001\r")
+        p.wait_for(lambda: told(tmp_path, "SettingChanged"))
         app.key(b" ")
         app.wait_for(b"running", 60)
         app.key(b"s")
