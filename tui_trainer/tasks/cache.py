@@ -39,6 +39,7 @@ from tui_trainer.tasks.caching.results import Counts, picture, result
 from tui_trainer.tasks.caching.simulator import ACTIONS, NOTHING, Caches
 from tui_trainer.tasks.caching.traces import LENGTH, Library, Traces
 from tui_trainer.tasks.options import FINAL_SHARE, FinalShare, read_options
+from tui_trainer.tasks.splits import recalled
 
 BANDS = {"0.70-1.00": (0.7, 1.0), "0.50-0.70": (0.5, 0.7), "0.30-0.50": (0.3, 0.5)}
 """Parts of the evaluation: qualities of held-out segments."""
@@ -233,10 +234,9 @@ class CacheTask:
 
     def recall_split(self, state: Mapping[str, Any]) -> bool:
         """Back to the split of the session that `state` is of: before there was a final share it was another one."""
-        if self._options.data and state.get("data") != self._library.digest:
-            before = _library(msgspec.structs.replace(self._options, final_share=0.0))
-            if before.digest == state.get("data"):
-                self._library = before
+        if self._options.data:
+            earlier = msgspec.structs.replace(self._options, final_share=0.0)
+            self._library = recalled(self._library, state, lambda: _library(earlier))
         return bool(state.get("data") == self._library.digest)
 
     def render_text(self, env: int) -> str:

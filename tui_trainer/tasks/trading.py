@@ -43,6 +43,7 @@ from tui_trainer.tasks.market.pictures import picture
 from tui_trainer.tasks.market.results import Account, log_growth, result
 from tui_trainer.tasks.market.segments import LENGTH
 from tui_trainer.tasks.options import FINAL_SHARE, FinalShare, read_options
+from tui_trainer.tasks.splits import recalled
 
 ACTIONS = ("short", "flat", "long")
 BANDS = {"0.70-1.00": (0.7, 1.0), "0.50-0.70": (0.5, 0.7), "0.30-0.50": (0.3, 0.5)}
@@ -301,10 +302,9 @@ class TradingTask:
 
     def recall_split(self, state: Mapping[str, Any]) -> bool:
         """Back to the split of the session that `state` is of: before there was a final share it was another one."""
-        if self._options.data and state.get("data") != self._market.digest:
-            before = _market(msgspec.structs.replace(self._options, final_share=0.0))
-            if before.digest == state.get("data"):
-                self._market = before
+        if self._options.data:
+            earlier = msgspec.structs.replace(self._options, final_share=0.0)
+            self._market = recalled(self._market, state, lambda: _market(earlier))
         return bool(state.get("data") == self._market.digest)
 
     def render_text(self, env: int) -> str:

@@ -36,6 +36,7 @@ from tui_trainer.tasks.arrays import (
     require_same_data,
 )
 from tui_trainer.tasks.options import FINAL_SHARE, FinalShare, read_options
+from tui_trainer.tasks.splits import recalled
 from tui_trainer.tasks.vector import library as libraries
 from tui_trainer.tasks.vector.applying import apply
 from tui_trainer.tasks.vector.library import SHOWN, Library, Picture, Traces
@@ -355,10 +356,9 @@ class VectorizeTask:
 
     def recall_split(self, state: Mapping[str, Any]) -> bool:
         """Back to the split of the session that `state` is of: before there was a final share it was another one."""
-        if self._options.data and state.get("data") != self._library.digest:
-            before = _library(msgspec.structs.replace(self._options, final_share=0.0))
-            if before.digest == state.get("data"):
-                self._library = before
+        if self._options.data:
+            earlier = msgspec.structs.replace(self._options, final_share=0.0)
+            self._library = recalled(self._library, state, lambda: _library(earlier))
         return bool(state.get("data") == self._library.digest)
 
     def render_text(self, env: int) -> str:
