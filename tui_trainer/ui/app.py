@@ -30,7 +30,18 @@ from tui_trainer.ui.clipboard import sequence
 from tui_trainer.ui.driver import TerminalDriver
 from tui_trainer.ui.frame import compose, panel_text, place_under, places_of, text_of
 from tui_trainer.ui.hints import SHOWN_S, teaches
-from tui_trainer.ui.keys import AFTER, SETTLE_S, Action, further, has_broken, key_named, keys_for, label_of, refusal
+from tui_trainer.ui.keys import (
+    AFTER,
+    ORDERS,
+    SETTLE_S,
+    Action,
+    further,
+    has_broken,
+    key_named,
+    keys_for,
+    label_of,
+    refusal,
+)
 from tui_trainer.ui.layout import Place
 from tui_trainer.ui.look import Look
 from tui_trainer.ui.outcome import Outcome, outcome_of
@@ -39,6 +50,7 @@ from tui_trainer.ui.panels.texts import chosen_index
 from tui_trainer.ui.rows_app import RowsApp
 from tui_trainer.ui.scene import Notice, Overlay, Scene
 from tui_trainer.ui.terminal import require_terminal
+from tui_trainer.ui.typed import edited
 from tui_trainer.ui.view import Pointed, RunView
 
 NOTICE_S = 5.0
@@ -291,7 +303,7 @@ class TrainerApp(RowsApp[Outcome]):
         why = refusal(action, self.scene)
         if why:
             self._say(why)
-        elif action in ("pause", "checkpoint", "accept", "reject", "undo", "try", "stop", "write"):
+        elif action in ORDERS:
             self._order(action)
         elif self.scene.page and self._on_list(action):
             pass
@@ -497,10 +509,8 @@ class TrainerApp(RowsApp[Outcome]):
         text = self.scene.filter
         if name in ("enter", "escape", "ctrl+c"):
             self._change(filtering=False, filter=text if name == "enter" else "")
-        elif name == "backspace":
-            self._change(filter=text[:-1])
-        elif character is not None and character.isprintable():
-            self._change(filter=(text + character)[:60])
+        else:
+            self._change(filter=edited(text, name, character, 60))
         return True
 
     # --- looking around --------------------------------------------------------------------------------------

@@ -147,7 +147,8 @@ def _turn(scene: BoardScene, width: int) -> Row:
         left: Row = (Span(f" ■ {position.verdict()}", "good" if position.winner is not None else "warn"),)
     else:
         left = tuple(span for index, seat in enumerate(position.seats) for span in _seat(position, index, seat))
-    tally = plain(tally_told(scene), "dim")
+    told = tally_told(scene)
+    tally = plain(f"{told} " if told else "", "dim")
     return ends(left, tally if row_cells(left) + row_cells(tally) < width else (), width)
 
 
@@ -157,7 +158,7 @@ def tally_told(scene: BoardScene) -> str:
     if len(seats) < 2 or not scene.results:
         return ""
     winners = [winner for _, winner in scene.results]
-    return ", ".join((*(f"{seat} {winners.count(seat)}" for seat in seats), f"drawn {winners.count('')} "))
+    return ", ".join((*(f"{seat} {winners.count(seat)}" for seat in seats), f"drawn {winners.count('')}"))
 
 
 def with_result(results: tuple[tuple[int, str], ...], position: Position) -> tuple[tuple[int, str], ...]:

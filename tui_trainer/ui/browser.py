@@ -19,6 +19,7 @@ from tui_trainer.ui.rows import help_scrolled
 from tui_trainer.ui.rows_app import RowsApp
 from tui_trainer.ui.shelf import FRAME, KEYS, ORDERS, Choice, SessionRow, Shelf, choice_of, draw, keys_told, refusal
 from tui_trainer.ui.terminal import require_terminal
+from tui_trainer.ui.typed import edited
 from tui_trainer.ui.view import Pointed
 
 RELOAD_S = 2.0
@@ -115,10 +116,8 @@ class BrowserApp(RowsApp[Choice]):
             return False
         if name in ("enter", "escape"):
             self._change(filtering=False, filter=self.shelf.filter if name == "enter" else "")
-        elif name == "backspace":
-            self._change(filter=self.shelf.filter[:-1])
-        elif character is not None and character.isprintable():
-            self._change(filter=(self.shelf.filter + character)[:60])
+        else:
+            self._change(filter=edited(self.shelf.filter, name, character, 60))
         return True
 
     def _act(self, action: str) -> None:

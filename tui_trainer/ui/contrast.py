@@ -275,15 +275,15 @@ def _spreads(contrast: Contrast, width: int) -> list[Row]:
 
 def _differing(contrast: Contrast, width: int, room: int) -> list[Row]:
     """Settings that differ under their heading, as many as there is room for, and how many others there are."""
-    rows = _settings(contrast, width - 4)
-    if not rows or room < 2:
+    if not contrast.settings or room < 2:
         return []
-    heading = plain("settings that differ", "dim")
-    if len(rows) + 2 <= room:
-        return [(), heading, *rows]
+    rows, heading = _settings(contrast, width - 4), plain("settings that differ", "dim")
+    if len(rows) + 1 <= room:
+        gap: list[Row] = [()] if len(rows) + 2 <= room else []
+        return [*gap, heading, *rows]
     kept = rows[: room - 2]
     more = plain(f"… {len(rows) - len(kept)} more settings differ: tui-trainer compare prints them", "dim")
-    return [heading, *kept, more] if len(rows) + 1 > room else [heading, *rows]
+    return [heading, *kept, more]
 
 
 def _around(rows: list[Row], at: int, height: int) -> list[Row]:
@@ -342,7 +342,7 @@ def _difference(contrast: Contrast, entry: Entry, base: Entry | None) -> str:
 
 def _settings(contrast: Contrast, width: int) -> list[Row]:
     """A line a setting, a column a session, in the table's order."""
-    gutter = max(4, min(max((cells(name) for name in contrast.settings), default=0) + 2, width // 2))
+    gutter = max(4, min(max(cells(name) for name in contrast.settings) + 2, width // 2))
     wide = max(8, min(16, (width - gutter) // max(1, len(contrast.entries))))
     rows = []
     for at, name in enumerate(contrast.settings):

@@ -15,6 +15,7 @@ from tui_trainer.ui.board import BoardScene, Deed, Kind, draw, key_named, refusa
 from tui_trainer.ui.look import Look
 from tui_trainer.ui.rows_app import RowsApp
 from tui_trainer.ui.terminal import require_terminal
+from tui_trainer.ui.typed import edited
 
 _ANSWER_S = 0.4
 """The learner's answer to a person waits so long, so that it is seen to come."""
@@ -120,10 +121,8 @@ class DuelApp(RowsApp[TuiTrainerError]):
             self._change(typed=None)
             if name == "enter" and typed:
                 self._ask(d.Play(move=typed))
-        elif name == "backspace":
-            self._change(typed=typed[:-1])
-        elif character is not None and character.isprintable():
-            self._change(typed=(typed + character)[:_MOST_TYPED])
+        else:
+            self._change(typed=edited(typed, name, character, _MOST_TYPED))
         return True
 
     def _act(self, deed: Deed, name: str) -> None:

@@ -118,6 +118,9 @@ KEYS: tuple[Key, ...] = (
     Key("help", ("question_mark",), "?", "help", "All keys and their commands", "tui-trainer --help", "both", 2),
 )  # fmt: skip
 
+ORDERS: tuple[Action, ...] = ("pause", "checkpoint", "accept", "reject", "undo", "try", "stop", "write")
+"""What a live run is told."""
+
 AFTER: tuple[Action, ...] = ("extend", "again", "report", "fork")
 """What can be done with a run that is over."""
 
@@ -142,7 +145,7 @@ def shown(scene: Scene, action: Action) -> str:
 
 def refusal(action: Action, scene: Scene) -> str:
     """Why the key cannot act now, in one sentence; empty where it can."""
-    if action in ("pause", "checkpoint", "accept", "reject", "undo", "try", "stop", "write"):
+    if action in ORDERS:
         return _order_refusal(scene) or _subject_refusal(action, scene)
     if action in AFTER and not is_over(scene) and not (action == "fork" and scene.page == "models"):
         return "the run goes on: this is for after its end"

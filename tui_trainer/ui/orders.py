@@ -20,6 +20,7 @@ from tui_trainer.core.events import (
     TryStarted,
 )
 from tui_trainer.ui.scene import Order, Scene
+from tui_trainer.ui.typed import edited
 
 Orders = tuple[Order, ...]
 _LONGEST = 120
@@ -70,8 +71,6 @@ def ways(scene: Scene, line: str) -> tuple[str, ...]:
 
 def rewritten(scene: Scene, line: str, name: str, character: str | None) -> str:
     """What is written, after one more key."""
-    if name == "backspace":
-        return line[:-1]
     if name == "tab":
         return next(iter(ways(scene, line)), line)
-    return (line + character)[:_LONGEST] if character is not None and character.isprintable() else line
+    return edited(line, name, character, _LONGEST)

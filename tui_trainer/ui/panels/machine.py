@@ -131,10 +131,10 @@ def _rows(scene: Scene, r: Resources, width: int) -> Iterator[tuple[int, Row]]:
     yield from ((1, (Span("! ", "bad"), Span(alert.text, "warn"))) for alert in scene.state.alerts)
 
 
-def _gauge(scene: Scene, name: str, share: float, text: str, metric: str, width: int) -> Row:
-    """Name, bar, figures, and the history where there is room."""
+def _gauge(scene: Scene, name: str, in_use: float, text: str, metric: str, width: int) -> Row:
+    """Name, bar of so many percent, figures, and the history where there is room."""
     figures, wide, history = _columns(scene, width)
-    gauge = bar(share / 100, wide, scene.look.glyphs)
+    gauge = bar(in_use / 100, wide, scene.look.glyphs)
     return (Span(f"{name:<8}", "dim"), *gauge, Span(f" {text:<{figures}} "), *_history(scene, metric, history))
 
 
